@@ -1,0 +1,114 @@
+"""Arrays that grow at the end without being copied, or lie mapped on disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+BLOCK_ROWS = 1 << 16
+
+
+class Blocks:
+    """Rows of one shape and type in a list of arrays.
+
+    Appending fills the last array and then starts another one, so that growth
+    costs no copy of what is there; a mapped file is simply the first array.
+    """
+
+    def __init__(
+        self, dtype: Any, width: int | None = None, first: np.ndarray | None = None
+    ) -> None:
+        """dtype (DTypeLike): Of the elements.
+        width (int | None): Elements per row; None for rows of one element.
+        first (ndarray | None): Rows to begin with, not copied.
+        """
+        self.dtype = np.dtype(dtype)
+        self.tail = () if width is None else (width,)
+        self._blocks: list[np.ndarray] = []
+        self._filled: list[int] = []
+        if first is not None and len(first):
+            self._blocks.append(first)
+            self._filled.append(len(first))
+
+    def __len__(self) -> int:
+        return sum(self._filled)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """The rows, one array after the other."""
+        for block, filled in zip(self._blocks, self._filled, strict=True):
+            yield block[:filled]
+
+    def chunks(self, size: int, start: int = 0) -> Iterator[np.ndarray]:
+        """The rows from `start` on in pieces of at most `size`."""
+        offset = 0
+        for block in self:
+            first = max(0, start - offset)
+            for i in range(first, len(block), size):
+                yield block[i : i + size]
+            offset += len(block)
+
+    def append(self, rows: np.ndarray) -> None:
+        """rows (ndarray): Shape (n,) or (n, width)."""
+        while len(rows):
+            if not self._blocks or self._filled[-1] == len(self._blocks[-1]):
+                # Untouched pages of a fresh array take no memory.
+                self._blocks.append(np.empty((BLOCK_ROWS, *self.tail), self.dtype))
+                self._filled.append(0)
+            filled = self._filled[-1]
+            part = rows[: len(self._blocks[-1]) - filled]
+            self._blocks[-1][filled : filled + len(part)] = part
+            self._filled[-1] += len(part)
+            rows = rows[len(part) :]
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """The rows with these numbers, in the shape of `rows`."""
+        if len(self._blocks) == 1:
+            return self._blocks[0][: self._filled[0]][rows]
+        flat = np.asarray(rows).ravel()
+        taken = np.empty((len(flat), *self.tail), self.dtype)
+        offset = 0
+        for block in self:
+            here = (flat >= offset) & (flat < offset + len(block))
+            taken[here] = block[flat[here] - offset]
+            offset += len(block)
+        return taken.reshape(*np.shape(rows), *self.tail)
+
+    def array(self) -> np.ndarray:
+        """All rows as one array; a copy unless there is only one block."""
+        blocks = list(self)
+        if not blocks:
+            return np.empty((0, *self.tail), self.dtype)
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+    def kept(self, keep: np.ndarray) -> Iterator[np.ndarray]:
+        """The rows where `keep` is true, in pieces.
+
+        keep (ndarray): Shape (len(self),), bool.
+        """
+        offset = 0
+        for chunk in self.chunks(BLOCK_ROWS):
+            yield chunk[keep[offset : offset + len(chunk)]]
+            offset += len(chunk)
+
+    def save(self, path: Path, keep: np.ndarray) -> None:
+        """Write a .npy file with the rows where `keep` is true, piece by piece."""
+        shape = (int(keep.sum()), *self.tail)
+        with path.open("wb") as file:
+            header = {
+                "descr": npy.dtype_to_descr(self.dtype),
+                "fortran_order": False,
+                "shape": shape,
+            }
+            npy.write_array_header_1_0(file, header)
+            for part in self.kept(keep):
+                file.write(np.ascontiguousarray(part).tobytes())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Only the filled rows travel to copies and other processes."""
+        return {"dtype": self.dtype, "tail": self.tail, "array": self.array()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        width = state["tail"][0] if state["tail"] else None
+        self.__init__(state["dtype"], width, np.array(state["array"]))  # type: ignore[misc]

@@ -1,0 +1,255 @@
+"""The datastore: labelled examples, and two tiers of entries made from them."""
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import srsly
+
+from ..errors import Errors, KnnNerError
+from ..tags import MISSING, TagSet
+from ..ty import Example, LabelledText, TokenKeys
+from . import storage
+from .blocks import Blocks
+from .examples import ExampleStore
+from .tier import Tier
+
+STORE, CORRECTIONS = TIERS = ("store", "corrections")
+DTYPES = ("float32", "float16")
+_FIELD_LIMIT = 4 * 1024**3 - 1
+
+
+class Datastore:
+    """What was seen: texts with their entities, and a key for every token.
+
+    The *store* is built from a corpus; *corrections* are added by people
+    afterwards. An *example* is a labelled text with an id that is never reused;
+    an *entry* is one of its tokens. The examples are the truth; keys and tags
+    are made from them.
+    """
+
+    def __init__(
+        self,
+        *,
+        dtype: str = "float32",
+        scheme: str = "BILUO",
+        encoder: dict[str, Any] | None = None,
+    ) -> None:
+        """dtype (str): Keys are kept as `"float32"` (default) or `"float16"`.
+        scheme (str): Tag scheme of the entries.
+        encoder (dict[str, Any] | None): What the keys were made with, to be
+            compared before they are searched; kept as it is.
+        """
+        if dtype not in DTYPES:
+            raise KnnNerError(Errors.E038, value=dtype, known=list(DTYPES))
+        self.dtype = dtype
+        self.tag_set = TagSet(scheme)
+        self.encoder = encoder
+        self.examples = ExampleStore()
+        self.tiers: dict[str, Tier] = {}  # made when the width of keys is known
+
+    @property
+    def width(self) -> int | None:
+        """Width of the keys; None while there are none."""
+        return self.tiers[STORE].width if self.tiers else None
+
+    def size(self, tier: str) -> int:
+        """How many entries a tier has.
+
+        tier (str): `"store"` or `"corrections"`.
+        """
+        return len(self.tiers[tier]) if self.tiers else 0
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        return sum(map(self.size, TIERS))
+
+    # --- changing ----------------------------------------------------------
+
+    def add(
+        self, texts: Sequence[LabelledText], keys: Sequence[TokenKeys], *, tier: str
+    ) -> list[int]:
+        """Add examples; their entries can be found at once.
+
+        texts (Sequence[LabelledText]): Texts with their entities. Tokens nobody
+            annotated get no entry.
+        keys (Sequence[TokenKeys]): The keys of each text.
+        tier (str): `"store"` or `"corrections"`.
+        RETURNS (list[int]): The examples' ids, in order.
+        RAISES (KnnNerError): For overlapping entities, or keys of another width;
+            then nothing was added.
+        """
+        labels = [label for text in texts for _, _, label in text.entities]
+        tag_set = self.tag_set.union(labels)
+        tags = [
+            tag_set.encode(len(text.words), text.entities, text.missing)[key.tokens]
+            for text, key in zip(texts, keys, strict=True)
+        ]
+        known = [tag != MISSING for tag in tags]
+        vectors = [key.vectors[k] for key, k in zip(keys, known, strict=True)]
+        for vector in vectors:
+            self.check_width(vector)
+        with_keys = [vector for vector in vectors if len(vector)]
+        ids = self.examples.add(texts, tier)
+        self.tag_set = tag_set
+        if with_keys:
+            if not self.tiers:
+                width = with_keys[0].shape[1]
+                self.tiers = {name: Tier(width, dtype=self.dtype) for name in TIERS}
+            self.tiers[tier].add(
+                np.concatenate(with_keys),
+                np.repeat(ids, [len(vector) for vector in vectors]),
+                np.concatenate([x.tokens[k] for x, k in zip(keys, known, strict=True)]),
+                np.concatenate([tag[k] for tag, k in zip(tags, known, strict=True)]),
+            )
+        return ids
+
+    def forget(self, example_ids: Iterable[int]) -> int:
+        """Remove examples and their entries, from both tiers.
+
+        example_ids (Iterable[int]): Ids from `add`.
+        RETURNS (int): How many entries were removed.
+        RAISES (KnnNerError): For an unknown id; then nothing was removed.
+        """
+        ids = [int(i) for i in example_ids]
+        for i in ids:
+            self.example(i)
+        self.examples.forget(ids)
+        return sum(tier.forget(ids) for tier in self.tiers.values())
+
+    def example(self, example_id: int) -> Example:
+        """The example with this id.
+
+        RAISES (KnnNerError): If there is none.
+        """
+        try:
+            return self.examples.get(example_id)
+        except KeyError as error:
+            raise KnnNerError(Errors.E037, example_id=example_id) from error
+
+    def check_width(self, vectors: np.ndarray) -> None:
+        """RAISES (KnnNerError): If these cannot be compared with the keys."""
+        if self.width is not None and len(vectors) and vectors.shape[1] != self.width:
+            raise KnnNerError(
+                Errors.E034, found=vectors.shape[1], expected=self.width
+            )
+
+    # --- saving and loading ------------------------------------------------
+
+    def to_disk(self, path: str | Path) -> None:
+        """Save as the next generation; see `storage`.
+
+        path (str | Path): A folder, which may hold an earlier save.
+        """
+        writers: storage.Writers = {"examples.sqlite": self.examples.save}
+        for name, tier in self.tiers.items():
+            keep = ~tier.entries.array()["forgotten"]
+            writers[f"{name}.keys.npy"] = lambda p, t=tier, k=keep: t.keys.save(p, k)
+            writers[f"{name}.entries.npy"] = lambda p, t=tier, k=keep: t.entries.save(
+                p, k
+            )
+        storage.save(Path(path), writers, self._about())
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "width": self.width,
+            "dtype": self.dtype,
+            "tag_scheme": self.tag_set.scheme,
+            "labels": list(self.tag_set.labels),
+            "encoder": self.encoder,
+            "examples": len(self.examples),
+            "entries": {tier: self.size(tier) for tier in TIERS},
+        }
+
+    def from_disk(self, path: str | Path, *, check: bool = False) -> "Datastore":
+        """Load what `to_disk` saved. Keys stay on disk, mapped into memory.
+
+        path (str | Path): The folder.
+        check (bool): Also compare the SHA-256 of every file.
+        RAISES (KnnNerError): If it is missing, damaged or too new.
+        """
+        for attempt in range(3):
+            generation, manifest = storage.current(Path(path), check=check)
+            try:
+                tiers = {
+                    name: _load_tier(generation, name, manifest)
+                    for name in TIERS
+                    if manifest["width"] is not None
+                }
+                examples = ExampleStore(generation / "examples.sqlite")
+                break
+            except FileNotFoundError:
+                # Another process has just replaced this generation.
+                if attempt == 2:
+                    raise
+        self._set(manifest, tiers, examples)
+        return self
+
+    def _set(
+        self, about: dict[str, Any], tiers: dict[str, Tier], examples: ExampleStore
+    ) -> None:
+        self.dtype = about["dtype"]
+        self.tag_set = TagSet(about["tag_scheme"], tuple(about["labels"]))
+        self.encoder = about["encoder"]
+        self.tiers = tiers
+        self.examples = examples
+
+    def to_bytes(self) -> bytes:
+        """Everything as bytes.
+
+        RAISES (KnnNerError): From 4 GiB on; use `to_disk` then.
+        """
+        size = sum(len(tier.keys) * tier.width * 4 for tier in self.tiers.values())
+        if size > _FIELD_LIMIT:
+            raise KnnNerError(Errors.E036, size=size)
+        msg: dict[str, Any] = {
+            "about": self._about(),
+            "examples": self.examples.to_bytes(),
+        }
+        for name, tier in self.tiers.items():
+            keep = ~tier.entries.array()["forgotten"]
+            msg[f"{name}.keys"] = _npy(tier.keys.array()[keep])
+            msg[f"{name}.entries"] = _npy(tier.entries.array()[keep])
+        return srsly.msgpack_dumps(msg)
+
+    def from_bytes(self, data: bytes) -> "Datastore":
+        """Load from `to_bytes`."""
+        msg = srsly.msgpack_loads(data)
+        about, tiers = msg["about"], {}
+        for name in TIERS:
+            if about["width"] is not None:
+                keys, entries = (
+                    np.load(io.BytesIO(msg[f"{name}.{part}"]), allow_pickle=False)
+                    for part in ("keys", "entries")
+                )
+                tiers[name] = _tier(about["width"], keys, entries)
+        self._set(about, tiers, ExampleStore.from_bytes(msg["examples"]))
+        return self
+
+
+def _load_tier(generation: Path, name: str, manifest: dict[str, Any]) -> Tier:
+    keys = np.load(
+        generation / f"{name}.keys.npy", mmap_mode="r", allow_pickle=False
+    )
+    entries = np.load(generation / f"{name}.entries.npy", allow_pickle=False)
+    expected = (manifest["entries"][name], manifest["width"])
+    if keys.shape != expected or entries.shape != expected[:1]:
+        reason = f"{name} has {keys.shape} keys instead of {expected}"
+        raise KnnNerError(Errors.E032, path=generation.parent, reason=reason)
+    return _tier(manifest["width"], keys, entries)
+
+
+def _tier(width: int, keys: np.ndarray, entries: np.ndarray) -> Tier:
+    return Tier(
+        width,
+        keys=Blocks(keys.dtype, width, keys),
+        entries=Blocks(entries.dtype, None, entries),
+    )
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

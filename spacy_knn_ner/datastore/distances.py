@@ -1,0 +1,74 @@
+"""The three metrics, in float64, under SciPy's names.
+
+`"euclidean"` is the d of equation 3 literally, `"sqeuclidean"` its RBF form,
+and `"cosine"` (1 − cos) what the paper's published code computes. On unit
+vectors they order neighbors alike, and d_sqeuclidean = 2 · d_cosine.
+"""
+
+import numpy as np
+
+METRICS = ("cosine", "euclidean", "sqeuclidean")
+
+
+def paired(queries: np.ndarray, keys: np.ndarray, metric: str) -> np.ndarray:
+    """Distances from each query to its own keys.
+
+    queries (ndarray): Shape (n, width).
+    keys (ndarray): Shape (n, k, width).
+    metric (str): One of `METRICS`.
+    RETURNS (ndarray): Shape (n, k), float64. Equal keys get equal distances.
+    """
+    queries, keys = queries.astype(np.float64), keys.astype(np.float64)
+    if metric == "cosine":
+        dot = np.einsum("nw,nkw->nk", queries, keys)
+        norms = _norms(queries)[:, None] * np.sqrt(np.einsum("nkw,nkw->nk", keys, keys))
+        return np.maximum(1.0 - dot / norms, 0.0)
+    keys -= queries[:, None]
+    squared = np.einsum("nkw,nkw->nk", keys, keys)
+    return np.sqrt(squared) if metric == "euclidean" else squared
+
+
+def all_pairs(queries: np.ndarray, keys: np.ndarray, metric: str) -> np.ndarray:
+    """Distances from every query to every key, by matrix multiplication.
+
+    queries (ndarray): Shape (n, width).
+    keys (ndarray): Shape (m, width).
+    metric (str): One of `METRICS`.
+    RETURNS (ndarray): Shape (n, m), float64.
+    """
+    queries, keys = queries.astype(np.float64), keys.astype(np.float64)
+    if metric == "cosine":
+        queries /= _norms(queries)[:, None]
+        keys /= _norms(keys)[:, None]
+        return np.maximum(1.0 - queries @ keys.T, 0.0)
+    scale = _norms(queries)[:, None] ** 2 + _norms(keys)[None] ** 2
+    squared = scale - 2.0 * (queries @ keys.T)
+    # ‖q‖² + ‖k‖² − 2qk loses its digits where q and k nearly coincide.
+    rows, columns = np.nonzero(squared < 1e-6 * scale)
+    difference = queries[rows] - keys[columns]
+    squared[rows, columns] = np.einsum("nw,nw->n", difference, difference)
+    return np.sqrt(squared) if metric == "euclidean" else squared
+
+
+def to_search_space(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Vectors whose squared L2 distance orders them as the metric does.
+
+    vectors (ndarray): Shape (n, width), no zero vector among them.
+    RETURNS (ndarray): Shape (n, width), float32: of unit length for `"cosine"`,
+        otherwise unchanged.
+    """
+    vectors = np.asarray(vectors, dtype=np.float32)
+    if metric == "cosine":
+        vectors = vectors / _norms(vectors.astype(np.float64))[:, None]
+    return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def to_search_distance(distances: np.ndarray, metric: str) -> np.ndarray:
+    """The squared L2 distances in search space that belong to these."""
+    if metric == "cosine":
+        return 2.0 * distances
+    return distances**2 if metric == "euclidean" else distances
+
+
+def _norms(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("nw,nw->n", vectors, vectors))

@@ -1,0 +1,104 @@
+"""The arithmetic: distances → p_kNN → p_final.
+
+Equations 3 and 4 of kNN-NER (Wang et al. 2022), and the corrections on top.
+All in float64: at low temperatures float32 distances show in the fourth digit.
+"""
+
+import numpy as np
+
+
+def knn_distribution(
+    distances: np.ndarray, tags: np.ndarray, temperature: float, n_tags: int
+) -> np.ndarray:
+    """Equation 3: p_kNN(y) ∝ Σ over the neighbors of 1[tag = y] · exp(−d/T).
+
+    distances (ndarray): Shape (n, k), ascending; inf where there is no neighbor.
+    tags (ndarray): Ids of the neighbors' tags, shape (n, k).
+    temperature (float): T > 0, in units of the distance.
+    n_tags (int): Number of tags.
+    RETURNS (ndarray): Shape (n, n_tags). A row of zeros, which is no
+        distribution, where there are no neighbors.
+    """
+    p = np.zeros((len(distances), n_tags))
+    if distances.shape[1] == 0:
+        return p
+    found = np.isfinite(distances)
+    nearest = np.where(found[:, :1], distances[:, :1], 0.0)
+    # Subtracting the smallest distance cancels out in the quotient and keeps
+    # exp() away from underflow.
+    votes = np.where(found, np.exp(-(distances - nearest) / temperature), 0.0)
+    rows = np.broadcast_to(np.arange(len(p))[:, None], tags.shape)
+    np.add.at(p, (rows[found], tags[found]), votes[found])
+    return normalized(p)
+
+
+class EveryEntryVotes:
+    """Equation 3 with k = null: the sum runs over the whole datastore.
+
+    Entries arrive in blocks; the votes so far are rescaled whenever a nearer
+    one shows up, so nothing of size n_queries × n_entries is ever held.
+    """
+
+    def __init__(self, n_queries: int, temperature: float, n_tags: int) -> None:
+        """n_queries (int), temperature (float), n_tags (int): As in equation 3."""
+        self.temperature = temperature
+        self.nearest = np.full(n_queries, np.inf)
+        self.votes = np.zeros((n_queries, n_tags))
+
+    def add(self, distances: np.ndarray, tags: np.ndarray) -> None:
+        """Count the votes of a block.
+
+        distances (ndarray): Shape (n_queries, block).
+        tags (ndarray): Shape (block,).
+        """
+        if distances.shape[1] == 0:
+            return
+        nearest = np.minimum(self.nearest, distances.min(axis=1))
+        with np.errstate(invalid="ignore"):  # inf − inf before the first block
+            rescale = np.exp(-(self.nearest - nearest) / self.temperature)
+        self.votes *= np.where(np.isfinite(self.nearest), rescale, 0.0)[:, None]
+        self.nearest = nearest
+        weights = np.exp(-(distances - nearest[:, None]) / self.temperature)
+        one_hot = np.eye(self.votes.shape[1])[tags]
+        self.votes += weights @ one_hot
+
+    def distribution(self) -> np.ndarray:
+        """p_kNN, as from `knn_distribution`."""
+        return normalized(self.votes)
+
+
+def normalized(votes: np.ndarray) -> np.ndarray:
+    """Rows that sum to one; rows of zeros stay as they are."""
+    total = votes.sum(axis=1, keepdims=True)
+    return votes / np.where(total > 0, total, 1.0)
+
+
+def interpolate(
+    p_ner: np.ndarray, p_knn: np.ndarray, weight: float | np.ndarray
+) -> np.ndarray:
+    """Equation 4: p_final = (1 − weight) · p_NER + weight · p_kNN.
+
+    The paper's λ is 1 − weight. Where p_kNN is undefined (a row of zeros, no
+    neighbors), the result is p_NER.
+
+    p_ner, p_knn (ndarray): Shape (n, n_tags).
+    weight (float | ndarray): In [0, 1], one for all or one per row.
+    RETURNS (ndarray): Shape (n, n_tags).
+    """
+    weights = np.where(p_knn.any(axis=1), weight, 0.0)[:, None]
+    return (1.0 - weights) * p_ner + weights * p_knn
+
+
+def trust(
+    nearest: np.ndarray, correction_weight: float, radius: float
+) -> np.ndarray:
+    """How much a token heeds the corrections: w_c = correction_weight ·
+    max(0, 1 − d_nearest / radius).
+
+    nearest (ndarray): Distance of the nearest correction, shape (n,); inf if none.
+    correction_weight (float): The weight at distance zero.
+    radius (float): The distance from which corrections count no more.
+    RETURNS (ndarray): Shape (n,). The corrected distribution is
+        `interpolate(p, p_knn_of_corrections, trust(...))`.
+    """
+    return correction_weight * np.maximum(0.0, 1.0 - nearest / radius)

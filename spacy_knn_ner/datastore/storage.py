@@ -1,0 +1,102 @@
+"""A datastore on disk: numbered generations, and a manifest that names one.
+
+    manifest.json     format, generation, counts, size and SHA-256 of each file
+    gen-3/…           the files
+
+A save writes the next generation completely and then replaces the manifest in
+one step, so that a reader sees the old datastore or the new one, and a save
+that is interrupted changes nothing.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import srsly
+
+from ..errors import Errors, KnnNerError
+from ..digest import sha256
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+Writers = dict[str, Callable[[Path], None]]
+
+
+def save(folder: Path, writers: Writers, about: dict[str, Any]) -> None:
+    """Write a generation and make it the current one.
+
+    folder (Path): Of the datastore; made if missing.
+    writers (Writers): File name → function that writes it to a path.
+    about (dict[str, Any]): Goes into the manifest as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((_number(path) for path in folder.glob("gen-*")), default=0)
+    target = folder / f"gen-{number}"
+    target.mkdir()
+    try:
+        files = {}
+        for name, write in writers.items():
+            write(target / name)
+            _flush(target / name)
+            size = (target / name).stat().st_size
+            files[name] = {"size": size, "sha256": sha256(target / name)}
+        manifest = {"format": FORMAT, "generation": number, **about, "files": files}
+        draft = target / MANIFEST
+        srsly.write_json(draft, manifest)
+        _flush(draft)
+        os.replace(draft, folder / MANIFEST)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    for path in folder.glob("gen-*"):
+        if path != target:
+            # Where a mapped file cannot be deleted, the next save will.
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def current(folder: Path, *, check: bool = False) -> tuple[Path, dict[str, Any]]:
+    """The current generation.
+
+    folder (Path): Of the datastore.
+    check (bool): Also compare the SHA-256 of every file. Sizes are always
+        compared.
+    RETURNS (tuple[Path, dict[str, Any]]): The generation's folder, and the
+        manifest.
+    RAISES (KnnNerError): If something is missing, damaged or too new.
+    """
+    if not (folder / MANIFEST).exists():
+        raise KnnNerError(Errors.E032, path=folder, reason="it has no manifest.json")
+    try:
+        manifest = srsly.read_json(folder / MANIFEST)
+        format_, files = manifest["format"], manifest["files"]
+        generation = folder / f"gen-{manifest['generation']}"
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"its manifest.json cannot be read ({error})"
+        raise KnnNerError(Errors.E032, path=folder, reason=reason) from error
+    if format_ != FORMAT:
+        raise KnnNerError(Errors.E033, path=folder, found=format_, known=FORMAT)
+    for name, expected in files.items():
+        path = generation / name
+        if not path.exists():
+            raise KnnNerError(Errors.E032, path=folder, reason=f"{name} is missing")
+        size = path.stat().st_size
+        if size != expected["size"]:
+            reason = f"{name} has {size} bytes instead of {expected['size']}"
+            raise KnnNerError(Errors.E032, path=folder, reason=reason)
+        if check and sha256(path) != expected["sha256"]:
+            reason = f"the SHA-256 of {name} is not the saved one"
+            raise KnnNerError(Errors.E032, path=folder, reason=reason)
+    return generation, manifest
+
+
+def _number(path: Path) -> int:
+    number = path.name.removeprefix("gen-")
+    return int(number) if number.isdigit() else 0
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Numbers only: models and pooling that know no Doc beyond their tok2vec."""

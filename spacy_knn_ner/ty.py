@@ -1,0 +1,135 @@
+"""The small types that cross rooms."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from .tags import SpanTuple
+
+
+@dataclass(frozen=True)
+class LabelledText:
+    """What an example says: a text and its entities, independent of any vocab.
+
+    words (list[str]): The tokens.
+    spaces (list[bool]): Whether a space follows each token.
+    entities (list[SpanTuple]): (start, end, label) in tokens, not overlapping.
+    missing (list[int]): Tokens that nobody annotated; they never become `O`.
+    sentence_starts (list[int] | None): First tokens of sentences, if marked.
+    """
+
+    words: list[str]
+    spaces: list[bool]
+    entities: list[SpanTuple] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    sentence_starts: list[int] | None = None
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        pairs = zip(self.words, self.spaces, strict=True)
+        return "".join(word + " " * space for word, space in pairs)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A labelled text in the datastore.
+
+    example_id (int): Stable, never reused.
+    tier (str): `"store"` or `"corrections"`.
+    labelled (LabelledText): Text and entities.
+    """
+
+    example_id: int
+    tier: str
+    labelled: LabelledText
+
+
+@dataclass(frozen=True)
+class TokenKeys:
+    """The key vectors of one Doc.
+
+    vectors (ndarray): Shape (n_keys, width), float32, finite, none of them zero.
+    tokens (ndarray): The token each belongs to, shape (n_keys,), ascending. Not
+        every token has a key (whitespace has none), and with one key per word
+        piece a token has several.
+    """
+
+    vectors: np.ndarray
+    tokens: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """The nearest entries of each query, nearest first; ties by entry.
+
+    distances (ndarray): Shape (n, k), float64; inf where there is none.
+    rows (ndarray): Entries, shape (n, k); −1 where there is none.
+    tags (ndarray): Their tag ids, shape (n, k); 0 where there is none.
+    """
+
+    distances: np.ndarray
+    rows: np.ndarray
+    tags: np.ndarray
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What a tier says about each query.
+
+    p_knn (ndarray): Equation 3, shape (n, n_tags) over the datastore's tags;
+        rows of zeros where there are no neighbors.
+    nearest (ndarray): Distance of the nearest entry, shape (n,); inf if none.
+    """
+
+    p_knn: np.ndarray
+    nearest: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A neighbor, as people read it.
+
+    words (list[str]), token (int): Its text and which token of it was near.
+    tag (str): That token's tag.
+    distance (float): In the metric of the component.
+    share (float): Its share of the vote in its tier, 0 to 1.
+    tier (str): `"store"` or `"corrections"`.
+    example_id (int): Its example.
+    """
+
+    words: list[str]
+    token: int
+    tag: str
+    distance: float
+    share: float
+    tier: str
+    example_id: int
+
+
+class VectorIndex(Protocol):
+    """Search by squared L2 distance over vectors in the order they were added.
+
+    Small on purpose: a remote vector engine can stand behind it.
+    """
+
+    def __len__(self) -> int:
+        """Number of vectors."""
+        ...
+
+    def add(self, vectors: np.ndarray) -> None:
+        """vectors (ndarray): Shape (n, width), float32."""
+        ...
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest, k ≤ len(self), nearest first.
+
+        queries (ndarray): Shape (n, width), float32.
+        RETURNS (tuple[ndarray, ndarray]): Squared L2 distances in float32
+            precision and row numbers, each of shape (n, k).
+        """
+        ...

@@ -97,8 +97,65 @@ class Errors:
     E038 = "Unknown dtype {value!r} for keys: use one of {known}."
 
 
+    # The component knn_ner
+    E040 = (
+        "{setting}={value!r} is not possible for '{name}': {expected}. Change it in "
+        "the config or on the component."
+    )
+    E041 = (
+        "'{name}' finds no output of an encoder on a Doc of {length} tokens "
+        "(keys.source = {source!r}). Put it behind a transformer, a tok2vec or a "
+        "ner_tagger with an encoder of its own, and do not disable that."
+    )
+    E042 = (
+        "The encoder's vector for token {token!r} (token {i}) is not finite, so its "
+        "neighbors would be wrong. Check the encoder; mixed precision can overflow."
+    )
+    E043 = (
+        "'{name}' finds no p_NER on a Doc of {length} tokens. Put it behind a "
+        "ner_tagger, and do not disable that."
+    )
+    E044 = (
+        "The datastore of '{name}' was built with another encoder (or other key "
+        "settings) than this pipeline's: {changed}. Distances between the two mean "
+        "nothing. Use the encoder the datastore was built with, or build it again "
+        "with knn.build."
+    )
+    E045 = (
+        "The components before '{name}' changed the tokens of an example from "
+        "{expected} to {found}. Label Docs as those components leave them, or put "
+        "the component that merges or splits tokens behind '{name}'."
+    )
+    E046 = (
+        "keys.layer={layer} needs the encoder's hidden layers, and the Docs carry "
+        "{available}. Set transformer_config.output_hidden_states = true "
+        "(spacy-transformers) or all_layer_outputs = true "
+        "(spacy-curated-transformers)."
+    )
+    E047 = (
+        "keys.pooling={pooling!r} chooses among the word pieces of a token, and "
+        "{source} has one vector per token. Use pooling = \"mean\"."
+    )
+    E048 = (
+        "'{name}' is not part of a pipeline, so it cannot encode text. Add it with "
+        "nlp.add_pipe, or load its pipeline."
+    )
+    E049 = (
+        "'{name}' got something that is not a Doc with entities: {found}. Pass Docs, "
+        "such as from spacy.tokens.DocBin."
+    )
+
+
 class Warnings:
-    pass
+    W001 = (
+        "{n} of {total} tokens got no vector from the encoder (the first is "
+        "{token!r}); they are tagged without neighbors and not stored. Texts longer "
+        "than the encoder's limit are cut: use shorter windows in get_spans."
+    )
+    W002 = (
+        "{n} examples have no annotated token with a vector, so they have no entry "
+        "and change nothing: {ids}."
+    )
 
 
 _CODES = {

@@ -15,6 +15,7 @@ from .errors import Errors, KnnNerError
 
 # Order matters: tag ids follow it, so that new labels only append ids.
 PREFIXES = {"BILUO": ("B", "I", "L", "U"), "BIO": ("B", "I")}
+DECODINGS = ("viterbi", "argmax")
 OUTSIDE = "O"
 MISSING = -1  # id of a token that nobody annotated; never the same as O
 

@@ -81,30 +81,79 @@ class Datastore:
         RAISES (KnnNerError): For overlapping entities, or keys of another width;
             then nothing was added.
         """
+        tags, vectors = self._checked(texts, keys)
+        ids = self.examples.add(texts, tier)
+        self._add_entries(ids, keys, tags, vectors, tier)
+        return ids
+
+    def add_entries(
+        self,
+        example_ids: Sequence[int],
+        texts: Sequence[LabelledText],
+        keys: Sequence[TokenKeys],
+        *,
+        tier: str,
+    ) -> None:
+        """Add the entries of examples that are there but have none; see `emptied`.
+
+        example_ids (Sequence[int]): The examples.
+        texts, keys, tier: As for `add`.
+        """
+        self._add_entries(example_ids, keys, *self._checked(texts, keys), tier)
+
+    def _checked(
+        self, texts: Sequence[LabelledText], keys: Sequence[TokenKeys]
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The tag id and the vector of each key, as they will be stored."""
         labels = [label for text in texts for _, _, label in text.entities]
         tag_set = self.tag_set.union(labels)
         tags = [
             tag_set.encode(len(text.words), text.entities, text.missing)[key.tokens]
             for text, key in zip(texts, keys, strict=True)
         ]
-        known = [tag != MISSING for tag in tags]
-        vectors = [key.vectors[k] for key, k in zip(keys, known, strict=True)]
-        for vector in vectors:
-            self.check_width(vector)
-        with_keys = [vector for vector in vectors if len(vector)]
-        ids = self.examples.add(texts, tier)
+        vectors = [key.vectors.astype(self.dtype) for key in keys]
+        widths = {vector.shape[1] for vector in vectors if len(vector)}
+        for width in sorted(widths):
+            expected = self.width or min(widths)
+            if width != expected:
+                raise KnnNerError(Errors.E034, found=width, expected=expected)
+        if not all(np.isfinite(vector).all() for vector in vectors):
+            raise KnnNerError(Errors.E031, dtype=self.dtype)
         self.tag_set = tag_set
-        if with_keys:
-            if not self.tiers:
-                width = with_keys[0].shape[1]
-                self.tiers = {name: Tier(width, dtype=self.dtype) for name in TIERS}
-            self.tiers[tier].add(
-                np.concatenate(with_keys),
-                np.repeat(ids, [len(vector) for vector in vectors]),
-                np.concatenate([x.tokens[k] for x, k in zip(keys, known, strict=True)]),
-                np.concatenate([tag[k] for tag, k in zip(tags, known, strict=True)]),
-            )
-        return ids
+        return tags, vectors
+
+    def _add_entries(
+        self,
+        ids: Sequence[int],
+        keys: Sequence[TokenKeys],
+        tags: list[np.ndarray],
+        vectors: list[np.ndarray],
+        tier: str,
+    ) -> None:
+        known = [tag != MISSING for tag in tags]  # silence is not O
+        if not any(k.any() for k in known):
+            return
+        rows = np.concatenate([v[k] for v, k in zip(vectors, known, strict=True) if k.any()])
+        if not self.tiers:
+            self.tiers = {name: Tier(rows.shape[1], dtype=self.dtype) for name in TIERS}
+        self.tiers[tier].add(
+            rows,
+            np.repeat(ids, [k.sum() for k in known]),
+            np.concatenate([x.tokens[k] for x, k in zip(keys, known, strict=True)]),
+            np.concatenate([tag[k] for tag, k in zip(tags, known, strict=True)]),
+        )
+
+    def emptied(self, tier: str, *, dtype: str, scheme: str, encoder: Any) -> "Datastore":
+        """A new datastore with the examples of one tier and without entries.
+
+        tier (str): `"store"` or `"corrections"`.
+        dtype (str), scheme (str), encoder (dict[str, Any] | None): As for
+            `Datastore`.
+        RETURNS (Datastore): Ids it gives go on where this one's ended.
+        """
+        new = Datastore(dtype=dtype, scheme=scheme, encoder=encoder)
+        new.examples = self.examples.copy(tier)
+        return new
 
     def forget(self, example_ids: Iterable[int]) -> int:
         """Remove examples and their entries, from both tiers.

@@ -124,6 +124,18 @@ class ExampleStore:
             yield from map(_example, rows)
             last = rows[-1][0]
 
+    def copy(self, tier: str) -> "ExampleStore":
+        """A copy with the examples of one tier; its ids go on from this one's.
+
+        tier (str): `"store"` or `"corrections"`.
+        """
+        copy = ExampleStore()
+        with self._lock:
+            copy._copy_from(self._reading())
+        with copy._db as db:
+            db.execute("DELETE FROM examples WHERE tier != ?", (tier,))
+        return copy
+
     # --- saving ------------------------------------------------------------
 
     def save(self, path: Path) -> None:

@@ -19,17 +19,24 @@ def knn_distribution(
     RETURNS (ndarray): Shape (n, n_tags). A row of zeros, which is no
         distribution, where there are no neighbors.
     """
+    sizes = vote_sizes(distances, temperature)
     p = np.zeros((len(distances), n_tags))
-    if distances.shape[1] == 0:
-        return p
+    np.add.at(p, (np.arange(len(p))[:, None], tags), sizes)
+    return normalized(p)
+
+
+def vote_sizes(distances: np.ndarray, temperature: float) -> np.ndarray:
+    """exp(−d/T) up to a factor per row: the nearest neighbor's vote has size one.
+
+    The factor cancels out in equation 3, and keeps exp() away from underflow.
+
+    distances (ndarray): Shape (n, k), ascending; inf where there is no neighbor.
+    temperature (float): T > 0, in units of the distance.
+    RETURNS (ndarray): Shape (n, k); zero where there is no neighbor.
+    """
     found = np.isfinite(distances)
     nearest = np.where(found[:, :1], distances[:, :1], 0.0)
-    # Subtracting the smallest distance cancels out in the quotient and keeps
-    # exp() away from underflow.
-    votes = np.where(found, np.exp(-(distances - nearest) / temperature), 0.0)
-    rows = np.broadcast_to(np.arange(len(p))[:, None], tags.shape)
-    np.add.at(p, (rows[found], tags[found]), votes[found])
-    return normalized(p)
+    return np.where(found, np.exp(-(distances - nearest) / temperature), 0.0)
 
 
 class EveryEntryVotes:

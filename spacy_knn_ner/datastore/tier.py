@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Errors, KnnNerError
 from ..ty import Neighbors, VectorIndex, Votes
 from . import distances as metrics
 from .blocks import Blocks
 from .index import make_index
-from .kernel import EveryEntryVotes, knn_distribution
+from .kernel import EveryEntryVotes, knn_distribution, vote_sizes
 
 # An entry is a token of an example. Its key is the row of the same number.
 ENTRY = np.dtype(
@@ -62,10 +61,7 @@ class Tier:
         """
         rows = np.zeros(len(keys), dtype=ENTRY)
         rows["example_id"], rows["token"], rows["tag"] = example_ids, tokens, tags
-        stored = keys.astype(self.keys.dtype)
-        if not np.isfinite(stored).all():
-            raise KnnNerError(Errors.E031, dtype=self.keys.dtype)
-        self.keys.append(stored)
+        self.keys.append(keys.astype(self.keys.dtype, copy=False))
         self.entries.append(rows)
 
     def forget(self, example_ids: Iterable[int]) -> int:
@@ -219,8 +215,9 @@ class Tier:
             return self._vote_all(queries, temperature, metric, n_tags)
         found = self.search(queries, k, metric=metric, index=index)
         p = knn_distribution(found.distances, found.tags, temperature, n_tags)
-        none = np.full(len(queries), np.inf)
-        return Votes(p, found.distances[:, 0] if found.distances.shape[1] else none)
+        mass = vote_sizes(found.distances, temperature).sum(axis=1)
+        nearest = found.distances.min(axis=1, initial=np.inf)
+        return Votes(p, nearest, mass)
 
     def _vote_all(
         self, queries: np.ndarray, temperature: float, metric: str, n_tags: int
@@ -233,7 +230,7 @@ class Tier:
             if kept.any():
                 distances = metrics.all_pairs(queries, keys[kept], metric)
                 votes.add(distances, entries["tag"][kept])
-        return Votes(votes.distribution(), votes.nearest)
+        return Votes(votes.distribution(), votes.nearest, votes.votes.sum(axis=1))
 
     def __getstate__(self) -> dict[str, Any]:
         """The index is made again where it is needed."""

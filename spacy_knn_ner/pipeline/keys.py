@@ -1,0 +1,205 @@
+"""What an encoder left on a Doc → one key vector per token, or per word piece."""
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ..errors import Errors, KnnNerError, Warnings, warning
+from ..ty import TokenKeys
+from . import handover
+from .arrays import to_numpy
+
+SOURCES = ("auto", "ner_tagger", "transformer", "tensor")
+POOLINGS = ("mean", "first", "last", "pieces")
+DTYPES = ("float32", "float16")
+
+
+@dataclass(frozen=True)
+class KeySettings:
+    """Which vectors serve as keys.
+
+    source (str): `"ner_tagger"`: the vectors it hands over, where its encoder is
+        its own. `"transformer"`: `doc._.trf_data` of spacy-transformers or
+        spacy-curated-transformers. `"tensor"`: `doc.tensor`, which a tok2vec
+        leaves. `"auto"` (default): the first of these that the Doc has.
+    layer (int): Of the transformer; −1 (default) is the last. Others need an
+        encoder that keeps its hidden layers; 0 is the embeddings.
+    pooling (str): A token's vector is the `"mean"` (default), `"first"` or
+        `"last"` of its word pieces. `"pieces"`: one key per word piece, as in
+        the paper; a token's vote is the mean of its pieces'.
+    dtype (str): Keys are kept as `"float32"` (default) or `"float16"`.
+    """
+
+    source: str = "auto"
+    layer: int = -1
+    pooling: str = "mean"
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Vectors of word pieces, and which of them each token is made of.
+
+    vectors (ndarray): Shape (n_pieces, width).
+    rows (ndarray): Piece numbers, token after token.
+    lengths (ndarray): Pieces per token, shape (n_tokens,).
+    """
+
+    vectors: np.ndarray
+    rows: np.ndarray
+    lengths: np.ndarray
+
+
+def read_keys(doc: Doc, settings: KeySettings, name: str) -> TokenKeys:
+    """The key vectors of a Doc.
+
+    Whitespace tokens have none: an encoder says nothing about them.
+
+    doc (Doc): The Doc, after its encoder.
+    settings (KeySettings): Which vectors.
+    name (str): The component that asks, for messages.
+    RETURNS (TokenKeys): At most one key per token, or with `"pieces"` several.
+    RAISES (KnnNerError): If there is no encoder output, or a vector with NaN or
+        infinity in it.
+    """
+    source = _source(doc, settings)
+    if len(doc) == 0 or source is None:
+        if all(token.is_space for token in doc):
+            return TokenKeys(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
+        raise KnnNerError(
+            Errors.E041, name=name, length=len(doc), source=settings.source
+        )
+    if source == "transformer":
+        pieces = _transformer_pieces(doc._.trf_data, settings.layer)
+        vectors, tokens = _pool(pieces, settings.pooling)
+    else:
+        if settings.pooling != "mean":
+            raise KnnNerError(
+                Errors.E047, pooling=settings.pooling, source=f"keys.source={source!r}"
+            )
+        if settings.layer != -1:
+            raise KnnNerError(
+                Errors.E046, layer=settings.layer, available="one vector per token"
+            )
+        vectors, tokens = _token_vectors(doc, source), np.arange(len(doc))
+    return _usable(doc, np.asarray(vectors, dtype=np.float32), tokens)
+
+
+def _source(doc: Doc, settings: KeySettings) -> str | None:
+    """Where this Doc's vectors are; None if it has none there."""
+    wanted = SOURCES[1:] if settings.source == "auto" else (settings.source,)
+    return next((source for source in wanted if _has(doc, source)), None)
+
+
+def _has(doc: Doc, source: str) -> bool:
+    if source == "ner_tagger":
+        value = handover.read(doc)
+        return value is not None and value["vectors"] is not None
+    if source == "transformer":
+        data = doc._.trf_data if Doc.has_extension("trf_data") else None
+        return data is not None and _has_output(data)
+    return doc.tensor.shape[0] == len(doc) and doc.tensor.size > 0
+
+
+def _has_output(data: Any) -> bool:
+    if hasattr(data, "all_outputs"):  # spacy-curated-transformers
+        return len(data.all_outputs) > 0
+    return "last_hidden_state" in data.model_output
+
+
+def _token_vectors(doc: Doc, source: str) -> np.ndarray:
+    value = handover.read(doc)
+    if source == "ner_tagger" and value is not None and value["vectors"] is not None:
+        return value["vectors"]
+    return to_numpy(doc.tensor)
+
+
+def _transformer_pieces(data: Any, layer: int) -> Pieces:
+    """The pieces in either package's output; the one place that knows their types."""
+    if hasattr(data, "all_outputs"):  # spacy-curated-transformers
+        ragged = _layer(data.all_outputs, layer, only_last=data.last_layer_only)
+        lengths = to_numpy(ragged.lengths)
+        vectors = to_numpy(ragged.dataXd)
+        return Pieces(vectors, np.arange(len(vectors)), lengths)
+    output = data.model_output
+    if layer == -1:
+        states = output["last_hidden_state"]
+    else:
+        hidden = output["hidden_states"] if "hidden_states" in output else ()
+        states = _layer(hidden, layer, only_last=not len(hidden))
+    vectors = to_numpy(states)
+    return Pieces(
+        # Rows count through all windows of the Doc, padding included.
+        vectors.reshape(-1, vectors.shape[-1]),
+        to_numpy(data.align.dataXd).ravel(),
+        to_numpy(data.align.lengths),
+    )
+
+
+def _layer(layers: Any, layer: int, *, only_last: bool) -> Any:
+    if layer == -1 and len(layers):
+        return layers[-1]
+    if only_last or not -len(layers) <= layer < len(layers):
+        available = "only the last" if only_last else f"{len(layers)} (with embeddings)"
+        raise KnnNerError(Errors.E046, layer=layer, available=available)
+    return layers[layer]
+
+
+def _pool(pieces: Pieces, pooling: str) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors, and the token each belongs to; tokens without pieces have none."""
+    ends = np.cumsum(pieces.lengths)
+    tokens = np.flatnonzero(pieces.lengths)
+    starts = (ends - pieces.lengths)[tokens]
+    if pooling == "first":
+        return pieces.vectors[pieces.rows[starts]], tokens
+    if pooling == "last":
+        return pieces.vectors[pieces.rows[ends[tokens] - 1]], tokens
+    vectors = pieces.vectors[pieces.rows]
+    if pooling == "pieces":
+        return vectors, np.repeat(np.arange(len(pieces.lengths)), pieces.lengths)
+    if len(tokens) == 0:
+        return vectors[:0], tokens
+    sums = np.add.reduceat(vectors, starts, axis=0)
+    return sums / pieces.lengths[tokens, None].astype(np.float32), tokens
+
+
+def _usable(doc: Doc, vectors: np.ndarray, tokens: np.ndarray) -> TokenKeys:
+    """Without whitespace tokens and zero vectors, which are near to nothing."""
+    is_space = np.array([token.is_space for token in doc])
+    keep = ~is_space[tokens]
+    vectors, tokens = vectors[keep], tokens[keep]
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        i = int(tokens[~finite][0])
+        raise KnnNerError(Errors.E042, token=doc[i].text, i=i)
+    there = vectors.any(axis=1)
+    keys = TokenKeys(vectors[there], tokens[there].astype(np.int64))
+    without = np.setdiff1d(np.flatnonzero(~is_space), keys.tokens)
+    if len(without):
+        token = doc[int(without[0])].text
+        message = warning(Warnings.W001, n=len(without), total=len(doc), token=token)
+        warnings.warn(message, stacklevel=2)
+    return keys
+
+
+def joined(keys: list[TokenKeys], lengths: list[int]) -> TokenKeys:
+    """The keys of several Docs as if they were one.
+
+    keys (list[TokenKeys]): Per Doc.
+    lengths (list[int]): The Docs' lengths.
+    """
+    offsets = np.cumsum([0, *lengths[:-1]])
+    parts = [
+        replace(key, tokens=key.tokens + offset)
+        for key, offset in zip(keys, offsets, strict=True)
+        if len(key)
+    ]
+    if not parts:
+        return TokenKeys(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
+    return TokenKeys(
+        np.concatenate([part.vectors for part in parts]),
+        np.concatenate([part.tokens for part in parts]),
+    )

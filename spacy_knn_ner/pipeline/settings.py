@@ -1,0 +1,155 @@
+"""The settings of `knn_ner`: checked when they are set, kept with the pipeline."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from dataclasses import replace as replaced
+from typing import Any
+
+import numpy as np
+
+from ..datastore.distances import METRICS
+from ..datastore.index import INDEXES
+from ..errors import Errors, KnnNerError
+from ..tags import DECODINGS
+from .keys import DTYPES, POOLINGS, SOURCES, KeySettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the neighbors are found, and how much they count.
+
+    k (int | None): How many neighbors vote. None (`null` in a config): every
+        entry. Default: 32.
+    temperature (float): T of equation 3, in units of the metric: how fast votes
+        fade with distance. Default: 0.05.
+    weight (float): Of the store's vote, 0 to 1; the paper's λ is 1 − weight.
+        Default: 0.3.
+    metric (str): `"cosine"` (default), `"euclidean"` or `"sqeuclidean"`.
+    index (str): `"flat"` (default): exact search with FAISS on the CPU.
+        `"torch"`: exact search with torch on spaCy's device.
+    keys (KeySettings): Which vectors are compared.
+    decoding (str): `"viterbi"` (default): the best valid tag sequence.
+        `"argmax"`: every token's best tag, then repaired.
+    correction_weight (float): Of the corrections' vote at distance 0, 0 to 1.
+        Default: 0.9.
+    radius (float): The distance from which corrections count no more, in units
+        of the metric. Default: 0.5.
+    """
+
+    k: int | None = 32
+    temperature: float = 0.05
+    weight: float = 0.3
+    metric: str = "cosine"
+    index: str = "flat"
+    keys: KeySettings = field(default_factory=KeySettings)
+    decoding: str = "viterbi"
+    correction_weight: float = 0.9
+    radius: float = 0.5
+
+    def replace(self, name: str, **changes: Any) -> "Settings":
+        """A checked copy with changes.
+
+        name (str): The component, for messages.
+        changes (Any): Settings by name; `keys` may be a dict of some of its own.
+        RETURNS (Settings): The copy.
+        RAISES (KnnNerError): For a value that is not possible.
+        """
+        for setting, value in changes.items():
+            if isinstance(value, np.generic):
+                changes[setting] = value.item()  # as a config can hold it
+        keys = changes.get("keys", self.keys)
+        if isinstance(keys, dict):
+            unknown = set(keys) - {f.name for f in fields(KeySettings)}
+            if unknown:
+                _refuse(name, "keys", keys, f"there is no {sorted(unknown)[0]!r} in it")
+            changes["keys"] = replaced(self.keys, **keys)
+        elif not isinstance(keys, KeySettings):
+            _refuse(name, "keys", keys, "expected its settings by name")
+        copy = replaced(self, **changes)
+        copy._check(name)
+        return copy
+
+    def _check(self, name: str) -> None:
+        for setting, check in _CHECKS.items():
+            value: Any = self
+            for part in setting.split("."):
+                value = getattr(value, part)
+            expected = check(value)
+            if expected:
+                _refuse(name, setting, value, expected)
+
+    def config(self) -> dict[str, Any]:
+        """As they stand in a config."""
+        return asdict(self)
+
+
+# A check says what it expected, or nothing if the value is fine.
+Check = Callable[[Any], str]
+
+
+def _refuse(name: str, setting: str, value: Any, expected: str) -> None:
+    raise KnnNerError(
+        Errors.E040, name=name, setting=setting, value=value, expected=expected
+    )
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _share(value: Any) -> str:
+    fine = _is_number(value) and 0 <= value <= 1
+    return "" if fine else "expected a number from 0 to 1"
+
+
+def _positive(value: Any) -> str:
+    return "" if _is_number(value) and value > 0 else "expected a number above 0"
+
+
+def _count_or_none(value: Any) -> str:
+    fine = value is None or (_is_whole(value) and value >= 1)
+    return "" if fine else "expected a whole number from 1 on, or null for all"
+
+
+def _whole(value: Any) -> str:
+    return "" if _is_whole(value) else "expected a whole number"
+
+
+def _one_of(values: tuple[str, ...]) -> Check:
+    listed = ", ".join(f'"{value}"' for value in values)
+    return lambda value: "" if value in values else f"expected one of {listed}"
+
+
+_CHECKS: dict[str, Check] = {
+    "k": _count_or_none,
+    "temperature": _positive,
+    "weight": _share,
+    "metric": _one_of(METRICS),
+    "index": _one_of(INDEXES),
+    "keys.source": _one_of(SOURCES),
+    "keys.layer": _whole,
+    "keys.pooling": _one_of(POOLINGS),
+    "keys.dtype": _one_of(DTYPES),
+    "decoding": _one_of(DECODINGS),
+    "correction_weight": _share,
+    "radius": _positive,
+}
+
+
+class Setting:
+    """A setting as an attribute of its component: `knn.k = 8` checks and keeps it."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, component: Any, owner: type) -> Any:
+        return self if component is None else getattr(component.settings, self.name)
+
+    def __set__(self, component: Any, value: Any) -> None:
+        component.set_settings(**{self.name: value})

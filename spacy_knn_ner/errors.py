@@ -96,7 +96,6 @@ class Errors:
     E037 = "There is no example with the id {example_id} in the datastore."
     E038 = "Unknown dtype {value!r} for keys: use one of {known}."
 
-
     # The component knn_ner
     E040 = (
         "{setting}={value!r} is not possible for '{name}': {expected}. Change it in "
@@ -134,7 +133,7 @@ class Errors:
     )
     E047 = (
         "keys.pooling={pooling!r} chooses among the word pieces of a token, and "
-        "{source} has one vector per token. Use pooling = \"mean\"."
+        '{source} has one vector per token. Use pooling = "mean".'
     )
     E048 = (
         "'{name}' is not part of a pipeline, so it cannot encode text. Add it with "

@@ -127,7 +127,9 @@ class TagSet:
             and allowed.step[ids[:-1], ids[1:]].all()
         )
 
-    def decode(self, probabilities: np.ndarray, decoding: str = "viterbi") -> np.ndarray:
+    def decode(
+        self, probabilities: np.ndarray, decoding: str = "viterbi"
+    ) -> np.ndarray:
         """The best valid tag sequence.
 
         probabilities (ndarray): Shape (n_tokens, n_tags).

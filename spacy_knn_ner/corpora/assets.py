@@ -68,9 +68,9 @@ def fetch(asset: Asset, folder: str | Path) -> Path:
         if mirror:
             shutil.copyfile(source, partial)
         else:
-            with urllib.request.urlopen(asset.url, timeout=60) as response:
-                with partial.open("wb") as file:
-                    shutil.copyfileobj(response, file)
+            response = urllib.request.urlopen(asset.url, timeout=60)
+            with response, partial.open("wb") as file:
+                shutil.copyfileobj(response, file)
     except OSError as error:
         raise KnnNerError(
             Errors.E023,
@@ -82,8 +82,6 @@ def fetch(asset: Asset, folder: str | Path) -> Path:
     found = sha256(partial)
     if found != asset.sha256:
         partial.unlink()
-        raise KnnNerError(
-            Errors.E022, path=source, found=found, expected=asset.sha256
-        )
+        raise KnnNerError(Errors.E022, path=source, found=found, expected=asset.sha256)
     partial.replace(target)
     return target

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,9 @@ class Datastore:
         known = [tag != MISSING for tag in tags]  # silence is not O
         if not any(k.any() for k in known):
             return
-        rows = np.concatenate([v[k] for v, k in zip(vectors, known, strict=True) if k.any()])
+        rows = np.concatenate(
+            [v[k] for v, k in zip(vectors, known, strict=True) if k.any()]
+        )
         if not self.tiers:
             self.tiers = {name: Tier(rows.shape[1], dtype=self.dtype) for name in TIERS}
         self.tiers[tier].add(
@@ -143,7 +146,9 @@ class Datastore:
             np.concatenate([tag[k] for tag, k in zip(tags, known, strict=True)]),
         )
 
-    def emptied(self, tier: str, *, dtype: str, scheme: str, encoder: Any) -> "Datastore":
+    def emptied(
+        self, tier: str, *, dtype: str, scheme: str, encoder: Any
+    ) -> "Datastore":
         """A new datastore with the examples of one tier and without entries.
 
         tier (str): `"store"` or `"corrections"`.
@@ -181,9 +186,7 @@ class Datastore:
     def check_width(self, vectors: np.ndarray) -> None:
         """RAISES (KnnNerError): If these cannot be compared with the keys."""
         if self.width is not None and len(vectors) and vectors.shape[1] != self.width:
-            raise KnnNerError(
-                Errors.E034, found=vectors.shape[1], expected=self.width
-            )
+            raise KnnNerError(Errors.E034, found=vectors.shape[1], expected=self.width)
 
     # --- saving and loading ------------------------------------------------
 
@@ -195,10 +198,8 @@ class Datastore:
         writers: storage.Writers = {"examples.sqlite": self.examples.save}
         for name, tier in self.tiers.items():
             keep = ~tier.entries.array()["forgotten"]
-            writers[f"{name}.keys.npy"] = lambda p, t=tier, k=keep: t.keys.save(p, k)
-            writers[f"{name}.entries.npy"] = lambda p, t=tier, k=keep: t.entries.save(
-                p, k
-            )
+            writers[f"{name}.keys.npy"] = partial(tier.keys.save, keep=keep)
+            writers[f"{name}.entries.npy"] = partial(tier.entries.save, keep=keep)
         storage.save(Path(path), writers, self._about())
 
     def _about(self) -> dict[str, Any]:
@@ -279,9 +280,7 @@ class Datastore:
 
 
 def _load_tier(generation: Path, name: str, manifest: dict[str, Any]) -> Tier:
-    keys = np.load(
-        generation / f"{name}.keys.npy", mmap_mode="r", allow_pickle=False
-    )
+    keys = np.load(generation / f"{name}.keys.npy", mmap_mode="r", allow_pickle=False)
     entries = np.load(generation / f"{name}.entries.npy", allow_pickle=False)
     expected = (manifest["entries"][name], manifest["width"])
     if keys.shape != expected or entries.shape != expected[:1]:

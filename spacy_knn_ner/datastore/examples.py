@@ -71,7 +71,9 @@ class ExampleStore:
 
     def __len__(self) -> int:
         with self._lock:
-            return self._reading().execute("SELECT COUNT(*) FROM examples").fetchone()[0]
+            return (
+                self._reading().execute("SELECT COUNT(*) FROM examples").fetchone()[0]
+            )
 
     def add(self, texts: Iterable[LabelledText], tier: str) -> list[int]:
         """Store labelled texts.
@@ -81,9 +83,7 @@ class ExampleStore:
         RETURNS (list[int]): Their ids, in order.
         """
         with self._lock, self._writing() as db:
-            statement = (
-                "INSERT INTO examples (tier, text, annotation) VALUES (?, ?, ?)"
-            )
+            statement = "INSERT INTO examples (tier, text, annotation) VALUES (?, ?, ?)"
             rows = ((tier, text.text, _dump(text)) for text in texts)
             return [db.execute(statement, row).lastrowid or 0 for row in rows]
 

@@ -96,9 +96,7 @@ def interpolate(
     return (1.0 - weights) * p_ner + weights * p_knn
 
 
-def trust(
-    nearest: np.ndarray, correction_weight: float, radius: float
-) -> np.ndarray:
+def trust(nearest: np.ndarray, correction_weight: float, radius: float) -> np.ndarray:
     """How much a token heeds the corrections: w_c = correction_weight ·
     max(0, 1 − d_nearest / radius).
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import srsly
 
-from ..errors import Errors, KnnNerError
 from ..digest import sha256
+from ..errors import Errors, KnnNerError
 
 FORMAT = 1
 MANIFEST = "manifest.json"

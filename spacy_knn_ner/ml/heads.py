@@ -41,8 +41,8 @@ def build_ner_tagger(
     layers: list[Model[Any, Any]] = [Dropout()]
     if hidden_size:
         layers += [Gelu(hidden_size, nI), Dropout()]
-    head = with_array(chain(*layers, output))
-    model = chain(tok2vec, cast(Model[TokenVectors, TokenVectors], head))
+    head: Model[Any, Any] = with_array(cast(Any, chain(*layers, output)))
+    model: Model[list[Doc], TokenVectors] = chain(tok2vec, head)
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("head", head)
     model.set_ref("output_layer", output)
@@ -66,7 +66,7 @@ def resize_output(model: Model[Any, Any], nO: int) -> Model[Any, Any]:
         output.set_dim("nO", nO, force=True)
         return model
     W, b = output.get_param("W"), output.get_param("b")
-    new_W = output.ops.alloc2f(nO, W.shape[1])
+    new_W = output.ops.alloc2f(nO, output.get_dim("nI"))
     new_b = output.ops.alloc1f(nO)
     # Low enough that what was learnt stays as it is, high enough to learn from.
     new_b += min(0.0, float(b.min())) - 10.0

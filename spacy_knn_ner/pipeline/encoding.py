@@ -1,6 +1,6 @@
 """Labelled Docs → what they say, and what the pipeline's encoder makes of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any
 
 from spacy.language import Language
@@ -39,7 +39,7 @@ def labelled_text(doc: Doc, name: str) -> LabelledText:
 def make_doc(nlp: Language, text: LabelledText) -> Doc:
     """A Doc of the words alone, as the pipeline would meet it."""
     starts = text.sentence_starts
-    marks = None
+    marks: list[bool | int | None] | None = None
     if starts is not None:
         marks = [i in set(starts) for i in range(len(text.words))]
     return Doc(nlp.vocab, words=text.words, spaces=text.spaces, sent_starts=marks)
@@ -79,5 +79,5 @@ def encode(
 
 def progress(docs: Iterable[Doc], show: bool) -> Iterator[Doc]:
     """The Docs, with a progress bar while they are consumed."""
-    total = len(docs) if hasattr(docs, "__len__") else None
+    total = len(docs) if isinstance(docs, Sized) else None
     yield from tqdm(docs, total=total, desc="Building", unit="doc", disable=not show)

@@ -10,25 +10,32 @@ from ..tags import MISSING, SpanTuple, TagSet, tags_to_spans
 
 
 def entity_spans(doc: Doc, tag_set: TagSet, ids: np.ndarray) -> list[Span]:
-    """The entities that tag ids spell on a Doc.
-
-    An entity neither begins nor ends with a whitespace token (spaCy's own
-    rule), so those are cut off.
+    """The entities that tag ids spell on a Doc; see `trimmed`.
 
     doc (Doc): The Doc.
     tag_set (TagSet): What the ids mean.
     ids (ndarray): Shape (n_tokens,).
     RETURNS (list[Span]): In order, not overlapping.
     """
-    spans = []
-    for start, end, label in tag_set.spans(ids):
+    found = trimmed(doc, tag_set.spans(ids))
+    return [Span(doc, start, end, label=label) for start, end, label in found]
+
+
+def trimmed(doc: Doc, spans: Iterable[SpanTuple]) -> list[SpanTuple]:
+    """Entities without whitespace at their ends.
+
+    spaCy's own rule: an entity neither begins nor ends with a whitespace token,
+    nor consists of them.
+    """
+    kept = []
+    for start, end, label in spans:
         while start < end and doc[start].is_space:
             start += 1
         while start < end and doc[end - 1].is_space:
             end -= 1
         if start < end:
-            spans.append(Span(doc, start, end, label=label))
-    return spans
+            kept.append((start, end, label))
+    return kept
 
 
 def annotated_entities(doc: Doc) -> tuple[list[SpanTuple], list[int]]:
@@ -61,4 +68,3 @@ def gold_labels(examples: Iterable[Example]) -> list[str]:
     """The labels of the references' entities, sorted."""
     labels = {ent.label_ for example in examples for ent in example.reference.ents}
     return sorted(labels)
-

@@ -128,7 +128,7 @@ def _transformer_pieces(data: Any, layer: int) -> Pieces:
     if layer == -1:
         states = output["last_hidden_state"]
     else:
-        hidden = output["hidden_states"] if "hidden_states" in output else ()
+        hidden = output.get("hidden_states") or ()
         states = _layer(hidden, layer, only_last=not len(hidden))
     vectors = to_numpy(states)
     return Pieces(

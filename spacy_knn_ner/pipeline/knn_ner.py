@@ -439,7 +439,11 @@ class KnnNer(Pipe):
         RAISES (KnnNerError): If it is missing or damaged.
         """
         new = Datastore()
-        util.from_disk(path, {"datastore": new.from_disk}, exclude)
+
+        def load(folder: Path) -> None:
+            new.from_disk(folder)
+
+        util.from_disk(path, {"datastore": load}, exclude)
         if "datastore" not in exclude:
             self._use(new)
         self._same_encoder = False

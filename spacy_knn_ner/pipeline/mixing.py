@@ -50,9 +50,7 @@ def read_p_ner(docs: list[Doc], known: TagSet, name: str) -> tuple[TagSet, np.nd
         if value is None:
             raise KnnNerError(Errors.E043, name=name, length=len(doc))
         if known.labels and value["scheme"] != known.scheme:
-            raise KnnNerError(
-                Errors.E035, stored=known.scheme, given=value["scheme"]
-            )
+            raise KnnNerError(Errors.E035, stored=known.scheme, given=value["scheme"])
         tag_set = TagSet(value["scheme"], tag_set.labels)
         tag_set = tag_set.union(TagSet.from_tags(tag_set.scheme, value["tags"]).labels)
     tag_set = tag_set.union(known.labels)

@@ -1,0 +1,1 @@
+"""Scores, and the choice of settings on development data."""

@@ -54,10 +54,12 @@ class TokenKeys:
     tokens (ndarray): The token each belongs to, shape (n_keys,), ascending. Not
         every token has a key (whitespace has none), and with one key per word
         piece a token has several.
+    n_tokens (int): How many tokens there are, with keys or without.
     """
 
     vectors: np.ndarray
     tokens: np.ndarray
+    n_tokens: int
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -112,7 +112,8 @@ class Datastore:
             tag_set.encode(len(text.words), text.entities, text.missing)[key.tokens]
             for text, key in zip(texts, keys, strict=True)
         ]
-        vectors = [key.vectors.astype(self.dtype) for key in keys]
+        with np.errstate(over="ignore"):  # noticed below
+            vectors = [key.vectors.astype(self.dtype) for key in keys]
         widths = {vector.shape[1] for vector in vectors if len(vector)}
         for width in sorted(widths):
             expected = self.width or min(widths)

@@ -18,7 +18,9 @@ def paired(queries: np.ndarray, keys: np.ndarray, metric: str) -> np.ndarray:
     metric (str): One of `METRICS`.
     RETURNS (ndarray): Shape (n, k), float64. Equal keys get equal distances.
     """
-    queries, keys = queries.astype(np.float64), keys.astype(np.float64)
+    # In C order, so that every sum runs through its terms in the same way.
+    queries = np.array(queries, dtype=np.float64, order="C")
+    keys = np.array(keys, dtype=np.float64, order="C")
     if metric == "cosine":
         dot = np.einsum("nw,nkw->nk", queries, keys)
         norms = _norms(queries)[:, None] * np.sqrt(np.einsum("nkw,nkw->nk", keys, keys))

@@ -34,9 +34,7 @@ def build_ner_tagger(
         "output_layer".
     """
     nI = tok2vec.get_dim("nO") if tok2vec.has_dim("nO") else None
-    output: Model[Floats2d, Floats2d] = Softmax_v2(
-        nO, hidden_size or nI, init_W=glorot_uniform_init, normalize_outputs=True
-    )
+    output = softmax_layer(nO, hidden_size or nI)
     # The rate is set by [training.dropout].
     layers: list[Model[Any, Any]] = [Dropout()]
     if hidden_size:
@@ -62,16 +60,24 @@ def resize_output(model: Model[Any, Any], nO: int) -> Model[Any, Any]:
         output.set_dim("nO", nO)
         return model
     known = output.get_dim("nO")
-    if not output.has_param("W"):
-        output.set_dim("nO", nO, force=True)
-        return model
-    W, b = output.get_param("W"), output.get_param("b")
-    new_W = output.ops.alloc2f(nO, output.get_dim("nI"))
-    new_b = output.ops.alloc1f(nO)
-    # Low enough that what was learnt stays as it is, high enough to learn from.
-    new_b += min(0.0, float(b.min())) - 10.0
-    new_W[:known], new_b[:known] = W, b
-    output.set_dim("nO", nO, force=True)
-    output.set_param("W", new_W)
-    output.set_param("b", new_b)
+    larger = softmax_layer(nO, output.get_dim("nI") if output.has_dim("nI") else None)
+    if output.has_param("W"):
+        W, b = output.get_param("W"), output.get_param("b")
+        new_W = output.ops.alloc2f(nO, output.get_dim("nI"))
+        new_b = output.ops.alloc1f(nO)
+        # Low enough that what was learnt stays as it is, high enough to learn from.
+        new_b += min(0.0, float(b.min())) - 10.0
+        new_W[:known], new_b[:known] = W, b
+        larger.set_param("W", new_W)
+        larger.set_param("b", new_b)
+    # A layer with weights keeps its size, so another one takes its place.
+    model.replace_node(output, larger)
+    for node in model.walk():
+        if node.has_dim("nO") and not node.param_names and larger in node.walk():
+            node.set_dim("nO", nO, force=True)
     return model
+
+
+def softmax_layer(nO: int | None, nI: int | None) -> Model[Floats2d, Floats2d]:
+    """The last layer: one linear map and the softmax."""
+    return Softmax_v2(nO, nI, init_W=glorot_uniform_init, normalize_outputs=True)

@@ -1,7 +1,8 @@
 """What an encoder left on a Doc → one key vector per token, or per word piece."""
 
+import unicodedata
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def read_keys(doc: Doc, settings: KeySettings, name: str) -> TokenKeys:
     source = _source(doc, settings)
     if len(doc) == 0 or source is None:
         if all(token.is_space for token in doc):
-            return TokenKeys(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
+            return no_keys(len(doc))
         raise KnnNerError(
             Errors.E041, name=name, length=len(doc), source=settings.source
         )
@@ -176,30 +177,37 @@ def _usable(doc: Doc, vectors: np.ndarray, tokens: np.ndarray) -> TokenKeys:
         i = int(tokens[~finite][0])
         raise KnnNerError(Errors.E042, token=doc[i].text, i=i)
     there = vectors.any(axis=1)
-    keys = TokenKeys(vectors[there], tokens[there].astype(np.int64))
-    without = np.setdiff1d(np.flatnonzero(~is_space), keys.tokens)
-    if len(without):
-        token = doc[int(without[0])].text
-        message = warning(Warnings.W001, n=len(without), total=len(doc), token=token)
+    keys = TokenKeys(vectors[there], tokens[there].astype(np.int64), len(doc))
+    silent = np.setdiff1d(np.flatnonzero(~is_space), keys.tokens)
+    lost = [doc[int(i)].text for i in silent if _is_visible(doc[int(i)].text)]
+    if lost:
+        message = warning(Warnings.W001, n=len(lost), total=len(doc), token=lost[0])
         warnings.warn(message, stacklevel=2)
     return keys
 
 
-def joined(keys: list[TokenKeys], lengths: list[int]) -> TokenKeys:
-    """The keys of several Docs as if they were one.
+def _is_visible(text: str) -> bool:
+    """Whether a tokenizer should have made something of it, which it does not of
+    marks, controls and separators alone, such as a lone variation selector."""
+    return any(unicodedata.category(character)[0] not in "MCZ" for character in text)
+
+
+def joined(keys: list[TokenKeys]) -> TokenKeys:
+    """The keys of several Docs as if the Docs were one.
 
     keys (list[TokenKeys]): Per Doc.
-    lengths (list[int]): The Docs' lengths.
+    RETURNS (TokenKeys): Tokens are counted through all Docs.
     """
-    offsets = np.cumsum([0, *lengths[:-1]])
-    parts = [
-        replace(key, tokens=key.tokens + offset)
-        for key, offset in zip(keys, offsets, strict=True)
-        if len(key)
-    ]
-    if not parts:
-        return TokenKeys(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
-    return TokenKeys(
-        np.concatenate([part.vectors for part in parts]),
-        np.concatenate([part.tokens for part in parts]),
-    )
+    offsets = np.cumsum([0, *(key.n_tokens for key in keys)])[:-1]
+    pairs = [pair for pair in zip(keys, offsets, strict=True) if len(pair[0])]
+    n_tokens = sum(key.n_tokens for key in keys)
+    if not pairs:
+        return no_keys(n_tokens)
+    vectors = np.concatenate([key.vectors for key, _ in pairs])
+    tokens = np.concatenate([key.tokens + offset for key, offset in pairs])
+    return TokenKeys(vectors, tokens, n_tokens)
+
+
+def no_keys(n_tokens: int) -> TokenKeys:
+    """The keys of a Doc that has none."""
+    return TokenKeys(np.zeros((0, 0), np.float32), np.zeros(0, np.int64), n_tokens)

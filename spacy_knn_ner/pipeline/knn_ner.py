@@ -217,10 +217,9 @@ class KnnNer(Pipe):
         """
         tag_set, p_ner = read_p_ner(docs, self.tag_set, self.name)
         lengths = [len(doc) for doc in docs]
-        keys: list[TokenKeys] = []
-        if len(self.datastore):
-            keys = [read_keys(doc, self.settings.keys, self.name) for doc in docs]
-        queries = Queries(tag_set, lengths, p_ner, joined(keys, lengths))
+        asked = docs if len(self.datastore) else []
+        keys = [read_keys(doc, self.settings.keys, self.name) for doc in asked]
+        queries = Queries(tag_set, lengths, p_ner, joined(keys))
         if len(queries.keys):
             self._check_encoder()
             self.datastore.check_width(queries.keys.vectors)

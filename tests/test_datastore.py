@@ -1,0 +1,267 @@
+"""The datastore: examples and entries in and out, on disk and as bytes."""
+
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from spacy_knn_ner.datastore import storage
+from spacy_knn_ner.datastore.datastore import Datastore
+from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.ty import LabelledText, TokenKeys
+
+WIDTH = 4
+
+
+def text_of(words, entities=(), missing=()):
+    words = words.split()
+    spaces = [True] * len(words)
+    return LabelledText(words, spaces, list(entities), list(missing))
+
+
+def keys_of(text, seed=0, width=WIDTH):
+    n = len(text.words)
+    vectors = np.random.default_rng(seed).normal(size=(n, width)).astype("float32")
+    return TokenKeys(vectors, np.arange(n), n)
+
+
+ADA = text_of("Ada lived in London", [(0, 1, "person"), (3, 4, "location")])
+PARTY = text_of("Nobody came")
+
+
+def filled(dtype="float32"):
+    store = Datastore(dtype=dtype, encoder={"sha256": "abc"})
+    ids = store.add([ADA, PARTY], [keys_of(ADA, 0), keys_of(PARTY, 1)], tier="store")
+    ids += store.add([PARTY], [keys_of(PARTY, 2)], tier="corrections")
+    return store, ids
+
+
+def contents(store):
+    """Everything a reader can see."""
+    return {
+        "examples": [
+            (example.example_id, example.tier, example.labelled)
+            for example in store.examples
+        ],
+        "entries": {
+            name: [
+                (int(e["example_id"]), int(e["token"]), store.tag_set.tags[e["tag"]])
+                for e in tier.entries.array()
+                if not e["forgotten"]
+            ]
+            for name, tier in store.tiers.items()
+        },
+        "keys": {
+            name: tier.keys.array()[~tier.entries.array()["forgotten"]].tolist()
+            for name, tier in store.tiers.items()
+        },
+        "encoder": store.encoder,
+        "dtype": store.dtype,
+    }
+
+
+def test_an_example_becomes_an_entry_per_token():
+    store, ids = filled()
+    assert ids == [1, 2, 3]
+    assert contents(store)["entries"] == {
+        "store": [
+            *[(1, 0, "U-person"), (1, 1, "O"), (1, 2, "O"), (1, 3, "U-location")],
+            *[(2, 0, "O"), (2, 1, "O")],
+        ],
+        "corrections": [(3, 0, "O"), (3, 1, "O")],
+    }
+    assert store.example(1).labelled == ADA
+    assert (len(store), store.size("store"), store.size("corrections")) == (8, 6, 2)
+
+
+def test_unannotated_tokens_are_never_stored_as_outside():
+    store = Datastore()
+    partial = text_of("Ada met Alan", [(0, 1, "person")], missing=[1, 2])
+    store.add([partial], [keys_of(partial)], tier="corrections")
+    assert contents(store)["entries"]["corrections"] == [(1, 0, "U-person")]
+    silent = text_of("who knows", missing=[0, 1])
+    assert store.add([silent], [keys_of(silent)], tier="store") == [2]
+    assert store.size("store") == 0
+
+
+def test_ids_are_never_used_again(tmp_path):
+    store, ids = filled()
+    assert store.forget([ids[2]]) == 2
+    store.to_disk(tmp_path)
+    again = Datastore().from_disk(tmp_path)
+    assert again.add([PARTY], [keys_of(PARTY)], tier="store") == [4]
+
+
+def test_forgotten_means_gone(tmp_path):
+    store, ids = filled()
+    store.forget([ids[0]])
+    with pytest.raises(KnnNerError, match="KNN-E037"):
+        store.example(ids[0])
+    store.to_disk(tmp_path)
+    saved = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+    assert b"London" not in saved
+    assert keys_of(ADA, 0).vectors[0].tobytes() not in saved
+    assert b"Nobody" in saved
+
+
+def test_an_unknown_id_forgets_nothing():
+    store, ids = filled()
+    with pytest.raises(KnnNerError, match="KNN-E037"):
+        store.forget([ids[0], 77])
+    assert len(store) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "code"),
+    [
+        (text_of("a b c", [(0, 2, "x"), (1, 3, "y")]), WIDTH, "KNN-E002"),
+        (PARTY, WIDTH + 1, "KNN-E034"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_changes_nothing(text, width, code):
+    store, _ = filled()
+    before = contents(store)
+    with pytest.raises(KnnNerError) as caught:
+        store.add([PARTY, text], [keys_of(PARTY), keys_of(text, 0, width)], tier="store")
+    assert caught.value.code == code
+    assert contents(store) == before
+
+
+def test_a_key_that_float16_cannot_hold_is_refused():
+    store = Datastore(dtype="float16")
+    huge = TokenKeys(np.full((2, WIDTH), 1e6, "float32"), np.arange(2), 2)
+    with pytest.raises(KnnNerError, match="KNN-E031"):
+        store.add([PARTY], [huge], tier="store")
+    assert len(store.examples) == 0
+
+
+# --- saving ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("way", ["disk", "bytes", "pickle"])
+def test_a_saved_datastore_is_the_same(way, dtype, tmp_path):
+    store, ids = filled(dtype)
+    store.forget([ids[1]])
+    if way == "disk":
+        store.to_disk(tmp_path)
+        again = Datastore().from_disk(tmp_path, check=True)
+    elif way == "bytes":
+        again = Datastore().from_bytes(store.to_bytes())
+    else:
+        again = pickle.loads(pickle.dumps(store))
+    assert contents(again) == contents(store)
+    new_id = again.add([ADA], [keys_of(ADA)], tier="corrections")
+    assert new_id == [4]
+    assert len(store) == 6  # the copy is a copy
+
+
+def test_an_empty_datastore_can_be_saved(tmp_path):
+    Datastore(encoder={"sha256": "x"}).to_disk(tmp_path)
+    assert len(Datastore().from_disk(tmp_path)) == 0
+    assert len(Datastore().from_bytes(Datastore().to_bytes())) == 0
+
+
+def test_saving_over_what_is_mapped(tmp_path):
+    filled()[0].to_disk(tmp_path)
+    store = Datastore().from_disk(tmp_path)
+    store.add([ADA], [keys_of(ADA)], tier="corrections")
+    before = contents(store)
+    store.to_disk(tmp_path)
+    assert contents(store) == before
+    assert contents(Datastore().from_disk(tmp_path)) == before
+    assert [path.name for path in tmp_path.glob("gen-*")] == ["gen-2"]
+
+
+def test_a_loaded_file_is_never_written_to(tmp_path):
+    filled()[0].to_disk(tmp_path)
+    files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    store = Datastore().from_disk(tmp_path)
+    store.add([ADA], [keys_of(ADA)], tier="store")
+    store.forget([1])
+    assert files == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+
+def test_an_interrupted_save_leaves_the_old_one(tmp_path, monkeypatch):
+    store, _ = filled()
+    store.to_disk(tmp_path)
+    before = contents(store)
+    store.add([ADA], [keys_of(ADA)], tier="store")
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(storage, "_flush", fail)
+    with pytest.raises(OSError, match="disk full"):
+        store.to_disk(tmp_path)
+    assert contents(Datastore().from_disk(tmp_path, check=True)) == before
+    assert [path.name for path in tmp_path.glob("gen-*")] == ["gen-1"]
+
+
+def damage_nothing_there(folder):
+    (folder / "manifest.json").unlink()
+
+
+def damage_manifest(folder):
+    (folder / "manifest.json").write_text("{")
+
+
+def damage_missing_file(folder):
+    (folder / "gen-1" / "store.keys.npy").unlink()
+
+
+def damage_cut_file(folder):
+    path = folder / "gen-1" / "store.keys.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def damage_format(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (damage_nothing_there, "KNN-E032"),
+        (damage_manifest, "KNN-E032"),
+        (damage_missing_file, "KNN-E032"),
+        (damage_cut_file, "KNN-E032"),
+        (damage_format, "KNN-E033"),
+    ],
+)
+def test_a_damaged_datastore_is_refused(damage, code, tmp_path):
+    filled()[0].to_disk(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(KnnNerError) as caught:
+        Datastore().from_disk(tmp_path)
+    assert caught.value.code == code
+
+
+def test_hashes_are_compared_on_demand(tmp_path):
+    filled()[0].to_disk(tmp_path)
+    path = tmp_path / "gen-1" / "store.keys.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    Datastore().from_disk(tmp_path)
+    with pytest.raises(KnnNerError, match="SHA-256"):
+        Datastore().from_disk(tmp_path, check=True)
+
+
+def test_to_bytes_beyond_4_gib_points_to_to_disk(monkeypatch):
+    monkeypatch.setattr("spacy_knn_ner.datastore.datastore._FIELD_LIMIT", 10)
+    with pytest.raises(KnnNerError, match="Use to_disk"):
+        filled()[0].to_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_examples_can_be_read_in_a_forked_process():
+    store, _ = filled()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if store.example(1).labelled == ADA else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert store.example(1).labelled == ADA

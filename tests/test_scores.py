@@ -1,0 +1,92 @@
+"""Span F1 equals seqeval's, strict, on the same tags."""
+
+import os
+from pathlib import Path
+
+import pytest
+import seqeval.metrics
+import spacy
+from conftest import labelled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from seqeval.scheme import BILOU, IOB2
+from spacy.tokens import Doc, Span
+
+from spacy_knn_ner.corpora.conll import make_doc
+from spacy_knn_ner.evaluation.scores import entities, span_prf
+from spacy_knn_ner.tags import TagSet
+
+SCHEMES = {"BIO": IOB2, "BILUO": BILOU}
+VOCAB = spacy.blank("en").vocab
+
+
+def seqeval_scores(golds, predicted, scheme):
+    """Precision, recall and F1 of seqeval on the tags of these Docs."""
+    tags = [
+        [
+            [tag_set.tags[i] for i in tag_set.encode(len(doc), entities(doc))]
+            for doc in docs
+            for tag_set in [TagSet(scheme, tuple(sorted({e.label_ for e in doc.ents})))]
+        ]
+        for docs in (golds, predicted)
+    ]
+    p, r, f, _ = seqeval.metrics.v1.precision_recall_fscore_support(
+        *tags, average="micro", scheme=SCHEMES[scheme], zero_division=0
+    )
+    return p, r, f
+
+
+def spacy_scores(golds, predicted):
+    score = span_prf(golds, [entities(doc) for doc in predicted])
+    return score.precision, score.recall, score.fscore
+
+
+tag_lists = st.lists(
+    st.sampled_from(["O", "B-a", "I-a", "B-b", "I-b"]), min_size=1, max_size=8
+)
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "BILUO"])
+@given(pairs=st.lists(st.tuples(tag_lists, tag_lists), min_size=1, max_size=4))
+@settings(deadline=None)
+def test_span_f1_is_seqevals(scheme, pairs):
+    cut = [(x[: len(y)], y[: len(x)]) for x, y in pairs]
+    golds, predicted = (
+        [make_doc(VOCAB, ["w"] * len(pair[side]), pair[side]) for pair in cut]
+        for side in (0, 1)
+    )
+    if any(doc.ents for doc in golds):  # seqeval refuses to count nothing
+        expected = pytest.approx(seqeval_scores(golds, predicted, scheme))
+        assert spacy_scores(golds, predicted) == expected
+
+
+def test_predictions_on_unannotated_tokens_are_neither_right_nor_wrong():
+    gold = labelled(VOCAB, "Ada met Alan", [(0, 1, "person")], default="missing")
+    found = [[(0, 1, "person"), (2, 3, "person")]]
+    score = span_prf([gold], found)
+    assert (score.precision, score.recall) == (1, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "SPACY_KNN_NER_DATA" not in os.environ, reason="needs the WNUT-17 mirror"
+)
+def test_span_f1_is_seqevals_on_wnut17():
+    """Predictions are made by a rule: every capitalized word is a person."""
+    from spacy_knn_ner.corpora.conll import read_conll
+
+    folder = Path(os.environ["SPACY_KNN_NER_DATA"])
+    golds = list(read_conll(folder / "wnut17" / "emerging.test.annotated", VOCAB))
+    predicted = []
+    for gold in golds:
+        doc = Doc(VOCAB, words=[token.text for token in gold])
+        ents = [
+            Span(doc, token.i, token.i + 1, label="person")
+            for token in doc
+            if token.is_title
+        ]
+        doc.set_ents(ents)
+        predicted.append(doc)
+    expected = seqeval_scores(golds, predicted, "BIO")
+    assert spacy_scores(golds, predicted) == pytest.approx(expected)
+    assert expected[2] > 0.05

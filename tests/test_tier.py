@@ -1,0 +1,133 @@
+"""Search: the k nearest in float64, ties to the earlier entry, on every index."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_knn_ner.datastore import index as indexes
+from spacy_knn_ner.datastore.distances import METRICS, all_pairs, paired
+from spacy_knn_ner.datastore.tier import Tier
+
+
+def make_tier(keys, dtype="float32"):
+    tier = Tier(keys.shape[1], dtype=dtype)
+    numbers = np.arange(len(keys))
+    tier.add(keys.astype(dtype), numbers // 3 + 1, numbers % 3, numbers % 5)
+    return tier
+
+
+def brute_force(tier, queries, k, metric):
+    """Every distance in float64, sorted by distance and then by entry."""
+    keys, entries = tier.keys.array(), tier.entries.array()
+    distances = paired(
+        queries, np.broadcast_to(keys, (len(queries), *keys.shape)), metric
+    )
+    distances[:, entries["forgotten"]] = np.inf
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(distances, order, axis=1), order
+
+
+@pytest.mark.parametrize("index", indexes.INDEXES)
+@pytest.mark.parametrize("metric", METRICS)
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 30), near=st.booleans())
+@settings(deadline=None, max_examples=25)
+def test_search_is_exact(index, metric, seed, k, near):
+    rng = np.random.default_rng(seed)
+    # Whole numbers make ties; far from the origin float32 sums lose their digits.
+    keys = rng.integers(-1, 2, size=(60, 4)).astype("float32")
+    keys[~keys.any(axis=1)] = 1
+    if near:
+        keys += 3000
+    tier = make_tier(keys)
+    tier.forget([2, 7])
+    queries = keys[rng.integers(0, 60, size=5)]
+    found = tier.search(queries, k, metric=metric, index=index)
+    distances, rows = brute_force(tier, queries, k, metric)
+    np.testing.assert_array_equal(found.distances, distances)
+    np.testing.assert_array_equal(found.rows, rows)
+    np.testing.assert_array_equal(found.tags, rows % 5)
+
+
+@pytest.mark.parametrize("index", indexes.INDEXES)
+def test_entries_can_be_found_at_once_and_across_blocks(index, monkeypatch):
+    monkeypatch.setattr("spacy_knn_ner.datastore.blocks.BLOCK_ROWS", 7)
+    rng = np.random.default_rng(0)
+    keys = rng.normal(size=(40, 5)).astype("float32")
+    tier = make_tier(keys[:25])
+    tier.search(keys[:2], 3, metric="cosine", index=index)
+    tier.add(keys[25:], np.full(15, 99), np.arange(15), np.zeros(15, int))
+    found = tier.search(keys, 4, metric="cosine", index=index)
+    assert found.rows[:, 0].tolist() == list(range(40))
+    distances, rows = brute_force(tier, keys, 4, "cosine")
+    np.testing.assert_array_equal(found.rows, rows)
+    np.testing.assert_array_equal(found.distances, distances)
+
+
+def test_k_greater_than_the_tier_returns_what_there_is():
+    keys = np.eye(4, dtype="float32")
+    tier = make_tier(keys)
+    tier.forget([1])  # its first three entries
+    found = tier.search(keys, 100, metric="euclidean")
+    assert found.rows.tolist() == [[3, -1, -1, -1]] * 4
+    assert np.isinf(found.distances[:, 1:]).all()
+
+
+def test_a_forgotten_entry_has_no_vote():
+    keys = np.eye(4, dtype="float32")
+    for k in (2, None):
+        tier = make_tier(keys)
+        tier.forget([1])
+        votes = tier.vote(keys, k=k, temperature=1, metric="euclidean", n_tags=5)
+        np.testing.assert_array_equal(votes.p_knn, [[0, 0, 0, 1, 0]] * 4)
+        tier.forget([2])
+        assert len(tier) == 0
+        votes = tier.vote(keys, k=k, temperature=1, metric="euclidean", n_tags=5)
+        assert not votes.p_knn.any()
+        assert np.isinf(votes.nearest).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_both_ways_to_compute_distances_agree(metric):
+    rng = np.random.default_rng(0)
+    queries, keys = rng.normal(size=(2, 9, 16)) + 50
+    keys[:3] = queries[:3]
+    keys[3] = queries[3] + 1e-7
+    pairs = paired(queries, np.broadcast_to(keys, (9, 9, 16)), metric)
+    np.testing.assert_allclose(
+        all_pairs(queries, keys, metric), pairs, rtol=1e-9, atol=1e-13
+    )
+
+
+def test_one_batch_is_one_search(monkeypatch):
+    """And FAISS multiplies matrices even when the batch is small."""
+    import faiss
+
+    thresholds = []
+    knn = faiss.knn
+
+    def counting(*args, **kwargs):
+        thresholds.append(faiss.cvar.distance_compute_blas_threshold)
+        return knn(*args, **kwargs)
+
+    monkeypatch.setattr(faiss, "knn", counting)
+    before = faiss.cvar.distance_compute_blas_threshold
+    keys = np.random.default_rng(0).normal(size=(300, 8)).astype("float32")
+    make_tier(keys).search(keys[:9], 5, metric="cosine")
+    assert thresholds == [1]
+    assert faiss.cvar.distance_compute_blas_threshold == before
+
+
+def test_every_entry_votes_in_bounded_memory():
+    """2,000 queries × 200,000 keys would be 3.2 GB of distances."""
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    keys = rng.normal(size=(200_000, 2)).astype("float32")
+    tier = make_tier(keys)
+    tracemalloc.start()
+    votes = tier.vote(keys[:2000], k=None, temperature=1, metric="cosine", n_tags=5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(votes.p_knn.sum(axis=1), 1)
+    assert peak < 500e6

@@ -121,9 +121,8 @@ class Errors:
         "with knn.build."
     )
     E045 = (
-        "The components before '{name}' changed the tokens of an example from "
-        "{expected} to {found}. Label Docs as those components leave them, or put "
-        "the component that merges or splits tokens behind '{name}'."
+        "A component before '{name}' merges or splits tokens: {expected} became "
+        "{found}. Put that component behind '{name}'."
     )
     E046 = (
         "keys.layer={layer} needs the encoder's hidden layers, and the Docs carry "

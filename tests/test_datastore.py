@@ -124,7 +124,9 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(text, width, code):
     store, _ = filled()
     before = contents(store)
     with pytest.raises(KnnNerError) as caught:
-        store.add([PARTY, text], [keys_of(PARTY), keys_of(text, 0, width)], tier="store")
+        store.add(
+            [PARTY, text], [keys_of(PARTY), keys_of(text, 0, width)], tier="store"
+        )
     assert caught.value.code == code
     assert contents(store) == before
 

@@ -26,9 +26,7 @@ CORRECTION_WEIGHT, RADIUS = 0.9, 5.0
 def distance(x, y, metric):
     x, y = np.float64(x), np.float64(y)
     if metric == "cosine":
-        return 1 - (x * y).sum() / (
-            np.sqrt((x * x).sum()) * np.sqrt((y * y).sum())
-        )
+        return 1 - (x * y).sum() / (np.sqrt((x * x).sum()) * np.sqrt((y * y).sum()))
     squared = ((x - y) ** 2).sum()
     return squared if metric == "sqeuclidean" else np.sqrt(squared)
 

@@ -132,8 +132,12 @@ def test_keys_from_curated_transformers():
     assert keys.tokens.tolist() == [0, 2, 3]
     expected = [last[:2].mean(axis=0), last[2:5].mean(axis=0), last[5]]
     np.testing.assert_allclose(keys.vectors, expected, atol=1e-6)
-    np.testing.assert_array_equal(keys_of(doc, layer=0, pooling="pieces").vectors, first)
-    np.testing.assert_array_equal(keys_of(doc, pooling="first").vectors, last[[0, 2, 5]])
+    np.testing.assert_array_equal(
+        keys_of(doc, layer=0, pooling="pieces").vectors, first
+    )
+    np.testing.assert_array_equal(
+        keys_of(doc, pooling="first").vectors, last[[0, 2, 5]]
+    )
     np.testing.assert_array_equal(keys_of(doc, pooling="last").vectors, last[[1, 4, 5]])
     only_last = curated(doc.vocab, [2, 0, 3, 1], [last])
     with pytest.raises(KnnNerError, match="all_layer_outputs"):
@@ -154,8 +158,9 @@ def test_no_encoder_output_is_refused(cnn):
 
 
 def test_an_encoder_that_was_disabled_is_missed(built):
-    with pytest.raises(KnnNerError, match="KNN-E041"), built.select_pipes(
-        disable="tok2vec"
+    with (
+        pytest.raises(KnnNerError, match="KNN-E041"),
+        built.select_pipes(disable="tok2vec"),
     ):
         # The listener gives zeros then; the neighbors would be anything.
         built("Ada lived in London")
@@ -170,7 +175,7 @@ def test_nan_in_a_vector_is_refused():
     for doc in docs:
         doc.set_ents([])
     knn.build(docs[:1], show_progress=False)
-    with pytest.raises(KnnNerError, match="KNN-E042.*'b' \\(token 1\\)"):
+    with pytest.raises(KnnNerError, match=r"KNN-E042.*'b' \(token 1\)"):
         nlp(Doc(nlp.vocab, words=["a", "b"]))
     with pytest.raises(KnnNerError, match="KNN-E042"):
         knn.build(docs, show_progress=False)

@@ -148,7 +148,7 @@ def test_no_label_at_all_is_refused():
 def test_a_label_unknown_in_training_is_refused():
     nlp = initialized(tagger_pipeline())
     doc = labelled(nlp.vocab, "Nobody came", [(0, 1, "ghost")])
-    with pytest.raises(KnnNerError, match="KNN-E011.*'ghost'"):
+    with pytest.raises(KnnNerError, match=r"KNN-E011.*'ghost'"):
         nlp.update([Example(nlp.make_doc("Nobody came"), doc)])
 
 

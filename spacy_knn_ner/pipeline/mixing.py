@@ -51,6 +51,13 @@ def read_p_ner(docs: list[Doc], known: TagSet, name: str) -> tuple[TagSet, np.nd
             raise KnnNerError(Errors.E043, name=name, length=len(doc))
         if known.labels and value["scheme"] != known.scheme:
             raise KnnNerError(Errors.E035, stored=known.scheme, given=value["scheme"])
+        if len(value["probabilities"]) != len(doc):
+            raise KnnNerError(
+                Errors.E045,
+                name=name,
+                expected=len(value["probabilities"]),
+                found=len(doc),
+            )
         tag_set = TagSet(value["scheme"], tag_set.labels)
         tag_set = tag_set.union(TagSet.from_tags(tag_set.scheme, value["tags"]).labels)
     tag_set = tag_set.union(known.labels)

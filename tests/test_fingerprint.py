@@ -1,0 +1,112 @@
+"""A datastore is only searched with the encoder that made it."""
+
+import numpy as np
+import pytest
+import spacy
+from conftest import (
+    cnn_pipeline,
+    labelled,
+    labelled_docs,
+    own_encoder_pipeline,
+    transformer_pipeline,
+    view,
+)
+from spacy.training import Example
+from thinc.api import Adam
+
+from spacy_knn_ner.errors import KnnNerError
+
+TEXT = "Ada Lovelace lived in London"
+
+
+@pytest.fixture(params=["cnn", "own", "transformer"])
+def filled(request, tiny_bert):
+    nlp = {
+        "cnn": cnn_pipeline,
+        "own": own_encoder_pipeline,
+        "transformer": lambda: transformer_pipeline(tiny_bert),
+    }[request.param]()
+    nlp.get_pipe("knn_ner").build(labelled_docs(nlp), show_progress=False)
+    return nlp
+
+
+def encoder_weights(nlp):
+    """A weight of the encoder, to be changed in place."""
+    component = nlp.pipeline[0][1]
+    for node in component.model.walk():
+        for shim in node.shims:
+            return next(shim._model.parameters()).detach().numpy()
+        if node.name == "maxout":
+            return node.get_param("W")
+    raise AssertionError
+
+
+def test_a_loaded_pipeline_is_recognised(filled, tmp_path):
+    before = view(filled(TEXT))
+    filled.to_disk(tmp_path)
+    assert view(spacy.load(tmp_path)(TEXT)) == before
+
+
+def test_a_changed_encoder_is_refused(filled, tmp_path):
+    weights = encoder_weights(filled)
+    weights += 1e-3
+    filled.to_disk(tmp_path)
+    nlp = spacy.load(tmp_path)
+    with pytest.raises(KnnNerError, match=r"KNN-E044.*weights.*knn\.build"):
+        nlp(TEXT)
+    knn = nlp.get_pipe("knn_ner")
+    with pytest.raises(KnnNerError, match="KNN-E044"):
+        knn.add(labelled_docs(nlp))
+    knn.build(labelled_docs(nlp), show_progress=False)
+    nlp(TEXT)
+
+
+def test_training_the_encoder_afterwards_is_noticed(filled):
+    filled(TEXT)
+    gold = labelled(filled.vocab, TEXT, [(0, 2, "person")])
+    example = Example(filled.make_doc(TEXT), gold)
+    for _ in range(2):  # nlp.update applies a shared encoder's gradient a step later
+        filled.update([example], sgd=Adam(0.01))
+    with pytest.raises(KnnNerError, match="KNN-E044"):
+        filled(TEXT)
+
+
+def test_training_something_else_is_no_reason(built):
+    """The tagger's head alone: the vectors stay what they were."""
+    text = labelled(built.vocab, TEXT, [(0, 2, "person")])
+    with built.select_pipes(disable="tok2vec"):
+        built.get_pipe("knn_ner").update([Example(built.make_doc(TEXT), text)])
+    built(TEXT)
+
+
+def test_other_key_settings_are_refused(tiny_bert):
+    nlp = transformer_pipeline(tiny_bert)
+    knn = nlp.get_pipe("knn_ner")
+    knn.build(labelled_docs(nlp), show_progress=False)
+    knn.keys = {"pooling": "first"}
+    with pytest.raises(KnnNerError, match=r"KNN-E044.*keys.pooling mean → first"):
+        nlp(TEXT)
+    knn.keys = {"pooling": "mean"}
+    nlp(TEXT)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first", "last", "pieces"])
+def test_every_pooling_finds_its_own_text(tiny_bert, pooling):
+    nlp = transformer_pipeline(tiny_bert, keys={"pooling": pooling}, weight=1, k=1)
+    nlp.get_pipe("knn_ner").build(labelled_docs(nlp), show_progress=False)
+    doc = nlp(TEXT)
+    assert [ent.label_ for ent in doc.ents] == ["person", "location"]
+    evidence = nlp.get_pipe("knn_ner").neighbors(doc, 1, n=1)
+    assert evidence[0].example_id == 1
+    if pooling == "pieces":
+        p = nlp.get_pipe("knn_ner").predict([doc])[0].p
+        np.testing.assert_allclose(p.sum(axis=1), 1)
+
+
+def test_the_tokenizer_counts_too(tiny_bert):
+    nlp = transformer_pipeline(tiny_bert)
+    nlp.get_pipe("knn_ner").build(labelled_docs(nlp), show_progress=False)
+    nlp.get_pipe("transformer").model.tokenizer.add_tokens(["lovelace"])
+    nlp.get_pipe("knn_ner").update([])
+    with pytest.raises(KnnNerError, match="KNN-E044"):
+        nlp("in the")

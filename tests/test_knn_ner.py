@@ -1,0 +1,253 @@
+"""What `knn_ner` does for its user: correct, teach, forget, explain."""
+
+import numpy as np
+import pytest
+import spacy
+from conftest import (
+    SENTENCES,
+    TEXTS,
+    labelled,
+    labelled_docs,
+    planted_pipeline,
+    view,
+)
+from spacy.tokens import Doc
+
+from spacy_knn_ner.datastore.tier import Tier
+from spacy_knn_ner.errors import KnnNerError, KnnNerWarning
+from spacy_knn_ner.pipeline.handover import read
+
+
+def entities(doc):
+    return [(ent.text, ent.label_) for ent in doc.ents]
+
+
+def test_build_returns_an_id_per_doc_and_stores_every_token(cnn):
+    knn = cnn.get_pipe("knn_ner")
+    docs = labelled_docs(cnn)
+    assert knn.build(iter(docs), batch_size=2, show_progress=False) == [*range(1, 7)]
+    assert len(knn.datastore) == sum(len(doc) for doc in docs)
+    assert knn.labels == ("person", "location")
+
+
+def test_build_does_not_depend_on_batches(cnn):
+    knn = cnn.get_pipe("knn_ner")
+    results = []
+    for batch_size in (1, 2, 64):
+        knn.build(labelled_docs(cnn), batch_size=batch_size, show_progress=False)
+        results.append([view(doc) for doc in cnn.pipe(TEXTS)])
+    assert results[0] == results[1] == results[2]
+
+
+def test_build_shows_its_progress(cnn, capsys):
+    cnn.get_pipe("knn_ner").build(labelled_docs(cnn))
+    assert "6/6" in capsys.readouterr().err
+
+
+def test_building_again_replaces_the_store_and_keeps_the_corrections(built):
+    knn = built.get_pipe("knn_ner")
+    (correction,) = knn.add([labelled(built.vocab, "Ada read", [(0, 1, "person")])])
+    ids = knn.build(labelled_docs(built)[:2], show_progress=False)
+    assert ids == [8, 9]
+    assert knn.datastore.size("store") == 11
+    assert knn.datastore.size("corrections") == 2
+    assert knn.datastore.example(correction).labelled.words == ["Ada", "read"]
+
+
+def test_a_failing_build_changes_nothing(built):
+    knn = built.get_pipe("knn_ner")
+    before = [view(doc) for doc in built.pipe(TEXTS)]
+
+    def docs():
+        yield from labelled_docs(built)
+        raise OSError("the file ends here")
+
+    with pytest.raises(OSError, match="ends here"):
+        knn.build(docs(), batch_size=2, show_progress=False)
+    assert [view(doc) for doc in built.pipe(TEXTS)] == before
+
+
+def test_labelled_docs_are_not_changed(cnn):
+    docs = labelled_docs(cnn)
+    before = [doc.to_bytes() for doc in docs]
+    cnn.get_pipe("knn_ner").build(docs, show_progress=False)
+    assert [doc.to_bytes() for doc in docs] == before
+
+
+def test_a_correction_is_heeded_at_once(built):
+    knn = built.get_pipe("knn_ner")
+    text = "Frankenstein was written in Geneva"
+    right = [("Frankenstein", "work"), ("Geneva", "location")]
+    before = view(built(text))
+    ids = knn.add([labelled(built.vocab, text, [(0, 1, "work"), (4, 5, "location")])])
+    doc = built(text)
+    assert entities(doc) == right
+    assert (doc.spans["knn_ner"].attrs["scores"] > 0.8).all()
+    knn.forget(ids)
+    assert view(built(text)) == before
+
+
+def test_a_tag_that_only_the_datastore_knows(built):
+    """A new entity type from one example, nothing retrained."""
+    knn = built.get_pipe("knn_ner")
+    knn.add([labelled(built.vocab, "We read Frankenstein", [(2, 3, "work")])])
+    doc = built("We read Frankenstein")
+    assert entities(doc) == [("Frankenstein", "work")]
+    assert "U-work" not in read(doc)["tags"]
+
+
+def test_a_partial_correction_poisons_nothing():
+    """One span is annotated; the rest of its sentence is not made O."""
+    vectors = dict(zip("abc", np.eye(3), strict=True))
+    p = dict.fromkeys("abc", np.array([0.3, 0.7, 0.0]))
+    nlp = planted_pipeline(vectors, p)
+    knn = nlp.get_pipe("knn_ner")
+    knn.add([labelled(nlp.vocab, "a b c", [(1, 2, "thing")], default="missing")])
+    assert knn.datastore.size("corrections") == 1
+    (found,) = knn.predict([nlp(Doc(nlp.vocab, words=["a", "b", "c"]))])
+    np.testing.assert_allclose(found.p[0], [0.3, 0.7, 0])
+    assert found.p[1, 1] > 0.9
+
+
+def test_an_example_without_any_annotation_changes_nothing_and_says_so(built):
+    knn = built.get_pipe("knn_ner")
+    size = len(knn.datastore)
+    with pytest.warns(KnnNerWarning, match="KNN-W002.*: 7"):
+        ids = knn.add([Doc(built.vocab, words=["Who", "knows"])])
+    assert ids == [7]
+    assert len(knn.datastore) == size
+
+
+def test_something_else_than_docs_is_refused(built):
+    knn = built.get_pipe("knn_ner")
+    for method in (knn.add, lambda docs: knn.build(docs, show_progress=False)):
+        with pytest.raises(KnnNerError, match="KNN-E049"):
+            method(["Ada lived in London"])
+
+
+def test_forgetting_restores_the_entities_and_scores_exactly(built):
+    knn = built.get_pipe("knn_ner")
+    before = [view(doc) for doc in built.pipe(TEXTS)]
+    ids = knn.add(labelled_docs(built))
+    assert [view(doc) for doc in built.pipe(TEXTS)] != before
+    assert knn.forget(ids) == sum(len(text.split()) for text, _ in SENTENCES)
+    assert [view(doc) for doc in built.pipe(TEXTS)] == before
+
+
+def test_one_search_per_batch_and_tier(built, monkeypatch):
+    knn = built.get_pipe("knn_ner")
+    knn.add([labelled(built.vocab, "Ada read", [(0, 1, "person")])])
+    searches = []
+    search = Tier.search
+
+    def counting(tier, queries, k, **kwargs):
+        searches.append(len(queries))
+        return search(tier, queries, k, **kwargs)
+
+    monkeypatch.setattr(Tier, "search", counting)
+    texts = [text for text in TEXTS * 4 if text]  # 16 texts
+    n_tokens = [len(text.split()) for text in texts]
+    list(built.pipe(texts, batch_size=8))
+    halves = [sum(n_tokens[:8]), sum(n_tokens[8:])]
+    assert searches == [halves[0]] * 2 + [halves[1]] * 2
+
+
+def test_scores_stand_beside_the_entities(built):
+    built.get_pipe("knn_ner").add(labelled_docs(built))
+    doc = built(SENTENCES[0][0])
+    group = doc.spans["knn_ner"]
+    assert list(group) == list(doc.ents) != []
+    (found,) = built.get_pipe("knn_ner").predict([doc])
+    for span, score in zip(group, group.attrs["scores"], strict=True):
+        p = [found.p[i, found.ids[i]] for i in range(span.start, span.end)]
+        assert score == pytest.approx(np.mean(p))
+    again = Doc(built.vocab).from_bytes(doc.to_bytes())
+    assert view(again) == view(doc)
+
+
+def test_evidence_for_a_token(built):
+    knn = built.get_pipe("knn_ner")
+    knn.k, knn.temperature = 5, 0.1
+    (added,) = knn.add([labelled(built.vocab, "Ada read", [(0, 1, "person")])])
+    doc = built("Ada Lovelace lived in London")
+    evidence = knn.neighbors(doc, 4)
+    assert [e.tier for e in evidence] == ["corrections"] * 2 + ["store"] * 5
+    store = evidence[2:]
+    assert store[0].words == ["Ada", "Lovelace", "lived", "in", "London"]
+    assert (store[0].token, store[0].tag, store[0].example_id) == (4, "U-location", 1)
+    assert store[0].distance == pytest.approx(0, abs=1e-6)
+    assert [e.distance for e in store] == sorted(e.distance for e in store)
+    assert sum(e.share for e in store) == pytest.approx(1)
+    shares = np.exp(-np.array([e.distance for e in store]) / knn.temperature)
+    np.testing.assert_allclose([e.share for e in store], shares / shares.sum())
+    assert {e.example_id for e in evidence[:2]} == {added}
+
+
+def test_shares_are_of_the_whole_vote_even_if_few_neighbors_are_shown(built):
+    knn = built.get_pipe("knn_ner")
+    doc = built("Ada Lovelace lived in London")
+    for k in (20, None):
+        knn.k = k
+        few, many = knn.neighbors(doc, 0, n=3), knn.neighbors(doc, 0, n=100)
+        assert few == many[:3]
+        total = sum(e.share for e in many)
+        assert total == pytest.approx(1)
+
+
+def test_no_evidence_for_whitespace_or_from_an_empty_datastore(cnn):
+    knn = cnn.get_pipe("knn_ner")
+    assert knn.neighbors(cnn("Ada"), 0) == []
+    knn.build(labelled_docs(cnn), show_progress=False)
+    assert knn.neighbors(cnn("Ada  lived"), 1) == []
+
+
+def test_it_scores_like_any_recogniser(built):
+    from spacy.training import Example
+
+    docs = labelled_docs(built)
+    built.get_pipe("knn_ner").add(docs)
+    examples = [Example(built.make_doc(doc.text), doc) for doc in docs]
+    assert built.evaluate(examples)["ents_f"] == 1
+
+
+def test_it_needs_a_tagger_in_front():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("knn_ner")
+    with pytest.raises(KnnNerError, match="KNN-E043"):
+        nlp("Ada lived in London")
+
+
+def test_components_that_merge_tokens_are_noticed(cnn):
+    cnn.add_pipe("merge_entities", before="knn_ner")
+    ruler = cnn.add_pipe(
+        "entity_ruler", before="merge_entities", config={"overwrite_ents": True}
+    )
+    ruler.add_patterns([{"label": "person", "pattern": "Ada Lovelace lived"}])
+    with pytest.raises(KnnNerError, match="KNN-E045"):
+        cnn.get_pipe("knn_ner").add(labelled_docs(cnn)[:1])
+    with pytest.raises(KnnNerError, match="KNN-E045"):
+        cnn("Ada Lovelace lived in London")
+
+
+def test_another_scheme_than_the_taggers_is_refused(built):
+    nlp = spacy.blank("en").from_config(built.config)
+    nlp.from_bytes(built.to_bytes())
+    nlp.get_pipe("ner_tagger").cfg["tag_scheme"] = "BIO"
+    nlp.get_pipe("ner_tagger").cfg["labels"] = ["a", "b", "c", "d"]
+    with pytest.raises(KnnNerError, match="KNN-E035"):
+        nlp("Ada lived in London")
+
+
+def test_settings_change_what_is_found(built):
+    """Weight 0 is the tagger alone; weight 1 the neighbors alone."""
+    knn = built.get_pipe("knn_ner")
+    doc = built.make_doc(SENTENCES[0][0])
+    for name, component in built.pipeline:
+        doc = component(doc) if name != "knn_ner" else doc
+    p_ner = read(doc)["probabilities"]
+    knn.weight = 0
+    np.testing.assert_allclose(knn.predict([doc])[0].p, p_ner, atol=1e-7)
+    knn.weight, knn.k = 1, 1
+    ids = knn.predict([doc])[0].ids
+    spans = knn.predict([doc])[0].tag_set.spans(ids)
+    assert spans == SENTENCES[0][1]

@@ -1,0 +1,141 @@
+"""The main job in one go: train, build, tune, evaluate, explain, teach.
+
+    python project/demo.py
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import spacy
+import typer
+from encoder import find_encoder
+from spacy.language import Language
+from spacy.tokens import Doc
+from wasabi import color, msg
+from wnut17 import add_neighbors, evaluate, prepare, read_docs, show, train
+
+from spacy_knn_ner.evaluation.scores import entities
+from spacy_knn_ner.pipeline.encoding import labelled_text, make_doc
+from spacy_knn_ner.pipeline.knn_ner import KnnNer
+from spacy_knn_ner.tags import SpanTuple
+from spacy_knn_ner.ty import Evidence
+
+RUNS = Path("runs/demo")
+
+
+def main(
+    epochs: Annotated[int, typer.Option(help="Of training.")] = 3,
+    encoder: Annotated[str, typer.Option(help="Hub name or folder.")] = "",
+    output: Annotated[Path, typer.Option(help="Where everything goes.")] = RUNS,
+) -> None:
+    """Show on WNUT-17 what neighbors do for a tagger."""
+    started = time.monotonic()
+    encoder = find_encoder(encoder)
+    msg.divider("1. Data: WNUT-17, rare entities in user-generated text")
+    data = prepare(output)
+    msg.divider("2. Train the tagger")
+    train(data, output, encoder, epochs, seed=0)
+    nlp = spacy.load(output / "model-best")
+    msg.divider("3. Build the datastore, tune on dev")
+    knn = add_neighbors(nlp, data, output)
+    msg.divider("4. Evaluate on test")
+    golds = list(read_docs(data["test"], nlp))
+    show(evaluate(nlp, golds))
+    msg.divider("5. Look closer: where neighbors changed the tagger's mind")
+    explain(nlp, knn, golds, n=3)
+    msg.divider("6. Teach one missed entity with one sentence")
+    teach(nlp, knn, golds)
+    nlp.to_disk(output / "model-knn")
+    minutes = (time.monotonic() - started) / 60
+    msg.good(f"Done in {minutes:.1f} minutes. spacy.load({str(output / 'model-knn')!r})")
+
+
+def clean_copy(nlp: Language, gold: Doc) -> Doc:
+    """The words of a labelled Doc."""
+    return make_doc(nlp, labelled_text(gold, "demo"))
+
+
+def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
+    """Sentences where the tagger alone and with neighbors disagree: the first n."""
+    shown = 0
+    with nlp.select_pipes(disable="knn_ner"):
+        alone = [entities(doc) for doc in nlp.pipe(clean_copy(nlp, g) for g in golds)]
+    mixed = nlp.pipe(clean_copy(nlp, gold) for gold in golds)
+    for gold, doc, before in zip(golds, mixed, alone, strict=True):
+        changed = sorted(set(entities(doc)) ^ set(before))
+        if not changed or not doc.ents or shown == n:
+            continue
+        shown += 1
+        print(f"\n{color(doc.text, bold=True)}")
+        print(f"  gold            {listed(gold, entities(gold))}")
+        print(f"  tagger alone    {listed(doc, before)}")
+        print(f"  with neighbors  {scored(doc)}")
+        token = changed[0][0]
+        print(f"  nearest to {doc[token].text!r}:")
+        for evidence in knn.neighbors(doc, token, n=3):
+            print(f"    {line(evidence)}")
+
+
+def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
+    """Add the gold sentence of a missed entity; look at it and at another one."""
+    gold, missed, other = next(find_missed(nlp, golds))
+    name = gold[missed[0] : missed[1]].text
+    print(f"\nMissed: {color(name, bold=True)} ({missed[2]})")
+    sentences = [gold] if other is None else [gold, other]
+    before = [nlp(clean_copy(nlp, sentence)) for sentence in sentences]
+    ids = knn.add([gold])
+    after = [nlp(clean_copy(nlp, sentence)) for sentence in sentences]
+    titles = ["The sentence that was added", "Another sentence with it"]
+    for title, sentence, was, now in zip(titles, sentences, before, after, strict=False):
+        print(f"\n{title}: {color(sentence.text, bold=True)}")
+        print(f"  gold    {listed(sentence, entities(sentence))}")
+        print(f"  before  {scored(was)}")
+        print(f"  after   {scored(now)}")
+    print(f"\n  why: {line(knn.neighbors(after[0], missed[0], n=1)[0])}")
+    print(f"  and knn.forget({ids}) takes it back.\n")
+
+
+def find_missed(
+    nlp: Language, golds: list[Doc]
+) -> Iterator[tuple[Doc, SpanTuple, Doc | None]]:
+    """Entities of which nothing was found; first those missed in two sentences."""
+    missed: list[tuple[Doc, SpanTuple]] = []
+    for gold, doc in zip(golds, nlp.pipe(clean_copy(nlp, g) for g in golds), strict=True):
+        for start, end, label in entities(gold):
+            if all(token.ent_iob_ == "O" for token in doc[start:end]):
+                missed.append((gold, (start, end, label)))
+    names = [gold[start:end].text.lower() for gold, (start, end, _) in missed]
+    for name, count in Counter(names).most_common():
+        found = [pair for pair, n in zip(missed, names, strict=True) if n == name]
+        others = [gold for gold, _ in found if gold is not found[0][0]]
+        yield (*found[0], others[0] if count > 1 and others else None)
+
+
+def listed(doc: Doc, spans: list[SpanTuple]) -> str:
+    """Entities on one line."""
+    return ", ".join(f"{doc[a:b].text} ({label})" for a, b, label in spans) or "–"
+
+
+def scored(doc: Doc) -> str:
+    """Entities with their scores on one line."""
+    scores = doc.spans["knn_ner"].attrs["scores"]
+    pairs = zip(doc.ents, scores, strict=True)
+    return ", ".join(f"{e.text} ({e.label_} {s:.2f})" for e, s in pairs) or "–"
+
+
+def line(evidence: Evidence) -> str:
+    """A neighbor on one line, with a few words around it."""
+    words = list(evidence.words)
+    words[evidence.token] = color(f"[{words[evidence.token]}]", bold=True)
+    around = " ".join(words[max(0, evidence.token - 5) : evidence.token + 6])
+    return (
+        f"{evidence.tag:<16} distance {evidence.distance:.3f}  vote "
+        f"{evidence.share:4.0%}  {evidence.tier:<11} … {around} …"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,11 +1,9 @@
 """The main job in one go: train, build, tune, evaluate, explain, teach.
 
-    python project/demo.py
+python project/demo.py
 """
 
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +13,7 @@ from encoder import find_encoder
 from spacy.language import Language
 from spacy.tokens import Doc
 from wasabi import color, msg
-from wnut17 import add_neighbors, evaluate, prepare, read_docs, show, train
+from wnut17 import build, choose, evaluate, prepare, read_docs, show, train
 
 from spacy_knn_ner.evaluation.scores import entities
 from spacy_knn_ner.pipeline.encoding import labelled_text, make_doc
@@ -40,7 +38,8 @@ def main(
     train(data, output, encoder, epochs, seed=0)
     nlp = spacy.load(output / "model-best")
     msg.divider("3. Build the datastore, tune on dev")
-    knn = add_neighbors(nlp, data, output)
+    knn = build(nlp, data)
+    choose(knn, list(read_docs(data["dev"], nlp)), output)
     msg.divider("4. Evaluate on test")
     golds = list(read_docs(data["test"], nlp))
     show(evaluate(nlp, golds))
@@ -50,7 +49,8 @@ def main(
     teach(nlp, knn, golds)
     nlp.to_disk(output / "model-knn")
     minutes = (time.monotonic() - started) / 60
-    msg.good(f"Done in {minutes:.1f} minutes. spacy.load({str(output / 'model-knn')!r})")
+    place = output / "model-knn"
+    msg.good(f"Done in {minutes:.1f} minutes; the pipeline is in {place}")
 
 
 def clean_copy(nlp: Language, gold: Doc) -> Doc:
@@ -61,8 +61,8 @@ def clean_copy(nlp: Language, gold: Doc) -> Doc:
 def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
     """Sentences where the tagger alone and with neighbors disagree: the first n."""
     shown = 0
-    with nlp.select_pipes(disable="knn_ner"):
-        alone = [entities(doc) for doc in nlp.pipe(clean_copy(nlp, g) for g in golds)]
+    copies = (clean_copy(nlp, gold) for gold in golds)
+    alone = [entities(doc) for doc in nlp.pipe(copies, disable=["knn_ner"])]
     mixed = nlp.pipe(clean_copy(nlp, gold) for gold in golds)
     for gold, doc, before in zip(golds, mixed, alone, strict=True):
         changed = sorted(set(entities(doc)) ^ set(before))
@@ -81,7 +81,7 @@ def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
 
 def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
     """Add the gold sentence of a missed entity; look at it and at another one."""
-    gold, missed, other = next(find_missed(nlp, golds))
+    gold, missed, other = find_missed(nlp, golds)
     name = gold[missed[0] : missed[1]].text
     print(f"\nMissed: {color(name, bold=True)} ({missed[2]})")
     sentences = [gold] if other is None else [gold, other]
@@ -89,7 +89,9 @@ def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
     ids = knn.add([gold])
     after = [nlp(clean_copy(nlp, sentence)) for sentence in sentences]
     titles = ["The sentence that was added", "Another sentence with it"]
-    for title, sentence, was, now in zip(titles, sentences, before, after, strict=False):
+    for title, sentence, was, now in zip(
+        titles, sentences, before, after, strict=False
+    ):
         print(f"\n{title}: {color(sentence.text, bold=True)}")
         print(f"  gold    {listed(sentence, entities(sentence))}")
         print(f"  before  {scored(was)}")
@@ -98,20 +100,22 @@ def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
     print(f"  and knn.forget({ids}) takes it back.\n")
 
 
-def find_missed(
-    nlp: Language, golds: list[Doc]
-) -> Iterator[tuple[Doc, SpanTuple, Doc | None]]:
-    """Entities of which nothing was found; first those missed in two sentences."""
-    missed: list[tuple[Doc, SpanTuple]] = []
-    for gold, doc in zip(golds, nlp.pipe(clean_copy(nlp, g) for g in golds), strict=True):
+def find_missed(nlp: Language, golds: list[Doc]) -> tuple[Doc, SpanTuple, Doc | None]:
+    """An entity of which nothing was found: the one missed most often.
+
+    RETURNS (tuple[Doc, SpanTuple, Doc | None]): A gold sentence with it, where it
+        stands, and another sentence in which it was missed, if there is one.
+    """
+    missed: dict[str, list[tuple[Doc, SpanTuple]]] = {}
+    docs = nlp.pipe(clean_copy(nlp, gold) for gold in golds)
+    for gold, doc in zip(golds, docs, strict=True):
         for start, end, label in entities(gold):
             if all(token.ent_iob_ == "O" for token in doc[start:end]):
-                missed.append((gold, (start, end, label)))
-    names = [gold[start:end].text.lower() for gold, (start, end, _) in missed]
-    for name, count in Counter(names).most_common():
-        found = [pair for pair, n in zip(missed, names, strict=True) if n == name]
-        others = [gold for gold, _ in found if gold is not found[0][0]]
-        yield (*found[0], others[0] if count > 1 and others else None)
+                name = gold[start:end].text.lower()
+                missed.setdefault(name, []).append((gold, (start, end, label)))
+    (gold, span), *others = max(missed.values(), key=len)
+    different = (other for other, _ in others if other.text != gold.text)
+    return gold, span, next(different, None)
 
 
 def listed(doc: Doc, spans: list[SpanTuple]) -> str:

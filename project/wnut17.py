@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, cast
 
+import numpy as np
 import spacy
 import typer
 from encoder import find_encoder
@@ -24,6 +25,7 @@ from spacy_knn_ner.evaluation.scores import entities, span_prf
 from spacy_knn_ner.evaluation.tuning import best, tune
 from spacy_knn_ner.pipeline.encoding import labelled_text, make_doc
 from spacy_knn_ner.pipeline.knn_ner import KnnNer
+from spacy_knn_ner.tags import TagSet
 
 CONFIG = Path(__file__).parent.parent / "configs" / "transformer.cfg"
 RUNS = Path("runs/wnut17")
@@ -75,11 +77,16 @@ def read_docs(path: Path, nlp: Language) -> Iterable[Doc]:
     return DocBin().from_disk(path).get_docs(nlp.vocab)
 
 
-def add_neighbors(nlp: Language, data: dict[str, Path], folder: Path) -> KnnNer:
-    """Build the datastore from the training data and choose settings on dev."""
+def build(nlp: Language, data: dict[str, Path]) -> KnnNer:
+    """Add the component and fill its store with the training data."""
     knn = cast(KnnNer, nlp.add_pipe("knn_ner"))
     knn.build(list(read_docs(data["train"], nlp)))
-    trials = tune(knn, list(read_docs(data["dev"], nlp)))
+    return knn
+
+
+def choose(knn: KnnNer, dev: list[Doc], folder: Path) -> None:
+    """Choose k, temperature and weight on dev."""
+    trials = tune(knn, dev)
     chosen = best(trials)
     knn.set_settings(**chosen.settings)
     (folder / "tuning.json").write_text(
@@ -90,7 +97,6 @@ def add_neighbors(nlp: Language, data: dict[str, Path], folder: Path) -> KnnNer:
         f"{chosen.weight:g} (F1 {100 * chosen.f1:.2f}; tagger alone "
         f"{100 * trials[0].f1:.2f})"
     )
-    return knn
 
 
 def evaluate(nlp: Language, golds: list[Doc]) -> dict[str, dict[str, float]]:
@@ -103,6 +109,34 @@ def evaluate(nlp: Language, golds: list[Doc]) -> dict[str, dict[str, float]]:
         values = {"P": prf.precision, "R": prf.recall, "F1": prf.fscore}
         scores[name] = {key: 100 * value for key, value in values.items()}
     return scores
+
+
+def fix_rate(nlp: Language, knn: KnnNer, golds: list[Doc]) -> dict[str, int]:
+    """Teach every wrong sentence, one at a time, and count what is right then.
+
+    RETURNS (dict[str, int]): "sentences" with errors, "wrong" tokens in them, and
+        how many of these were "fixed" by adding the gold sentence.
+    """
+    counts = {"sentences": 0, "wrong": 0, "fixed": 0}
+    for gold in golds:
+        expected = tags_of(gold)
+        wrong = expected != tags_of(nlp(make_doc(nlp, labelled_text(gold, "fix"))))
+        if not wrong.any():
+            continue
+        ids = knn.add([gold])
+        again = tags_of(nlp(make_doc(nlp, labelled_text(gold, "fix"))))
+        knn.forget(ids)
+        counts["sentences"] += 1
+        counts["wrong"] += int(wrong.sum())
+        counts["fixed"] += int((again == expected)[wrong].sum())
+    return counts
+
+
+def tags_of(doc: Doc) -> np.ndarray:
+    """The BILUO tag of every token."""
+    tag_set = TagSet("BILUO", tuple(dict.fromkeys(ent.label_ for ent in doc.ents)))
+    ids = tag_set.encode(len(doc), entities(doc))
+    return np.array(tag_set.tags, dtype=object)[ids]
 
 
 def show(scores: dict[str, dict[str, float]]) -> None:
@@ -125,14 +159,16 @@ def run(folder: Path, encoder: str, epochs: int, seed: int) -> dict:
     place = folder / f"seed-{seed}"
     train(data, place, encoder, epochs, seed)
     nlp = spacy.load(place / "model-best")
-    knn = add_neighbors(nlp, data, place)
+    golds = {split: list(read_docs(data[split], nlp)) for split in ("dev", "test")}
+    knn = build(nlp, data)
+    fixed = fix_rate(nlp, knn, golds["test"])
+    msg.info(f"Corrections, default settings, one at a time: {fixed}")
+    choose(knn, golds["dev"], place)
     nlp.to_disk(place / "model-knn")
-    dev, test = (
-        evaluate(nlp, list(read_docs(data[split], nlp))) for split in ("dev", "test")
-    )
-    show(test)
+    scores = {split: evaluate(nlp, docs) for split, docs in golds.items()}
+    show(scores["test"])
     settings = {"k": knn.k, "temperature": knn.temperature, "weight": knn.weight}
-    return {"seed": seed, "settings": settings, "dev": dev, "test": test}
+    return {"seed": seed, "settings": settings, "corrections": fixed, **scores}
 
 
 def markdown(runs: list[dict]) -> str:
@@ -158,6 +194,14 @@ def markdown(runs: list[dict]) -> str:
         lines.append(
             f"| {run['seed']} | {values['k']} | {values['temperature']:g} | "
             f"{values['weight']:g} | {alone:.2f} | {mixed:.2f} |"
+        )
+    lines += ["", "| seed | sentences with errors | wrong tokens | right once taught |"]
+    lines += ["|---|---|---|---|"]
+    for run in runs:
+        n = run["corrections"]
+        share = n["fixed"] / n["wrong"]
+        lines.append(
+            f"| {run['seed']} | {n['sentences']} | {n['wrong']} | {share:.1%} |"
         )
     return "\n".join(lines)
 

@@ -16,8 +16,8 @@ from wasabi import color, msg
 from wnut17 import build, choose, evaluate, prepare, read_docs, show, train
 
 from spacy_knn_ner.evaluation.scores import entities
-from spacy_knn_ner.pipeline.encoding import labelled_text, make_doc
 from spacy_knn_ner.pipeline.knn_ner import KnnNer
+from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
 from spacy_knn_ner.tags import SpanTuple
 from spacy_knn_ner.ty import Evidence
 

@@ -23,8 +23,8 @@ from spacy_knn_ner.corpora.assets import WNUT17, fetch
 from spacy_knn_ner.corpora.conll import read_conll
 from spacy_knn_ner.evaluation.scores import entities, span_prf
 from spacy_knn_ner.evaluation.tuning import best, tune
-from spacy_knn_ner.pipeline.encoding import labelled_text, make_doc
 from spacy_knn_ner.pipeline.knn_ner import KnnNer
+from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
 from spacy_knn_ner.tags import TagSet
 
 CONFIG = Path(__file__).parent.parent / "configs" / "transformer.cfg"
@@ -32,7 +32,7 @@ RUNS = Path("runs/wnut17")
 BATCH = 16  # sentences, as in the config
 # Higher than for a BERT-base: the encoder is small, and a few epochs are few
 # updates.
-LEARN_RATE = 3e-4
+LEARN_RATE = 1.5e-4
 
 
 def prepare(folder: Path) -> dict[str, Path]:
@@ -68,6 +68,7 @@ def train(
         "vars.learn_rate": LEARN_RATE,
         "vars.total_steps": -(-sentences // BATCH) * epochs,
         "system.seed": seed,
+        "training.eval_frequency": sentences // BATCH,
     }
     spacy_train(CONFIG, output, overrides=overrides)
 

@@ -5,7 +5,7 @@ from conftest import labelled, planted_pipeline
 
 from spacy_knn_ner.evaluation.scores import entities, span_prf
 from spacy_knn_ner.evaluation.tuning import Trial, best, tune
-from spacy_knn_ner.pipeline.encoding import labelled_text, make_doc
+from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
 
 
 def noisy_pipeline():

@@ -67,6 +67,17 @@ class Datastore:
         """How many entries there are."""
         return sum(map(self.size, TIERS))
 
+    def use_scheme(self, scheme: str) -> None:
+        """Settle the tag scheme, which cannot change while there are labels.
+
+        scheme (str): The tagger's.
+        RAISES (KnnNerError): If entries are tagged in another one.
+        """
+        if not self.tag_set.labels:
+            self.tag_set = TagSet(scheme)
+        elif scheme != self.tag_set.scheme:
+            raise KnnNerError(Errors.E035, stored=self.tag_set.scheme, given=scheme)
+
     # --- changing ----------------------------------------------------------
 
     def add(

@@ -10,17 +10,17 @@ from spacy.tokens import Doc
 
 from ..datastore import kernel
 from ..datastore.datastore import STORE
-from ..pipeline.encoding import encode, labelled_text
 from ..pipeline.entities import trimmed
 from ..pipeline.knn_ner import KnnNer
+from ..pipeline.labelled import labelled_text
 from ..pipeline.mixing import Queries, per_token
 from ..tags import SpanTuple
 from ..ty import Neighbors, Votes
 from .scores import span_prf
 
-KS = (4, 8, 16, 32, 64)
+KS = (8, 16, 32, 64, 128)
 TEMPERATURES = (0.02, 0.05, 0.1, 0.2)
-WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,7 @@ def _search(
     store = knn.datastore.tiers[STORE]
     for batch in util.minibatch(docs, size=batch_size):
         texts = [labelled_text(doc, knn.name) for doc in batch]
-        _, encoded = encode(knn.nlp, knn, texts, knn.tag_set.scheme)
-        queries = knn.queries(encoded)
+        queries = knn.queries(knn.encoder.docs(texts))
         vectors = queries.keys.vectors
         found = store.search(vectors, k, metric=knn.metric, index=knn.index)
         yield batch, queries, found

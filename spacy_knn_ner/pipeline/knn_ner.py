@@ -1,9 +1,7 @@
 """The factory `knn_ner`: the tagger's distribution, mixed with the neighbors'."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +14,11 @@ from spacy.training import Example
 
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.forksafe import make_fork_safe
-from ..errors import Errors, KnnNerError, Warnings, warning
 from ..tags import TagSet
-from ..ty import Evidence, LabelledText, TokenKeys, Votes
-from .encoding import encode, labelled_text, progress
+from ..ty import Votes
+from .encoder import Encoder
 from .entities import entity_spans
-from .evidence import find_evidence
-from .fingerprint import difference, fingerprint
-from .keys import joined, read_keys
+from .memory import Memory
 from .mixing import Queries, p_final, per_token, read_p_ner, span_scores
 from .settings import Setting, Settings
 
@@ -90,7 +85,7 @@ class Prediction:
     p: np.ndarray
 
 
-class KnnNer(Pipe):
+class KnnNer(Memory, Pipe):
     """Interpolates p_NER with the labels of nearest neighbors (kNN-NER).
 
     Sets `doc.ents`, replacing what was there, and `doc.spans[name]` with the
@@ -133,7 +128,7 @@ class KnnNer(Pipe):
         self.scorer = scorer
         self.settings = Settings().replace(name, **settings)
         self.datastore = Datastore(dtype=self.settings.keys.dtype)
-        self._same_encoder = False  # not known yet
+        self.encoder = Encoder(self)
         make_fork_safe()  # torch in the tagger needs it as much as the search does
 
     @property
@@ -154,7 +149,7 @@ class KnnNer(Pipe):
         RAISES (KnnNerError): For a value that is not possible; nothing changes.
         """
         self.settings = self.settings.replace(self.name, **changes)
-        self._same_encoder = False
+        self.encoder.check_again()
         for name, component in self.nlp.components:
             if component is self:
                 self.nlp.get_pipe_config(name).update(self.settings.config())
@@ -217,13 +212,7 @@ class KnnNer(Pipe):
         """
         tag_set, p_ner = read_p_ner(docs, self.tag_set, self.name)
         lengths = [len(doc) for doc in docs]
-        asked = docs if len(self.datastore) else []
-        keys = [read_keys(doc, self.settings.keys, self.name) for doc in asked]
-        queries = Queries(tag_set, lengths, p_ner, joined(keys))
-        if len(queries.keys):
-            self._check_encoder()
-            self.datastore.check_width(queries.keys.vectors)
-        return queries
+        return Queries(tag_set, lengths, p_ner, self.read_keys(docs))
 
     def _votes(self, queries: Queries, tier: str) -> Votes:
         """One search for the whole batch."""
@@ -255,135 +244,7 @@ class KnnNer(Pipe):
                 doc, name=self.name, spans=spans, attrs=attrs
             )
 
-    # --- the datastore -----------------------------------------------------
-
-    def build(
-        self,
-        docs: Iterable[Doc],
-        *,
-        batch_size: int = 64,
-        show_progress: bool = True,
-    ) -> list[int]:
-        """Fill the store from labelled Docs; what it held before is replaced.
-
-        Corrections stay: they are encoded again. If anything fails, the
-        datastore stays as it was.
-
-        docs (Iterable[Doc]): With `doc.ents`; read once, in batches. Tokens
-            without annotation (`ent_iob == 0`) are not stored.
-        batch_size (int): Docs encoded at once. Default: 64.
-        show_progress (bool): Show a progress bar. Default: True.
-        RETURNS (list[int]): The examples' ids, in order.
-        RAISES (KnnNerError): If the pipeline's encoder leaves no vectors.
-        """
-        new = self.datastore.emptied(
-            CORRECTIONS,
-            dtype=self.settings.keys.dtype,
-            scheme=self.datastore.tag_set.scheme,
-            encoder=self._fingerprint(),
-        )
-        ids: list[int] = []
-        empty: list[int] = []
-        for batch in util.minibatch(progress(docs, show_progress), size=batch_size):
-            texts = [labelled_text(doc, self.name) for doc in batch]
-            scheme, keys = self._encode(texts)
-            if not new.tag_set.labels:
-                new.tag_set = TagSet(scheme)
-            added = new.add(texts, keys, tier=STORE)
-            empty += _without_entry(added, texts, keys)
-            ids += added
-        for kept in util.minibatch(self.datastore.examples, size=batch_size):
-            mine = [example for example in kept if example.tier == CORRECTIONS]
-            texts = [example.labelled for example in mine]
-            _, keys = self._encode(texts)
-            again = [example.example_id for example in mine]
-            new.add_entries(again, texts, keys, tier=CORRECTIONS)
-        self._warn_of(empty)
-        self._use(new)
-        self._same_encoder = True
-        return ids
-
-    def add(self, docs: Iterable[Doc]) -> list[int]:
-        """Add corrections: labelled Docs that are heeded at once.
-
-        docs (Iterable[Doc]): With `doc.ents`. Annotate what you know: tokens
-            without annotation (`ent_iob == 0`) are not stored.
-        RETURNS (list[int]): The examples' ids, in order; for `forget`.
-        RAISES (KnnNerError): If the datastore was built with another encoder.
-        """
-        texts = [labelled_text(doc, self.name) for doc in docs]
-        scheme, keys = self._encode(texts)
-        if len(self.datastore):
-            self._check_encoder()
-        else:
-            self.datastore.encoder = self._fingerprint()
-            self.datastore.dtype = self.settings.keys.dtype
-        if not self.tag_set.labels:
-            self.datastore.tag_set = TagSet(scheme)
-        ids = self.datastore.add(texts, keys, tier=CORRECTIONS)
-        self._warn_of(_without_entry(ids, texts, keys))
-        self._use(self.datastore)
-        return ids
-
-    def forget(self, example_ids: Iterable[int]) -> int:
-        """Remove examples from either tier.
-
-        example_ids (Iterable[int]): From `build` or `add`.
-        RETURNS (int): How many entries (tokens) were removed.
-        RAISES (KnnNerError): For an unknown id; then nothing is removed.
-        """
-        return self.datastore.forget(example_ids)
-
-    def neighbors(self, doc: Doc, i: int, *, n: int = 10) -> list[Evidence]:
-        """The neighbors of a token: why it was labelled so.
-
-        doc (Doc): From this pipeline.
-        i (int): The token's index.
-        n (int): How many per tier, at most. Default: 10.
-        RETURNS (list[Evidence]): Nearest first; corrections before the store.
-            Empty for whitespace and for an empty datastore.
-        """
-        queries = self.queries([doc])
-        mine = queries.keys.tokens == doc[i].i
-        return find_evidence(
-            self.datastore, queries.keys.vectors[mine], self.settings, n
-        )
-
-    def _encode(self, texts: list[LabelledText]) -> tuple[str, list[TokenKeys]]:
-        """The tag scheme of the tagger in front, and the texts' keys."""
-        scheme, docs = encode(self.nlp, self, texts, self.tag_set.scheme)
-        if self.tag_set.labels and scheme != self.tag_set.scheme:
-            raise KnnNerError(Errors.E035, stored=self.tag_set.scheme, given=scheme)
-        return scheme, [read_keys(doc, self.settings.keys, self.name) for doc in docs]
-
-    def _use(self, datastore: Datastore) -> None:
-        self.datastore = datastore
-        for label in self.labels:
-            # Before spaCy's memory zones see them, which forget new strings.
-            self.vocab.strings.add(label)
-
-    def _warn_of(self, empty: list[int]) -> None:
-        if empty:
-            ids = ", ".join(map(str, empty[:10])) + (", …" if len(empty) > 10 else "")
-            message = warning(Warnings.W002, n=len(empty), ids=ids)
-            warnings.warn(message, stacklevel=3)
-
-    # --- the encoder -------------------------------------------------------
-
-    def _fingerprint(self) -> dict[str, Any]:
-        for name, component in self.nlp.components:
-            if component is self:
-                return fingerprint(self.nlp, name, self.settings.keys)
-        raise KnnNerError(Errors.E048, name=self.name)
-
-    def _check_encoder(self) -> None:
-        """RAISES (KnnNerError): If the datastore's keys are another encoder's."""
-        if self._same_encoder or self.datastore.encoder is None:
-            return
-        changed = difference(self.datastore.encoder, self._fingerprint())
-        if changed:
-            raise KnnNerError(Errors.E044, name=self.name, changed=changed)
-        self._same_encoder = True
+    # --- training ----------------------------------------------------------
 
     def initialize(
         self,
@@ -400,7 +261,7 @@ class KnnNer(Pipe):
         if nlp is not None:
             # A component copied in from another pipeline learns where it is.
             self.nlp = nlp
-        self._same_encoder = False
+        self.encoder.check_again()
 
     def update(
         self,
@@ -415,59 +276,5 @@ class KnnNer(Pipe):
         examples (Iterable[Example]): Not used.
         losses (dict[str, float] | None): Returned as they are.
         """
-        self._same_encoder = False
+        self.encoder.check_again()
         return {} if losses is None else losses
-
-    # --- saving and loading ------------------------------------------------
-    # The settings are in the pipeline's config; see `set_settings`.
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the datastore.
-
-        path (str | Path): A folder.
-        exclude (Iterable[str]): `"datastore"` to leave it out.
-        """
-        util.to_disk(path, {"datastore": self.datastore.to_disk}, exclude)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "KnnNer":
-        """Load the datastore, mapped into memory.
-
-        path (str | Path): A folder from `to_disk`.
-        exclude (Iterable[str]): `"datastore"` to leave it out.
-        RETURNS (KnnNer): This component.
-        RAISES (KnnNerError): If it is missing or damaged.
-        """
-        new = Datastore()
-
-        def load(folder: Path) -> None:
-            new.from_disk(folder)
-
-        util.from_disk(path, {"datastore": load}, exclude)
-        if "datastore" not in exclude:
-            self._use(new)
-        self._same_encoder = False
-        return self
-
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """The datastore as bytes.
-
-        RAISES (KnnNerError): From 4 GiB on; use `to_disk` then.
-        """
-        return util.to_bytes({"datastore": self.datastore.to_bytes}, exclude)
-
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "KnnNer":
-        """Load from `to_bytes`."""
-        new = Datastore()
-        util.from_bytes(bytes_data, {"datastore": new.from_bytes}, exclude)
-        if "datastore" not in exclude:
-            self._use(new)
-        self._same_encoder = False
-        return self
-
-
-def _without_entry(
-    ids: list[int], texts: list[LabelledText], keys: list[TokenKeys]
-) -> list[int]:
-    """The examples that have no entry."""
-    pairs = zip(ids, texts, keys, strict=True)
-    return [i for i, text, key in pairs if not set(key.tokens) - set(text.missing)]

@@ -1,0 +1,100 @@
+"""The components in front of a `knn_ner`, which make keys of labelled texts."""
+
+from typing import Any, Protocol
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from ..datastore.datastore import Datastore
+from ..errors import Errors, KnnNerError
+from ..ty import LabelledText, TokenKeys
+from . import handover
+from .fingerprint import Fingerprint, difference, fingerprint
+from .keys import read_keys
+from .labelled import make_doc
+from .settings import Settings
+
+
+class Owner(Protocol):
+    """The component that the keys are for."""
+
+    name: str
+    nlp: Language
+    settings: Settings
+
+
+class Encoder:
+    """Encodes texts as the pipeline would, and knows whether a datastore's keys
+    were made with the same weights."""
+
+    def __init__(self, owner: Owner) -> None:
+        """owner (Owner): The component; it stands in `owner.nlp`."""
+        self.owner = owner
+        self._checked = False
+
+    def docs(self, texts: list[LabelledText]) -> list[Doc]:
+        """Run the components in front; the labels are not shown to them.
+
+        texts (list[LabelledText]): The texts.
+        RETURNS (list[Doc]): One per text.
+        RAISES (KnnNerError): If the owner stands in no pipeline, or a component in
+            front merges or splits tokens.
+        """
+        nlp, owner = self.owner.nlp, self.owner
+        active = [component for _, component in nlp.pipeline]
+        if not any(component is owner for component in active):
+            raise KnnNerError(Errors.E048, name=owner.name)
+        at = next(i for i, component in enumerate(active) if component is owner)
+        behind = [name for name, _ in nlp.pipeline[at:]]
+        docs = list(nlp.pipe((make_doc(nlp, text) for text in texts), disable=behind))
+        for text, doc in zip(texts, docs, strict=True):
+            expected, found = len(text.words), len(doc)
+            if expected != found:
+                raise KnnNerError(
+                    Errors.E045, name=owner.name, expected=expected, found=found
+                )
+        return docs
+
+    def keys(
+        self, texts: list[LabelledText], scheme: str
+    ) -> tuple[str, list[TokenKeys]]:
+        """The keys of some texts.
+
+        texts (list[LabelledText]): The texts.
+        scheme (str): The tag scheme to assume where no `ner_tagger` stands in front.
+        RETURNS (tuple[str, list[TokenKeys]]): The tagger's scheme, and the keys.
+        """
+        docs = self.docs(texts)
+        for doc in docs:
+            value = handover.read(doc)
+            scheme = scheme if value is None else value["scheme"]
+        settings, name = self.owner.settings.keys, self.owner.name
+        return scheme, [read_keys(doc, settings, name) for doc in docs]
+
+    def fingerprint(self) -> Fingerprint:
+        """What the keys are made with."""
+        for name, component in self.owner.nlp.components:
+            if component is self.owner:
+                return fingerprint(self.owner.nlp, name, self.owner.settings.keys)
+        raise KnnNerError(Errors.E048, name=self.owner.name)
+
+    def check(self, datastore: Datastore) -> None:
+        """Once, until `check_again`, because hashing all weights takes its time.
+
+        datastore (Datastore): About to be searched or added to.
+        RAISES (KnnNerError): If its keys are another encoder's.
+        """
+        if self._checked or datastore.encoder is None:
+            return
+        changed = difference(datastore.encoder, self.fingerprint())
+        if changed:
+            raise KnnNerError(Errors.E044, name=self.owner.name, changed=changed)
+        self._checked = True
+
+    def check_again(self) -> None:
+        """The encoder, the datastore or the key settings may have changed."""
+        self._checked = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies may be given other weights."""
+        return {"owner": self.owner, "_checked": False}

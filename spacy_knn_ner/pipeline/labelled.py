@@ -1,0 +1,40 @@
+"""Labelled Docs ⇄ what they say."""
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from ..errors import Errors, KnnNerError
+from ..ty import LabelledText
+from .entities import annotated_entities
+
+
+def labelled_text(doc: Doc, name: str) -> LabelledText:
+    """What a labelled Doc says.
+
+    doc (Doc): With `doc.ents`, perhaps partial.
+    name (str): The component that asks, for messages.
+    RETURNS (LabelledText): Words and entities.
+    RAISES (KnnNerError): If it is no Doc.
+    """
+    if not isinstance(doc, Doc):
+        raise KnnNerError(Errors.E049, name=name, found=type(doc).__name__)
+    entities, missing = annotated_entities(doc)
+    starts = None
+    if doc.has_annotation("SENT_START"):
+        starts = [token.i for token in doc if token.is_sent_start]
+    return LabelledText(
+        words=[token.text for token in doc],
+        spaces=[bool(token.whitespace_) for token in doc],
+        entities=entities,
+        missing=missing,
+        sentence_starts=starts,
+    )
+
+
+def make_doc(nlp: Language, text: LabelledText) -> Doc:
+    """A Doc of the words alone, as the pipeline would meet it."""
+    starts = text.sentence_starts
+    marks: list[bool | int | None] | None = None
+    if starts is not None:
+        marks = [i in set(starts) for i in range(len(text.words))]
+    return Doc(nlp.vocab, words=text.words, spaces=text.spaces, sent_starts=marks)

@@ -154,6 +154,11 @@ class Warnings:
         "{n} examples have no annotated token with a vector, so they have no entry "
         "and change nothing: {ids}."
     )
+    W003 = (
+        "'{name}' gets Docs of another vocab than its pipeline's, so it cannot tell "
+        "whether they come from the encoder of its datastore. If it was copied with "
+        "nlp.add_pipe(..., source=...), save and load the new pipeline."
+    )
 
 
 _CODES = {

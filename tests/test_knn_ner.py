@@ -6,6 +6,7 @@ import spacy
 from conftest import (
     SENTENCES,
     TEXTS,
+    cnn_pipeline,
     labelled,
     labelled_docs,
     planted_pipeline,
@@ -251,3 +252,26 @@ def test_settings_change_what_is_found(built):
     ids = knn.predict([doc])[0].ids
     spans = knn.predict([doc])[0].tag_set.spans(ids)
     assert spans == SENTENCES[0][1]
+
+
+def test_an_emptied_datastore_starts_anew(built):
+    """With keys of another kind, even."""
+    knn = built.get_pipe("knn_ner")
+    knn.forget(range(1, 7))
+    assert len(knn.datastore) == 0
+    knn.keys = {"dtype": "float16"}
+    docs = labelled_docs(built)
+    assert knn.add(docs) == [*range(7, 13)]
+    assert knn.datastore.tiers["corrections"].keys.dtype == np.float16
+    assert entities(built(SENTENCES[0][0])) == [
+        ("Ada Lovelace", "person"),
+        ("London", "location"),
+    ]
+
+
+def test_a_component_copied_from_another_pipeline_says_that_it_cannot_check(built):
+    nlp = cnn_pipeline()
+    nlp.remove_pipe("knn_ner")
+    nlp.add_pipe("knn_ner", source=built)
+    with pytest.warns(KnnNerWarning, match="KNN-W003"):
+        nlp("Ada lived in London")

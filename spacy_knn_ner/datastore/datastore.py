@@ -67,6 +67,14 @@ class Datastore:
         """How many entries there are."""
         return sum(map(self.size, TIERS))
 
+    def begin(self, *, dtype: str, encoder: dict[str, Any] | None) -> None:
+        """Settle what keys are made with; only while there are no entries.
+
+        dtype (str), encoder (dict[str, Any] | None): As for `Datastore`.
+        """
+        self.dtype, self.encoder = dtype, encoder
+        self.tiers = {}  # with what was forgotten
+
     def use_scheme(self, scheme: str) -> None:
         """Settle the tag scheme, which cannot change while there are labels.
 

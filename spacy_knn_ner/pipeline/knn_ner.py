@@ -148,8 +148,10 @@ class KnnNer(Memory, Pipe):
         changes (Any): See `Settings`.
         RAISES (KnnNerError): For a value that is not possible; nothing changes.
         """
-        self.settings = self.settings.replace(self.name, **changes)
-        self.encoder.check_again()
+        before = self.settings
+        self.settings = before.replace(self.name, **changes)
+        if self.settings.keys != before.keys:
+            self.encoder.check_again()
         for name, component in self.nlp.components:
             if component is self:
                 self.nlp.get_pipe_config(name).update(self.settings.config())

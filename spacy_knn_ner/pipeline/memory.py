@@ -91,8 +91,9 @@ class Memory:
         if len(self.datastore):
             self.encoder.check(self.datastore)
         else:
-            self.datastore.encoder = self.encoder.fingerprint()
-            self.datastore.dtype = self.settings.keys.dtype
+            self.datastore.begin(
+                dtype=self.settings.keys.dtype, encoder=self.encoder.fingerprint()
+            )
         self.datastore.use_scheme(scheme)
         ids = self.datastore.add(texts, keys, tier=CORRECTIONS)
         self._warn_of(_without_entry(ids, texts, keys))
@@ -133,6 +134,8 @@ class Memory:
         asked = docs if len(self.datastore) else []
         keys = joined([read_keys(doc, self.settings.keys, self.name) for doc in asked])
         if len(keys):
+            if any(doc.vocab is not self.nlp.vocab for doc in docs):
+                warnings.warn(warning(Warnings.W003, name=self.name), stacklevel=2)
             self.encoder.check(self.datastore)
             self.datastore.check_width(keys.vectors)
         return keys
@@ -152,8 +155,6 @@ class Memory:
             ids = ", ".join(map(str, empty[:10])) + (", …" if len(empty) > 10 else "")
             message = warning(Warnings.W002, n=len(empty), ids=ids)
             warnings.warn(message, stacklevel=3)
-
-    # --- the encoder -------------------------------------------------------
 
     # --- saving and loading ------------------------------------------------
     # The settings are in the pipeline's config; see `set_settings`.

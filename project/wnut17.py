@@ -55,10 +55,14 @@ def prepare(folder: Path) -> dict[str, Path]:
 def train(
     data: dict[str, Path], output: Path, encoder: str, epochs: int, seed: int
 ) -> None:
-    """Train the tagger, unless it has been; the best epoch on dev is kept."""
-    if (output / "model-best").exists():
+    """Train the tagger, unless just this was done before; the best epoch on dev is
+    kept."""
+    done = output / "training.json"
+    this = {"encoder": encoder, "epochs": epochs, "seed": seed, "rate": LEARN_RATE}
+    if done.exists() and json.loads(done.read_text()) == this:
         msg.info(f"Using the trained tagger in {output}")
         return
+    done.unlink(missing_ok=True)
     sentences = len(list(read_docs(data["train"], spacy.blank("en"))))
     overrides = {
         "paths.train": str(data["train"]),
@@ -71,6 +75,7 @@ def train(
         "training.eval_frequency": sentences // BATCH,
     }
     spacy_train(CONFIG, output, overrides=overrides)
+    done.write_text(json.dumps(this))
 
 
 def read_docs(path: Path, nlp: Language) -> Iterable[Doc]:

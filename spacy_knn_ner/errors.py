@@ -16,6 +16,15 @@ class KnnNerError(ValueError):
     def __init__(self, message: str, /, **details: Any) -> None:
         self.code = f"KNN-{_CODES[message]}"
         super().__init__(f"[{self.code}] {message.format(**details)}")
+        self._made_of = message, details
+
+    def __reduce__(self) -> Any:
+        """It may have to travel from another process."""
+        return _make_error, self._made_of
+
+
+def _make_error(message: str, details: dict[str, Any]) -> KnnNerError:
+    return KnnNerError(message, **details)
 
 
 class KnnNerWarning(UserWarning):
@@ -121,8 +130,9 @@ class Errors:
         "with knn.build."
     )
     E045 = (
-        "A component before '{name}' merges or splits tokens: {expected} became "
-        "{found}. Put that component behind '{name}'."
+        "A component merged or split tokens: {expected} became {found}, so '{name}' "
+        "cannot tell which vector is whose. Put that component behind '{name}', and "
+        "ask about Docs as they were before it."
     )
     E046 = (
         "keys.layer={layer} needs the encoder's hidden layers, and the Docs carry "
@@ -142,6 +152,12 @@ class Errors:
         "'{name}' got something that is not a Doc with entities: {found}. Pass Docs, "
         "such as from spacy.tokens.DocBin."
     )
+    E050 = (
+        "A component before '{name}' failed on {n} of {total} texts, and the "
+        "pipeline's error handler let them go. Nothing was added: mend or leave out "
+        "those texts."
+    )
+    E051 = "There is nothing to tune: the store of '{name}' is empty. Call build first."
 
 
 class Warnings:

@@ -86,13 +86,10 @@ class Votes:
     p_knn (ndarray): Equation 3, shape (n, n_tags) over the datastore's tags;
         rows of zeros where there are no neighbors.
     nearest (ndarray): Distance of the nearest entry, shape (n,); inf if none.
-    mass (ndarray): Σ exp(−(d − nearest)/T), shape (n,): the denominator of
-        equation 3 where the nearest entry's vote has size one.
     """
 
     p_knn: np.ndarray
     nearest: np.ndarray
-    mass: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """The datastore: examples and entries in and out, on disk and as bytes."""
 
+import copy
 import json
 import os
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -131,11 +133,12 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(text, width, code):
     assert contents(store) == before
 
 
-def test_a_key_that_float16_cannot_hold_is_refused():
+@pytest.mark.parametrize("size", [1e6, 1e-9])
+def test_a_key_that_float16_cannot_hold_is_refused(size):
     store = Datastore(dtype="float16")
-    huge = TokenKeys(np.full((2, WIDTH), 1e6, "float32"), np.arange(2), 2)
+    keys = TokenKeys(np.full((2, WIDTH), size, "float32"), np.arange(2), 2)
     with pytest.raises(KnnNerError, match="KNN-E031"):
-        store.add([PARTY], [huge], tier="store")
+        store.add([PARTY], [keys], tier="store")
     assert len(store.examples) == 0
 
 
@@ -240,6 +243,44 @@ def test_a_damaged_datastore_is_refused(damage, code, tmp_path):
     with pytest.raises(KnnNerError) as caught:
         Datastore().from_disk(tmp_path)
     assert caught.value.code == code
+
+
+def test_a_reader_survives_a_writer_that_replaces_what_it_reads(tmp_path, monkeypatch):
+    store, _ = filled()
+    store.to_disk(tmp_path)
+    current = storage.current
+
+    def replaced_meanwhile(folder, check):
+        found = current(folder, check=check)
+        monkeypatch.setattr(storage, "current", current)
+        store.to_disk(tmp_path)  # deletes the generation just found
+        return found
+
+    monkeypatch.setattr(storage, "current", replaced_meanwhile)
+    assert contents(Datastore().from_disk(tmp_path)) == contents(store)
+
+
+def test_a_copy_does_not_mistake_another_file_for_its_own(tmp_path):
+    filled()[0].to_disk(tmp_path / "x")
+    store = Datastore().from_disk(tmp_path / "x")
+    shutil.rmtree(tmp_path / "x")
+    other = Datastore()
+    other.add([PARTY], [keys_of(PARTY)], tier="store")
+    other.to_disk(tmp_path / "x")
+    assert copy.deepcopy(store).example(1).labelled == ADA
+
+
+def test_an_unknown_dtype_is_refused():
+    with pytest.raises(KnnNerError, match="KNN-E038"):
+        Datastore(dtype="int8")
+
+
+def test_errors_can_travel_between_processes():
+    try:
+        Datastore(dtype="int8")
+    except KnnNerError as error:
+        again = pickle.loads(pickle.dumps(error))
+        assert (again.code, str(again)) == (error.code, str(error))
 
 
 def test_hashes_are_compared_on_demand(tmp_path):

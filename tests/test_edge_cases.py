@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import spacy
 from conftest import (
     cnn_pipeline,
     labelled_docs,
@@ -13,6 +12,7 @@ from conftest import (
 from spacy.tokens import Doc, Span
 
 from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.ty import LabelledText
 
 
 @pytest.fixture(scope="module", params=["cnn", "transformer"])
@@ -44,6 +44,7 @@ def test_whitespace_is_neither_stored_nor_searched_nor_part_of_an_entitys_ends(n
     ids = knn.add([gold])
     assert len(knn.datastore) == size + 3
     doc = nlp(Doc(nlp.vocab, words=words, spaces=[False] * 6))
+    assert (1, 4, "person") in [(e.start, e.end, e.label_) for e in doc.ents]
     for ent in doc.ents:
         assert not ent[0].is_space
         assert not ent[-1].is_space
@@ -117,12 +118,20 @@ def test_k_greater_than_the_store_means_all_of_it(nlp):
     knn.k = 32
 
 
-def test_overlapping_annotations_are_refused():
-    """spaCy's Docs cannot hold them; what reaches the datastore otherwise is coded."""
-    nlp = spacy.blank("en")
-    doc = nlp.make_doc("New York City")
+def test_overlapping_annotations_are_refused(nlp):
+    """A Doc cannot hold them; what comes from elsewhere is refused with a code."""
+    gold = nlp.make_doc("New York City")
     with pytest.raises(ValueError, match="E1010"):
-        doc.set_ents([Span(doc, 0, 2, label="a"), Span(doc, 1, 3, label="b")])
+        gold.set_ents([Span(gold, 0, 2, label="a"), Span(gold, 1, 3, label="b")])
+    text = LabelledText(
+        ["New", "York", "City"], [True, True, False], [(0, 2, "a"), (1, 3, "b")]
+    )
+    datastore = nlp.get_pipe("knn_ner").datastore
+    size = len(datastore)
+    _, keys = nlp.get_pipe("knn_ner").encoder.keys([text], "BILUO")
+    with pytest.raises(KnnNerError, match=r"KNN-E002.*'b' at tokens 1:3"):
+        datastore.add([text], keys, tier="corrections")
+    assert len(datastore) == size
 
 
 def test_another_width_is_refused():
@@ -154,7 +163,7 @@ def test_tokens_with_zero_vectors_are_neither_stored_nor_searched():
     assert [ent.text for ent in found.ents] == ["z"]  # as the tagger says
 
 
-def test_one_bad_doc_is_reported_to_the_error_handler():
+def test_one_bad_doc_is_reported_and_the_others_do_not_suffer():
     vectors = {"a": np.ones(3), "n": np.full(3, np.nan)}
     p = {word: np.array([0.2, 0.8, 0]) for word in vectors}
     nlp = planted_pipeline(vectors, p)
@@ -164,6 +173,7 @@ def test_one_bad_doc_is_reported_to_the_error_handler():
     failed = []
     nlp.set_error_handler(lambda name, proc, docs, error: failed.extend(docs))
     docs = [Doc(nlp.vocab, words=[word]) for word in "anaa"]
-    good = list(nlp.pipe(docs, batch_size=1))
+    good = list(nlp.pipe(docs))
     assert [doc.text for doc in failed] == ["n "]
-    assert len(good) == 3
+    assert [doc.text for doc in good] == ["a "] * 3  # in the same batch
+    assert all("knn_ner" in doc.spans for doc in good)

@@ -15,6 +15,8 @@ from spacy.training import Example
 from thinc.api import Adam
 
 from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.pipeline import handover
+from spacy_knn_ner.pipeline.encoder import Encoder
 
 TEXT = "Ada Lovelace lived in London"
 
@@ -71,12 +73,38 @@ def test_training_the_encoder_afterwards_is_noticed(filled):
         filled(TEXT)
 
 
-def test_training_something_else_is_no_reason(built):
-    """The tagger's head alone: the vectors stay what they were."""
-    text = labelled(built.vocab, TEXT, [(0, 2, "person")])
-    with built.select_pipes(disable="tok2vec"):
-        built.get_pipe("knn_ner").update([Example(built.make_doc(TEXT), text)])
-    built(TEXT)
+def test_training_without_this_component_is_noticed_too(filled):
+    filled(TEXT)
+    gold = labelled(filled.vocab, TEXT, [(0, 2, "person")])
+    example = Example(filled.make_doc(TEXT), gold)
+    with filled.select_pipes(disable="knn_ner"):
+        for _ in range(2):
+            filled.update([example], sgd=Adam(0.01))
+    with pytest.raises(KnnNerError, match="KNN-E044"):
+        filled(TEXT)
+
+
+def test_training_the_taggers_head_alone_is_no_reason(built):
+    """The vectors stay what they were."""
+    gold = labelled(built.vocab, TEXT, [(0, 2, "person")])
+    example = Example(built.make_doc(TEXT), gold)
+    before = handover.read(built(TEXT))["probabilities"]
+    for _ in range(2):
+        built.update(
+            [example], sgd=Adam(0.01), exclude=["tok2vec"], annotates=["tok2vec"]
+        )
+    after = handover.read(built(TEXT))["probabilities"]
+    assert not np.allclose(before, after)
+
+
+def test_all_weights_are_hashed_once_not_for_every_batch(built, monkeypatch):
+    hashed = []
+    name = "spacy_knn_ner.pipeline.fingerprint.hash_model"
+    monkeypatch.setattr(name, lambda model, nlp: hashed.append(model) or "x")
+    built.get_pipe("knn_ner").build(labelled_docs(built), show_progress=False)
+    for _ in range(3):
+        built(TEXT)
+    assert len(hashed) == 2  # in build, and before the first search
 
 
 def test_other_key_settings_are_refused(tiny_bert):
@@ -107,6 +135,6 @@ def test_the_tokenizer_counts_too(tiny_bert):
     nlp = transformer_pipeline(tiny_bert)
     nlp.get_pipe("knn_ner").build(labelled_docs(nlp), show_progress=False)
     nlp.get_pipe("transformer").model.tokenizer.add_tokens(["lovelace"])
-    nlp.get_pipe("knn_ner").update([])
+    nlp.get_pipe("knn_ner").encoder = Encoder(nlp.get_pipe("knn_ner"))
     with pytest.raises(KnnNerError, match="KNN-E044"):
         nlp("in the")

@@ -17,7 +17,7 @@ from spacy_knn_ner.datastore.kernel import (
 WIDTH = 6
 TAGS = ("O", "B-thing", "I-thing")
 TEMPERATURE, WEIGHT = 0.3, 0.4
-CORRECTION_WEIGHT, RADIUS = 0.9, 5.0
+CORRECTION_WEIGHT, CORRECTION_TEMPERATURE, RADIUS = 0.9, 0.2, 5.0
 
 
 # --- the oracle: equation 3, equation 4, and the corrections, token by token ---
@@ -47,7 +47,7 @@ def oracle(query, p_ner, store, corrections, k, metric, temperature):
     p = (1 - WEIGHT) * p_ner + WEIGHT * p_knn
     if corrections is None:
         return p
-    p_knn, nearest = equation_3(query, *corrections, k, metric, temperature)
+    p_knn, nearest = equation_3(query, *corrections, k, metric, CORRECTION_TEMPERATURE)
     w = CORRECTION_WEIGHT * max(0.0, 1 - nearest / RADIUS)
     return (1 - w) * p + w * p_knn
 
@@ -118,6 +118,7 @@ def arrange(case, metric, k, with_corrections, dtype="float32"):
         weight=WEIGHT,
         metric=metric,
         correction_weight=CORRECTION_WEIGHT,
+        correction_temperature=CORRECTION_TEMPERATURE,
         radius=RADIUS,
         keys={"dtype": dtype},
     )

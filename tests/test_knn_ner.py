@@ -10,6 +10,7 @@ from conftest import (
     labelled,
     labelled_docs,
     planted_pipeline,
+    transformer_pipeline,
     view,
 )
 from spacy.tokens import Doc
@@ -136,21 +137,31 @@ def test_forgetting_restores_the_entities_and_scores_exactly(built):
 
 
 def test_one_search_per_batch_and_tier(built, monkeypatch):
+    """Of the component, and of FAISS under it."""
+    import faiss
+
     knn = built.get_pipe("knn_ner")
-    knn.add([labelled(built.vocab, "Ada read", [(0, 1, "person")])])
-    searches = []
-    search = Tier.search
+    knn.k = 2
+    knn.add(labelled_docs(built))  # more than is fetched for k = 2
+    searches, calls = [], []
+    search, faiss_knn = Tier.search, faiss.knn
 
     def counting(tier, queries, k, **kwargs):
         searches.append(len(queries))
         return search(tier, queries, k, **kwargs)
 
+    def counting_faiss(queries, *args, **kwargs):
+        calls.append(len(queries))
+        return faiss_knn(queries, *args, **kwargs)
+
     monkeypatch.setattr(Tier, "search", counting)
+    monkeypatch.setattr(faiss, "knn", counting_faiss)
     texts = [text for text in TEXTS * 4 if text]  # 16 texts
     n_tokens = [len(text.split()) for text in texts]
     list(built.pipe(texts, batch_size=8))
     halves = [sum(n_tokens[:8]), sum(n_tokens[8:])]
     assert searches == [halves[0]] * 2 + [halves[1]] * 2
+    assert calls == searches
 
 
 def test_scores_stand_beside_the_entities(built):
@@ -184,13 +195,19 @@ def test_evidence_for_a_token(built):
     assert {e.example_id for e in evidence[:2]} == {added}
 
 
-def test_shares_are_of_the_whole_vote_even_if_few_neighbors_are_shown(built):
-    knn = built.get_pipe("knn_ner")
-    doc = built("Ada Lovelace lived in London")
+@pytest.mark.parametrize("pooling", ["mean", "pieces"])
+def test_shares_are_of_the_whole_vote_even_if_few_neighbors_are_shown(
+    tiny_bert, pooling
+):
+    nlp = transformer_pipeline(tiny_bert, keys={"pooling": pooling})
+    knn = nlp.get_pipe("knn_ner")
+    knn.build(labelled_docs(nlp), show_progress=False)
+    doc = nlp("Ada Lovelace lived in London")
     for k in (20, None):
         knn.k = k
-        few, many = knn.neighbors(doc, 0, n=3), knn.neighbors(doc, 0, n=100)
+        few, many = knn.neighbors(doc, 0, n=3), knn.neighbors(doc, 0, n=1000)
         assert few == many[:3]
+        assert knn.neighbors(doc, 0, n=0) == []
         total = sum(e.share for e in many)
         assert total == pytest.approx(1)
 
@@ -275,3 +292,69 @@ def test_a_component_copied_from_another_pipeline_says_that_it_cannot_check(buil
     nlp.add_pipe("knn_ner", source=built)
     with pytest.warns(KnnNerWarning, match="KNN-W003"):
         nlp("Ada lived in London")
+
+
+def test_every_wrong_token_of_a_taught_sentence_is_right(built):
+    """Default settings; also after tuning has made the store's votes broad."""
+    knn = built.get_pipe("knn_ner")
+    for temperature in (knn.temperature, 1.0):
+        knn.temperature = temperature
+        for text, spans in SENTENCES:
+            # Labels that nothing in the store speaks for.
+            spans = [(start, end, f"new-{label}") for start, end, label in spans]
+            ids = knn.add([labelled(built.vocab, text, spans)])
+            found = [(ent.start, ent.end, ent.label_) for ent in built(text).ents]
+            assert found == spans
+            knn.forget(ids)
+
+
+def test_words_with_norms_are_found_at_distance_zero(cnn):
+    """The tokenizer knows that "n't" means "not", and this encoder looks at it."""
+    knn = cnn.get_pipe("knn_ner")
+    text = "I can't meet Ada, I'm gonna see London"
+    gold = cnn.make_doc(text)
+    gold.set_ents([])
+    knn.add([gold])
+    doc = cnn(text)
+    distances = [knn.neighbors(doc, i, n=1)[0].distance for i in range(len(doc))]
+    np.testing.assert_allclose(distances, 0, atol=1e-6)
+
+
+def test_building_while_this_component_is_disabled(cnn):
+    knn = cnn.get_pipe("knn_ner")
+    with cnn.select_pipes(disable="knn_ner"):
+        knn.build(labelled_docs(cnn), show_progress=False)
+    assert len(knn.datastore) > 0
+
+
+def test_a_component_in_no_pipeline_cannot_encode(cnn):
+    knn = cnn.create_pipe("knn_ner")
+    with pytest.raises(KnnNerError, match="KNN-E048"):
+        knn.add(labelled_docs(cnn))
+
+
+def test_a_text_that_a_component_in_front_lets_go_adds_nothing(cnn):
+    @cnn.component("picky")
+    def picky(doc):
+        if "Paris" in doc.text:
+            raise ValueError("no")
+        return doc
+
+    cnn.add_pipe("picky", before="knn_ner")
+    cnn.set_error_handler(lambda name, proc, docs, error: None)
+    knn = cnn.get_pipe("knn_ner")
+    with pytest.raises(KnnNerError, match=r"KNN-E050.*1 of 6"):
+        knn.add(labelled_docs(cnn))
+    assert len(knn.datastore) == 0
+
+
+def test_a_component_behind_that_merges_tokens(tiny_bert):
+    """Entities are found; evidence is only for Docs as they were before it."""
+    nlp = transformer_pipeline(tiny_bert)
+    knn = nlp.get_pipe("knn_ner")
+    knn.add(labelled_docs(nlp))
+    nlp.add_pipe("merge_entities")
+    doc = nlp("Ada Lovelace lived in London")
+    assert doc[0].text == "Ada Lovelace"
+    with pytest.raises(KnnNerError, match="KNN-E045"):
+        knn.neighbors(doc, 3)

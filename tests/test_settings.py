@@ -14,6 +14,7 @@ IMPOSSIBLE = [
     *[("weight", value) for value in (1.5, -0.1, "0.5", None, float("inf"))],
     *[("correction_weight", value) for value in (1.5, -0.1, "0.5")],
     *[("radius", value) for value in (0, -1, "1")],
+    *[("correction_temperature", value) for value in (0, -1, "1", None)],
     *[("metric", value) for value in ("l2", None)],
     *[("index", value) for value in ("ivf", None)],
     *[("decoding", value) for value in ("beam", None)],
@@ -70,6 +71,7 @@ CHANGES = {
     "index": "torch",
     "decoding": "argmax",
     "correction_weight": 0.8,
+    "correction_temperature": 0.3,
     "radius": 2.5,
 }
 

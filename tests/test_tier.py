@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from spacy_knn_ner.datastore import index as indexes
 from spacy_knn_ner.datastore.distances import METRICS, all_pairs, paired
 from spacy_knn_ner.datastore.tier import Tier
+from spacy_knn_ner.errors import KnnNerError
 
 
 def make_tier(keys, dtype="float32"):
@@ -118,16 +119,41 @@ def test_one_batch_is_one_search(monkeypatch):
     assert faiss.cvar.distance_compute_blas_threshold == before
 
 
-def test_every_entry_votes_in_bounded_memory():
-    """2,000 queries × 200,000 keys would be 3.2 GB of distances."""
+@pytest.mark.parametrize("equal", [False, True])
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_entry_votes_in_bounded_memory(metric, equal):
+    """1,000 queries × 200,000 keys would be 1.6 GB of distances."""
     import tracemalloc
 
     rng = np.random.default_rng(0)
-    keys = rng.normal(size=(200_000, 2)).astype("float32")
+    keys = rng.normal(size=(20_000 if equal else 200_000, 2)).astype("float32")
+    if equal:
+        keys[:] = 1
     tier = make_tier(keys)
     tracemalloc.start()
-    votes = tier.vote(keys[:2000], k=None, temperature=1, metric="cosine", n_tags=5)
+    votes = tier.vote(keys[:1000], k=None, temperature=1, metric=metric, n_tags=5)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     np.testing.assert_allclose(votes.p_knn.sum(axis=1), 1)
-    assert peak < 500e6
+    assert peak < 600e6
+
+
+def test_threads_that_search_first_share_one_index():
+    from concurrent.futures import ThreadPoolExecutor
+
+    keys = np.random.default_rng(0).normal(size=(60_000, 4)).astype("float32")
+    tier = make_tier(keys)
+    with ThreadPoolExecutor(8) as pool:
+        searches = [
+            pool.submit(tier.search, keys[:3], 2, metric="cosine") for _ in range(8)
+        ]
+        found = [search.result().rows.tolist() for search in searches]
+    assert found == [found[0]] * 8
+    assert len(tier._searchable("cosine", "flat")) == 60_000
+
+
+def test_an_unknown_index_is_refused():
+    with pytest.raises(KnnNerError, match="KNN-E030"):
+        make_tier(np.eye(60, dtype="float32")).search(
+            np.eye(60, dtype="float32"), 1, metric="cosine", index="x"
+        )

@@ -1,8 +1,10 @@
 """Tuning finds what predicting with these settings would score."""
 
 import numpy as np
+import pytest
 from conftest import labelled, planted_pipeline
 
+from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.evaluation.scores import entities, span_prf
 from spacy_knn_ner.evaluation.tuning import Trial, best, tune
 from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
@@ -44,6 +46,15 @@ def test_every_trial_scores_as_the_pipeline_would():
         expected = (score.precision, score.recall, score.fscore)
         assert (trial.precision, trial.recall, trial.f1) == expected
     assert len({trial.f1 for trial in trials}) > 4
+
+
+def test_an_empty_store_cannot_be_tuned():
+    nlp, dev = noisy_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    knn.add(dev[:1])
+    knn.forget(range(1, 11))
+    with pytest.raises(KnnNerError, match="KNN-E051"):
+        tune(knn, dev)
 
 
 def test_ties_go_to_the_simpler_settings():

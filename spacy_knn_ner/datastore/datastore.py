@@ -1,6 +1,7 @@
 """The datastore: labelled examples, and two tiers of entries made from them."""
 
 import io
+import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -138,7 +139,8 @@ class Datastore:
             expected = self.width or min(widths)
             if width != expected:
                 raise KnnNerError(Errors.E034, found=width, expected=expected)
-        if not all(np.isfinite(vector).all() for vector in vectors):
+        # Too large becomes inf, too small a row of zeros.
+        if not all((np.isfinite(v).all(1) & v.any(1)).all() for v in vectors):
             raise KnnNerError(Errors.E031, dtype=self.dtype)
         self.tag_set = tag_set
         return tags, vectors
@@ -240,20 +242,16 @@ class Datastore:
         check (bool): Also compare the SHA-256 of every file.
         RAISES (KnnNerError): If it is missing, damaged or too new.
         """
-        for attempt in range(3):
-            generation, manifest = storage.current(Path(path), check=check)
+        folder = Path(path)
+        while True:
+            number = storage.current_number(folder)
             try:
-                tiers = {
-                    name: _load_tier(generation, name, manifest)
-                    for name in TIERS
-                    if manifest["width"] is not None
-                }
-                examples = ExampleStore(generation / "examples.sqlite")
+                manifest, tiers, examples = _load(folder, check)
                 break
-            except FileNotFoundError:
-                # Another process has just replaced this generation.
-                if attempt == 2:
+            except (KnnNerError, OSError, sqlite3.Error):
+                if storage.current_number(folder) == number:
                     raise
+                # Another process has just replaced what was being read.
         self._set(manifest, tiers, examples)
         return self
 
@@ -271,9 +269,6 @@ class Datastore:
 
         RAISES (KnnNerError): From 4 GiB on; use `to_disk` then.
         """
-        size = sum(len(tier.keys) * tier.width * 4 for tier in self.tiers.values())
-        if size > _FIELD_LIMIT:
-            raise KnnNerError(Errors.E036, size=size)
         msg: dict[str, Any] = {
             "about": self._about(),
             "examples": self.examples.to_bytes(),
@@ -282,6 +277,9 @@ class Datastore:
             keep = ~tier.entries.array()["forgotten"]
             msg[f"{name}.keys"] = _npy(tier.keys.array()[keep])
             msg[f"{name}.entries"] = _npy(tier.entries.array()[keep])
+        size = sum(len(part) for part in msg.values() if isinstance(part, bytes))
+        if size > _FIELD_LIMIT:
+            raise KnnNerError(Errors.E036, size=size)
         return srsly.msgpack_dumps(msg)
 
     def from_bytes(self, data: bytes) -> "Datastore":
@@ -297,6 +295,15 @@ class Datastore:
                 tiers[name] = _tier(about["width"], keys, entries)
         self._set(about, tiers, ExampleStore.from_bytes(msg["examples"]))
         return self
+
+
+def _load(
+    folder: Path, check: bool
+) -> tuple[dict[str, Any], dict[str, Tier], ExampleStore]:
+    generation, manifest = storage.current(folder, check=check)
+    names = () if manifest["width"] is None else TIERS
+    tiers = {name: _load_tier(generation, name, manifest) for name in names}
+    return manifest, tiers, ExampleStore(generation / "examples.sqlite")
 
 
 def _load_tier(generation: Path, name: str, manifest: dict[str, Any]) -> Tier:

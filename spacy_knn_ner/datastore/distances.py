@@ -7,6 +7,9 @@ vectors they order neighbors alike, and d_sqeuclidean = 2 · d_cosine.
 
 import numpy as np
 
+# What is gathered at once, in elements of float64.
+_GATHERED = 1 << 22
+
 METRICS = ("cosine", "euclidean", "sqeuclidean")
 
 
@@ -47,8 +50,11 @@ def all_pairs(queries: np.ndarray, keys: np.ndarray, metric: str) -> np.ndarray:
     squared = scale - 2.0 * (queries @ keys.T)
     # ‖q‖² + ‖k‖² − 2qk loses its digits where q and k nearly coincide.
     rows, columns = np.nonzero(squared < 1e-6 * scale)
-    difference = queries[rows] - keys[columns]
-    squared[rows, columns] = np.einsum("nw,nw->n", difference, difference)
+    step = max(1, _GATHERED // queries.shape[1])
+    for i in range(0, len(rows), step):
+        row, column = rows[i : i + step], columns[i : i + step]
+        difference = queries[row] - keys[column]
+        squared[row, column] = np.einsum("nw,nw->n", difference, difference)
     return np.sqrt(squared) if metric == "euclidean" else squared
 
 

@@ -43,14 +43,15 @@ class ExampleStore:
             self._db = sqlite3.connect("", check_same_thread=False)
             self._db.execute(_SCHEMA)
         else:
+            self._file = _identity(self._path)
             uri = f"{self._path.as_uri()}?mode=ro&immutable=1"
             self._db = sqlite3.connect(uri, uri=True, check_same_thread=False)
 
     def _reading(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
             # A connection must not be shared with the process that forked us.
-            inherited, path = self._db, self._path
-            if path is not None and path.exists():
+            inherited = self._db
+            if self._is_there():
                 self._connect()
             else:
                 self._copy_from(inherited)
@@ -61,6 +62,10 @@ class ExampleStore:
         if self._path is not None:
             self._copy_from(db)
         return self._db
+
+    def _is_there(self) -> bool:
+        """Whether the file that was opened is still the one at its path."""
+        return self._path is not None and _identity(self._path) == self._file
 
     def _copy_from(self, other: sqlite3.Connection) -> None:
         self._path = None
@@ -165,7 +170,7 @@ class ExampleStore:
         return store
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._path is not None and self._path.exists():
+        if self._is_there():
             return {"path": self._path}
         return {"data": self.to_bytes()}
 
@@ -174,6 +179,14 @@ class ExampleStore:
             self.__init__(state["path"])  # type: ignore[misc]
         else:
             self.__dict__ = self.from_bytes(state["data"]).__dict__
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Tells a file from another one that took its place."""
+    if not path.exists():
+        return None
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_mtime_ns
 
 
 def _dump(text: LabelledText) -> str:

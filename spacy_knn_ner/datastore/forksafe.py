@@ -42,4 +42,4 @@ def _openmp_libraries() -> set[str]:
         return set()
     lines = maps.read_text(encoding="utf8", errors="surrogateescape").splitlines()
     paths = {line.split(maxsplit=5)[5] for line in lines if line.count("/") > 0}
-    return {path for path in paths if re.search(r"/lib[gi]omp[^/]*\.so", path)}
+    return {path for path in paths if re.search(r"/lib[gi]?omp[^/]*\.so", path)}

@@ -69,6 +69,12 @@ class EveryEntryVotes:
         one_hot = np.eye(self.votes.shape[1])[tags]
         self.votes += weights @ one_hot
 
+    @property
+    def mass(self) -> np.ndarray:
+        """The denominator of equation 3, shape (n_queries,), where the nearest
+        entry's vote has size one."""
+        return self.votes.sum(axis=1)
+
     def distribution(self) -> np.ndarray:
         """p_kNN, as from `knn_distribution`."""
         return normalized(self.votes)

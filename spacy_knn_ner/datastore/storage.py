@@ -92,6 +92,14 @@ def current(folder: Path, *, check: bool = False) -> tuple[Path, dict[str, Any]]
     return generation, manifest
 
 
+def current_number(folder: Path) -> int | None:
+    """The number of the current generation; None if that cannot be read."""
+    try:
+        return srsly.read_json(folder / MANIFEST)["generation"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _number(path: Path) -> int:
     number = path.name.removeprefix("gen-")
     return int(number) if number.isdigit() else 0

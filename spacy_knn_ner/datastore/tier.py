@@ -1,5 +1,6 @@
 """A tier of the datastore: entries, their keys, and exact search over them."""
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +10,7 @@ from ..ty import Neighbors, VectorIndex, Votes
 from . import distances as metrics
 from .blocks import Blocks
 from .index import make_index
-from .kernel import EveryEntryVotes, knn_distribution, vote_sizes
+from .kernel import EveryEntryVotes, knn_distribution
 
 # An entry is a token of an example. Its key is the row of the same number.
 ENTRY = np.dtype(
@@ -46,6 +47,7 @@ class Tier:
         self._index: VectorIndex | None = None
         self._index_is: tuple[str, str] | None = None
         self._longest, self._measured = 0.0, 0
+        self._lock = threading.Lock()  # of whoever adds to the index
 
     def __len__(self) -> int:
         """Entries that are not forgotten."""
@@ -105,7 +107,7 @@ class Tier:
         if k == 0 or len(queries) == 0:
             return found
         prepared = metrics.to_search_space(queries, metric)
-        slack = self._slack(prepared, metric, index)
+        slack = self._slack(prepared, metric)
         pending = np.arange(len(queries))
         fetch = min(n_rows, k + max(8, k // 4))
         while len(pending):
@@ -161,16 +163,17 @@ class Tier:
 
     def _searchable(self, metric: str, index: str) -> VectorIndex:
         """The index with every key in it."""
-        if self._index is None or self._index_is != (metric, index):
-            as_they_are = metric != "cosine" and self.keys.dtype == np.float32
-            vectors = self.keys if as_they_are else Blocks("float32", self.width)
-            self._index = make_index(index, vectors)
-            self._index_is = (metric, index)
-        for chunk in self.keys.chunks(1 << 14, start=len(self._index)):
-            self._index.add(metrics.to_search_space(chunk, metric))
-        return self._index
+        with self._lock:
+            if self._index is None or self._index_is != (metric, index):
+                as_they_are = metric != "cosine" and self.keys.dtype == np.float32
+                vectors = self.keys if as_they_are else Blocks("float32", self.width)
+                self._index = make_index(index, vectors)
+                self._index_is = (metric, index)
+            for chunk in self.keys.chunks(1 << 14, start=len(self._index)):
+                self._index.add(metrics.to_search_space(chunk, metric))
+            return self._index
 
-    def _slack(self, prepared: np.ndarray, metric: str, index: str) -> np.ndarray:
+    def _slack(self, prepared: np.ndarray, metric: str) -> np.ndarray:
         """By how much the index's squared distances may err, per query.
 
         A float32 sum of n products errs by at most about n·u·‖x‖·‖y‖ with
@@ -212,16 +215,20 @@ class Tier:
         RETURNS (Votes): p_kNN and the distance of the nearest entry.
         """
         if k is None:
-            return self._vote_all(queries, temperature, metric, n_tags)
+            votes = self.count_all(queries, temperature, metric, n_tags)
+            return Votes(votes.distribution(), votes.nearest)
         found = self.search(queries, k, metric=metric, index=index)
         p = knn_distribution(found.distances, found.tags, temperature, n_tags)
-        mass = vote_sizes(found.distances, temperature).sum(axis=1)
-        nearest = found.distances.min(axis=1, initial=np.inf)
-        return Votes(p, nearest, mass)
+        return Votes(p, found.distances.min(axis=1, initial=np.inf))
 
-    def _vote_all(
+    def count_all(
         self, queries: np.ndarray, temperature: float, metric: str, n_tags: int
-    ) -> Votes:
+    ) -> EveryEntryVotes:
+        """Let every entry vote, block by block.
+
+        queries, temperature, metric, n_tags: As for `vote`.
+        RETURNS (EveryEntryVotes): The counted votes.
+        """
         votes = EveryEntryVotes(len(queries), temperature, n_tags)
         size = max(1, min(1 << 13, _BLOCK // max(len(queries), self.width, 1)))
         chunks = zip(self.keys.chunks(size), self.entries.chunks(size), strict=True)
@@ -230,8 +237,11 @@ class Tier:
             if kept.any():
                 distances = metrics.all_pairs(queries, keys[kept], metric)
                 votes.add(distances, entries["tag"][kept])
-        return Votes(votes.distribution(), votes.nearest, votes.votes.sum(axis=1))
+        return votes
 
     def __getstate__(self) -> dict[str, Any]:
         """The index is made again where it is needed."""
-        return {**self.__dict__, "_index": None, "_index_is": None}
+        return {**self.__dict__, "_index": None, "_index_is": None, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())

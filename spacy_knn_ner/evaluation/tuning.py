@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from spacy import util
 from spacy.tokens import Doc
 
 from ..datastore import kernel
 from ..datastore.datastore import STORE
+from ..errors import Errors, KnnNerError
 from ..pipeline.entities import trimmed
 from ..pipeline.knn_ner import KnnNer
 from ..pipeline.labelled import labelled_text
@@ -63,7 +65,10 @@ def tune(
     ks, temperatures, weights (Sequence): What to try.
     batch_size (int): Docs encoded at once.
     RETURNS (list[Trial]): Simplest first: by weight, then k, then temperature.
+    RAISES (KnnNerError): If the store is empty.
     """
+    if not knn.datastore.size(STORE):
+        raise KnnNerError(Errors.E051, name=knn.name)
     searched = list(_search(knn, docs, max(ks), batch_size))
     trials: dict[tuple[float, int, float], Trial] = {}
     for k, temperature in itertools.product(ks, temperatures):
@@ -110,8 +115,8 @@ def _votes(
 ) -> Votes:
     distances, tags = found.distances[:, :k], found.tags[:, :k]
     p = kernel.knn_distribution(distances, tags, temperature, len(knn.tag_set))
-    mass = kernel.vote_sizes(distances, temperature).sum(axis=1)
-    return per_token(Votes(p, distances[:, 0], mass), queries, knn.tag_set)
+    nearest = distances.min(axis=1, initial=np.inf)
+    return per_token(Votes(p, nearest), queries, knn.tag_set)
 
 
 def _decode(

@@ -9,7 +9,13 @@ from ..datastore.datastore import Datastore
 from ..errors import Errors, KnnNerError
 from ..ty import LabelledText, TokenKeys
 from . import handover
-from .fingerprint import Fingerprint, difference, fingerprint
+from .fingerprint import (
+    Fingerprint,
+    difference,
+    find_encoder,
+    fingerprint,
+    probe_model,
+)
 from .keys import read_keys
 from .labelled import make_doc
 from .settings import Settings
@@ -30,7 +36,7 @@ class Encoder:
     def __init__(self, owner: Owner) -> None:
         """owner (Owner): The component; it stands in `owner.nlp`."""
         self.owner = owner
-        self._checked = False
+        self._checked: Any = None
 
     def docs(self, texts: list[LabelledText]) -> list[Doc]:
         """Run the components in front; the labels are not shown to them.
@@ -40,18 +46,20 @@ class Encoder:
         RAISES (KnnNerError): If the owner stands in no pipeline, or a component in
             front merges or splits tokens.
         """
-        nlp, owner = self.owner.nlp, self.owner
-        active = [component for _, component in nlp.pipeline]
-        if not any(component is owner for component in active):
-            raise KnnNerError(Errors.E048, name=owner.name)
-        at = next(i for i, component in enumerate(active) if component is owner)
-        behind = [name for name, _ in nlp.pipeline[at:]]
+        nlp, name = self.owner.nlp, self.owner.name
+        names = [other for other, _ in nlp.components]
+        behind = names[names.index(self._name()) :]
         docs = list(nlp.pipe((make_doc(nlp, text) for text in texts), disable=behind))
+        if len(docs) != len(texts):
+            # An error handler of the pipeline's has let Docs go.
+            raise KnnNerError(
+                Errors.E050, name=name, n=len(texts) - len(docs), total=len(texts)
+            )
         for text, doc in zip(texts, docs, strict=True):
             expected, found = len(text.words), len(doc)
             if expected != found:
                 raise KnnNerError(
-                    Errors.E045, name=owner.name, expected=expected, found=found
+                    Errors.E045, name=name, expected=expected, found=found
                 )
         return docs
 
@@ -73,28 +81,31 @@ class Encoder:
 
     def fingerprint(self) -> Fingerprint:
         """What the keys are made with."""
-        for name, component in self.owner.nlp.components:
-            if component is self.owner:
-                return fingerprint(self.owner.nlp, name, self.owner.settings.keys)
-        raise KnnNerError(Errors.E048, name=self.owner.name)
+        return fingerprint(self.owner.nlp, self._name(), self.owner.settings.keys)
 
     def check(self, datastore: Datastore) -> None:
-        """Once, until `check_again`, because hashing all weights takes its time.
+        """Refuse keys of another encoder. All weights are hashed once, and again
+        when a sample of them has changed.
 
         datastore (Datastore): About to be searched or added to.
         RAISES (KnnNerError): If its keys are another encoder's.
         """
-        if self._checked or datastore.encoder is None:
+        if datastore.encoder is None:
+            return
+        settings = self.owner.settings.keys
+        _, model = find_encoder(self.owner.nlp, self._name(), settings.source)
+        sample = None if model is None else probe_model(model)
+        state = (datastore.encoder, settings, sample)
+        if state == self._checked:
             return
         changed = difference(datastore.encoder, self.fingerprint())
         if changed:
             raise KnnNerError(Errors.E044, name=self.owner.name, changed=changed)
-        self._checked = True
+        self._checked = state
 
-    def check_again(self) -> None:
-        """The encoder, the datastore or the key settings may have changed."""
-        self._checked = False
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies may be given other weights."""
-        return {"owner": self.owner, "_checked": False}
+    def _name(self) -> str:
+        """The owner's name in the pipeline, which may have been changed."""
+        for name, component in self.owner.nlp.components:
+            if component is self.owner:
+                return name
+        raise KnnNerError(Errors.E048, name=self.owner.name)

@@ -57,8 +57,8 @@ def gold_tag_ids(example: Example, tag_set: TagSet) -> np.ndarray:
     RAISES (KeyError): For a label outside the tag set.
     """
     biluo: Sequence[str | None] = example.get_aligned_ner()
-    spans = tags_to_spans(tag or "O" for tag in biluo)
     missing = [i for i, tag in enumerate(biluo) if tag is None or tag == "-"]
+    spans = tags_to_spans("O" if tag in (None, "-") else str(tag) for tag in biluo)
     ids = tag_set.encode(len(biluo), spans)
     ids[missing] = MISSING
     return ids

@@ -30,19 +30,18 @@ def _in_tier(
     datastore: Datastore, tier: str, vectors: np.ndarray, settings: Settings, n: int
 ) -> list[Evidence]:
     entries = datastore.tiers[tier]
-    votes = entries.vote(
-        vectors,
-        k=settings.k,
-        temperature=settings.temperature,
-        metric=settings.metric,
-        index=settings.index,
-        n_tags=len(datastore.tag_set),
-    )
-    k = n if settings.k is None else min(n, settings.k)
-    near = entries.search(vectors, k, metric=settings.metric, index=settings.index)
+    k, metric = settings.k, settings.metric
+    temperature = settings.tier_temperature(tier)
+    # Another piece may rank an entry differently, so look further than n.
+    reach = max(n, 1000) if k is None else k
+    near = entries.search(vectors, reach, metric=metric, index=settings.index)
+    sizes = vote_sizes(near.distances, temperature)
+    total = sizes.sum(axis=1)
+    if k is None:
+        n_tags = len(datastore.tag_set)
+        total = entries.count_all(vectors, temperature, metric, n_tags).mass
     # A token's vote is the mean of its keys' (word pieces').
-    shares = vote_sizes(near.distances, settings.temperature)
-    shares /= votes.mass[:, None] * len(vectors)
+    shares = sizes / total[:, None] / len(vectors)
     share: dict[int, float] = {}
     distance: dict[int, float] = {}
     for row, d, s in zip(near.rows.flat, near.distances.flat, shares.flat, strict=True):
@@ -51,7 +50,8 @@ def _in_tier(
             distance[int(row)] = min(distance.get(int(row), np.inf), float(d))
     rows = sorted(distance, key=lambda row: (distance[row], row))[:n]
     evidence = []
-    for row, entry in zip(rows, entries.entries.take(np.array(rows)), strict=True):
+    found = entries.entries.take(np.array(rows, dtype=np.int64))
+    for row, entry in zip(rows, found, strict=True):
         example_id = int(entry["example_id"])
         evidence.append(
             Evidence(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -94,36 +95,57 @@ def hash_model(model: Model, nlp: Language) -> str:
     that the hash survives saving, copying and a change of device.
     """
     digest = hashlib.sha256()
-    for i, node in enumerate(model.walk()):
-        for param in sorted(node.param_names):
-            if node.has_param(param):
-                _hash_array(digest, f"{i}.{param}", to_numpy(node.get_param(param)))
+    for name, tensor in _tensors(model):
+        array = _to_numpy(tensor)
+        digest.update(f"{name} {array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    for node in model.walk():
         for shim in node.shims:
-            _hash_shim(digest, i, shim)
+            tokenizer = getattr(getattr(shim, "_hfmodel", None), "tokenizer", None)
+            if tokenizer is not None:
+                digest.update(_tokenizer_text(tokenizer).encode("utf8"))
         for attr, value in sorted(node.attrs.items()):
             if serialize_attr.dispatch(type(value)) is not _DEFAULT:
                 # Only tokenizers have a serializer of their own.
                 digest.update(serialize_attr(value, value, attr, node))
         if node.name == "static_vectors":
-            _hash_array(digest, f"{i}.vectors", to_numpy(nlp.vocab.vectors.data))
+            digest.update(np.ascontiguousarray(to_numpy(nlp.vocab.vectors.data)).data)
     return digest.hexdigest()
 
 
 _DEFAULT = serialize_attr.dispatch(object)
 
 
-def _hash_shim(digest: Any, i: int, shim: Any) -> None:
-    module = getattr(shim, "_model", None)
-    if module is not None and hasattr(module, "state_dict"):
-        for name, tensor in sorted(module.state_dict().items()):
-            # Whole numbers there are positions that some versions save and
-            # others do not.
-            if tensor.is_floating_point():
-                array = tensor.detach().float().cpu().numpy()
-                _hash_array(digest, f"{i}.{name}", array)
-    tokenizer = getattr(getattr(shim, "_hfmodel", None), "tokenizer", None)
-    if tokenizer is not None:
-        digest.update(_tokenizer_text(tokenizer).encode("utf8"))
+def probe_model(model: Model) -> bytes:
+    """A few numbers out of every tensor: training moves them, and reading them is
+    cheap enough for every batch, which hashing is not."""
+    samples = []
+    for _, tensor in _tensors(model):
+        flat = tensor.reshape(-1)
+        samples.append(_to_numpy(flat[:: max(1, len(flat) // 4)]))
+    return b"".join(sample.tobytes() for sample in samples)
+
+
+def _tensors(model: Model) -> Iterator[tuple[str, Any]]:
+    """The weights, as numpy, cupy or torch has them."""
+    for i, node in enumerate(model.walk()):
+        for param in sorted(node.param_names):
+            if node.has_param(param):
+                yield f"{i}.{param}", node.get_param(param)
+        for shim in node.shims:
+            module = getattr(shim, "_model", None)
+            state = {} if module is None else module.state_dict()
+            for name, tensor in sorted(state.items()):
+                # Whole numbers there are positions that some versions save and
+                # others do not.
+                if tensor.is_floating_point():
+                    yield f"{i}.{name}", tensor
+
+
+def _to_numpy(tensor: Any) -> np.ndarray:
+    if hasattr(tensor, "detach"):
+        return tensor.detach().float().cpu().numpy()
+    return to_numpy(tensor)
 
 
 def _tokenizer_text(tokenizer: Any) -> str:
@@ -133,8 +155,3 @@ def _tokenizer_text(tokenizer: Any) -> str:
     # These two are left by whoever tokenized last.
     state.update(truncation=None, padding=None)
     return json.dumps(state, sort_keys=True)
-
-
-def _hash_array(digest: Any, name: str, array: np.ndarray) -> None:
-    digest.update(f"{name} {array.shape} {array.dtype}".encode())
-    digest.update(np.ascontiguousarray(array).data)

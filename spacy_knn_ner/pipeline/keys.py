@@ -15,7 +15,6 @@ from .arrays import to_numpy
 
 SOURCES = ("auto", "ner_tagger", "transformer", "tensor")
 POOLINGS = ("mean", "first", "last", "pieces")
-DTYPES = ("float32", "float16")
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class KeySettings:
     pooling (str): A token's vector is the `"mean"` (default), `"first"` or
         `"last"` of its word pieces. `"pieces"`: one key per word piece, as in
         the paper; a token's vote is the mean of its pieces'.
-    dtype (str): Keys are kept as `"float32"` (default) or `"float16"`.
+    dtype (str): Keys are kept as `"float32"` (default) or `"float16"`; of those
+        that are there already, from the next `build` on.
     """
 
     source: str = "auto"
@@ -75,6 +75,10 @@ def read_keys(doc: Doc, settings: KeySettings, name: str) -> TokenKeys:
         )
     if source == "transformer":
         pieces = _transformer_pieces(doc._.trf_data, settings.layer)
+        if len(pieces.lengths) != len(doc):
+            raise KnnNerError(
+                Errors.E045, name=name, expected=len(pieces.lengths), found=len(doc)
+            )
         vectors, tokens = _pool(pieces, settings.pooling)
     else:
         if settings.pooling != "mean":

@@ -49,6 +49,7 @@ def make_knn_ner(
     keys: dict[str, Any],
     decoding: str,
     correction_weight: float,
+    correction_temperature: float,
     radius: float,
     scorer: Callable | None,
 ) -> "KnnNer":
@@ -66,6 +67,7 @@ def make_knn_ner(
         "keys": keys,
         "decoding": decoding,
         "correction_weight": correction_weight,
+        "correction_temperature": correction_temperature,
         "radius": radius,
     }
     return KnnNer(nlp, name, scorer=scorer, **settings)
@@ -103,6 +105,7 @@ class KnnNer(Memory, Pipe):
     keys = Setting()
     decoding = Setting()
     correction_weight = Setting()
+    correction_temperature = Setting()
     radius = Setting()
 
     def __init__(
@@ -148,10 +151,7 @@ class KnnNer(Memory, Pipe):
         changes (Any): See `Settings`.
         RAISES (KnnNerError): For a value that is not possible; nothing changes.
         """
-        before = self.settings
-        self.settings = before.replace(self.name, **changes)
-        if self.settings.keys != before.keys:
-            self.encoder.check_again()
+        self.settings = self.settings.replace(self.name, **changes)
         for name, component in self.nlp.components:
             if component is self:
                 self.nlp.get_pipe_config(name).update(self.settings.config())
@@ -164,8 +164,7 @@ class KnnNer(Memory, Pipe):
         doc (Doc): After the ner_tagger.
         RETURNS (Doc): The same Doc.
         """
-        for done in self.pipe([doc], batch_size=1):
-            return done
+        self._annotated([doc])
         return doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
@@ -175,14 +174,20 @@ class KnnNer(Memory, Pipe):
         batch_size (int): Docs per search. Default: 128.
         YIELDS (Doc): The same Docs, in order.
         """
-        handle_error = self.get_error_handler()
         for docs in util.minibatch(stream, size=batch_size):
-            try:
-                self.set_annotations(docs, self.predict(docs))
-            except Exception as error:
-                handle_error(self.name, self, docs, error)
-            else:
-                yield from docs
+            yield from self._annotated(docs)
+
+    def _annotated(self, docs: list[Doc]) -> list[Doc]:
+        """Those Docs that could be annotated; the others go to the error handler."""
+        try:
+            self.set_annotations(docs, self.predict(docs))
+        except Exception as error:
+            if len(docs) > 1:
+                # One of them is the reason; the others need not suffer for it.
+                return [done for doc in docs for done in self._annotated([doc])]
+            self.get_error_handler()(self.name, self, docs, error)
+            return []
+        return docs
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Mix and decode, without modifying the Docs.
@@ -220,11 +225,11 @@ class KnnNer(Memory, Pipe):
         """One search for the whole batch."""
         if not self.datastore.size(tier) or not len(queries.keys):
             n, n_tags = queries.p_ner.shape
-            return Votes(np.zeros((n, n_tags)), np.full(n, np.inf), np.zeros(n))
+            return Votes(np.zeros((n, n_tags)), np.full(n, np.inf))
         votes = self.datastore.tiers[tier].vote(
             queries.keys.vectors,
             k=self.settings.k,
-            temperature=self.settings.temperature,
+            temperature=self.settings.tier_temperature(tier),
             metric=self.settings.metric,
             index=self.settings.index,
             n_tags=len(self.tag_set),
@@ -263,20 +268,3 @@ class KnnNer(Memory, Pipe):
         if nlp is not None:
             # A component copied in from another pipeline learns where it is.
             self.nlp = nlp
-        self.encoder.check_again()
-
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        losses: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> dict[str, float]:
-        """Nothing is learnt here, but the encoder may have been trained just now:
-        check again whether the datastore fits it.
-
-        examples (Iterable[Example]): Not used.
-        losses (dict[str, float] | None): Returned as they are.
-        """
-        self.encoder.check_again()
-        return {} if losses is None else losses

@@ -32,9 +32,18 @@ def labelled_text(doc: Doc, name: str) -> LabelledText:
 
 
 def make_doc(nlp: Language, text: LabelledText) -> Doc:
-    """A Doc of the words alone, as the pipeline would meet it."""
-    starts = text.sentence_starts
-    marks: list[bool | int | None] | None = None
-    if starts is not None:
-        marks = [i in set(starts) for i in range(len(text.words))]
-    return Doc(nlp.vocab, words=text.words, spaces=text.spaces, sent_starts=marks)
+    """A Doc of the words alone, as the pipeline would meet it.
+
+    nlp (Language): The pipeline.
+    text (LabelledText): If its tokenizer makes the same words, its Doc is taken:
+        it knows norms, such as "not" for "n't", that encoders look at.
+    RETURNS (Doc): Without entities, with the sentence starts of the text.
+    """
+    doc = nlp.make_doc(text.text)
+    if [token.text for token in doc] != text.words:
+        doc = Doc(nlp.vocab, words=text.words, spaces=text.spaces)
+    if text.sentence_starts is not None:
+        starts = set(text.sentence_starts)
+        for token in doc:
+            token.is_sent_start = token.i in starts
+    return doc

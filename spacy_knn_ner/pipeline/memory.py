@@ -142,7 +142,6 @@ class Memory:
 
     def _use(self, datastore: Datastore) -> None:
         self.datastore = datastore
-        self.encoder.check_again()
         self._keep_strings()
 
     def _keep_strings(self) -> None:

@@ -82,7 +82,7 @@ def per_token(votes: Votes, queries: Queries, known: TagSet) -> Votes:
     """
     n_tokens = len(queries.p_ner)
     p = np.zeros(queries.p_ner.shape)
-    nearest, mass = np.full(n_tokens, np.inf), np.zeros(n_tokens)
+    nearest = np.full(n_tokens, np.inf)
     tokens = queries.keys.tokens
     if len(tokens):
         starts = np.flatnonzero(np.diff(tokens, prepend=-1))
@@ -91,8 +91,7 @@ def per_token(votes: Votes, queries: Queries, known: TagSet) -> Votes:
         means = np.add.reduceat(votes.p_knn, starts) / counts[:, None]
         p[rows[:, None], columns] = means
         nearest[rows] = np.add.reduceat(votes.nearest, starts) / counts
-        mass[rows] = np.add.reduceat(votes.mass, starts) / counts
-    return Votes(p, nearest, mass)
+    return Votes(p, nearest)
 
 
 def p_final(

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..datastore.datastore import DTYPES, STORE
 from ..datastore.distances import METRICS
 from ..datastore.index import INDEXES
 from ..errors import Errors, KnnNerError
 from ..tags import DECODINGS
-from .keys import DTYPES, POOLINGS, SOURCES, KeySettings
+from .keys import POOLINGS, SOURCES, KeySettings
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Settings:
         `"argmax"`: every token's best tag, then repaired.
     correction_weight (float): Of the corrections' vote at distance 0, 0 to 1.
         Default: 0.9.
+    correction_temperature (float): T of the corrections' vote. Default: 0.02. It
+        is lower than the store's because they are few: what counts is the one
+        token that is meant, not the rest of its sentence.
     radius (float): The distance from which corrections count no more, in units
         of the metric. Default: 0.5.
     """
@@ -45,6 +49,7 @@ class Settings:
     keys: KeySettings = field(default_factory=KeySettings)
     decoding: str = "viterbi"
     correction_weight: float = 0.9
+    correction_temperature: float = 0.02
     radius: float = 0.5
 
     def replace(self, name: str, **changes: Any) -> "Settings":
@@ -78,6 +83,10 @@ class Settings:
             expected = check(value)
             if expected:
                 _refuse(name, setting, value, expected)
+
+    def tier_temperature(self, tier: str) -> float:
+        """T of equation 3 in this tier."""
+        return self.temperature if tier == STORE else self.correction_temperature
 
     def config(self) -> dict[str, Any]:
         """As they stand in a config."""
@@ -138,6 +147,7 @@ _CHECKS: dict[str, Check] = {
     "keys.dtype": _one_of(DTYPES),
     "decoding": _one_of(DECODINGS),
     "correction_weight": _share,
+    "correction_temperature": _positive,
     "radius": _positive,
 }
 

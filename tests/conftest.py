@@ -165,6 +165,17 @@ def transformer_pipeline(checkpoint, *, hidden_states=False, window=16, **settin
     return initialized(nlp)
 
 
+ENCODERS = ["cnn", "own", "transformer"]
+
+
+def pipeline_with(encoder, checkpoint, **settings):
+    """encoder (str): One of ENCODERS."""
+    if encoder == "transformer":
+        return transformer_pipeline(checkpoint, **settings)
+    make = cnn_pipeline if encoder == "cnn" else own_encoder_pipeline
+    return make(**settings)
+
+
 @pytest.fixture
 def cnn():
     return cnn_pipeline()

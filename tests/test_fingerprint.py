@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import spacy
 from conftest import (
-    cnn_pipeline,
+    ENCODERS,
     labelled,
     labelled_docs,
-    own_encoder_pipeline,
+    pipeline_with,
     transformer_pipeline,
     view,
 )
@@ -21,13 +21,9 @@ from spacy_knn_ner.pipeline.encoder import Encoder
 TEXT = "Ada Lovelace lived in London"
 
 
-@pytest.fixture(params=["cnn", "own", "transformer"])
+@pytest.fixture(params=ENCODERS)
 def filled(request, tiny_bert):
-    nlp = {
-        "cnn": cnn_pipeline,
-        "own": own_encoder_pipeline,
-        "transformer": lambda: transformer_pipeline(tiny_bert),
-    }[request.param]()
+    nlp = pipeline_with(request.param, tiny_bert)
     nlp.get_pipe("knn_ner").build(labelled_docs(nlp), show_progress=False)
     return nlp
 

@@ -10,11 +10,11 @@ import venv
 import pytest
 import spacy
 from conftest import (
+    ENCODERS,
     TEXTS,
-    cnn_pipeline,
     labelled,
     labelled_docs,
-    own_encoder_pipeline,
+    pipeline_with,
     run_python,
     same,
     transformer_pipeline,
@@ -22,15 +22,10 @@ from conftest import (
 )
 
 
-@pytest.fixture(params=["cnn", "own", "transformer"])
+@pytest.fixture(params=ENCODERS)
 def filled(request, tiny_bert):
     """With a store and corrections."""
-    nlp = {
-        "cnn": cnn_pipeline,
-        "own": own_encoder_pipeline,
-        "transformer": lambda: transformer_pipeline(tiny_bert),
-    }[request.param]()
-    return taught(nlp)
+    return taught(pipeline_with(request.param, tiny_bert))
 
 
 def taught(nlp):

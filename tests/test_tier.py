@@ -70,8 +70,31 @@ def test_k_greater_than_the_tier_returns_what_there_is():
     tier = make_tier(keys)
     tier.forget([1])  # its first three entries
     found = tier.search(keys, 100, metric="euclidean")
-    assert found.rows.tolist() == [[3, -1, -1, -1]] * 4
-    assert np.isinf(found.distances[:, 1:]).all()
+    assert found.rows.tolist() == [[0]] * 4  # the fourth; the others gave way
+    tier = make_tier(np.eye(7, dtype="float32"))
+    tier.forget([1])
+    found = tier.search(np.eye(7, dtype="float32"), 100, metric="euclidean")
+    assert sorted(found.rows[0]) == [-1, -1, -1, 3, 4, 5, 6]
+    assert np.isinf(found.distances[:, 4:]).all()
+
+
+@pytest.mark.parametrize("index", indexes.INDEXES)
+def test_forgotten_rows_are_given_up(index):
+    rng = np.random.default_rng(0)
+    keys = rng.normal(size=(60, 4)).astype("float32")
+    tier = make_tier(keys)
+    tier.search(keys[:1], 3, metric="cosine", index=index)
+    assert tier.forget(range(1, 14)) == 39
+    assert len(tier) == len(tier.keys) == len(tier.entries) == 21
+    found = tier.search(keys[39:], 1, metric="cosine", index=index)
+    assert found.rows.ravel().tolist() == list(range(21))
+    assert found.tags.ravel().tolist() == [i % 5 for i in range(39, 60)]
+    tier.add(keys[:2], np.array([90, 90]), np.arange(2), np.array([3, 4]))
+    found = tier.search(keys[:2], 1, metric="cosine", index=index)
+    assert found.tags.ravel().tolist() == [3, 4]
+    assert tier.forget([90, *range(14, 21)]) == 23
+    assert len(tier.entries) == 0
+    assert tier.search(keys[:2], 1, metric="cosine", index=index).rows.shape == (2, 0)
 
 
 def test_a_forgotten_entry_has_no_vote():

@@ -77,7 +77,20 @@ class Tier:
             gone = np.isin(block["example_id"], ids) & ~block["forgotten"]
             block["forgotten"][gone] = True
             count += int(gone.sum())
+        if 2 * len(self) < len(self.entries):
+            self._compact()
         return count
+
+    def _compact(self) -> None:
+        """Give up the rows of forgotten entries, which searches still look at."""
+        keep = ~self.entries.array()["forgotten"]
+        keys, entries = Blocks(self.keys.dtype, self.width), Blocks(ENTRY)
+        for part in self.keys.kept(keep):
+            keys.append(part)
+        for kept in self.entries.kept(keep):
+            entries.append(kept)
+        self.keys, self.entries = keys, entries
+        self._index, self._longest, self._measured = None, 0.0, 0
 
     # --- search ------------------------------------------------------------
 

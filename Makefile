@@ -26,7 +26,7 @@ $(VENV)/dev: $(VENV)/demo
 demo: $(VENV)/demo  ## Train, build, tune, evaluate, explain and teach on WNUT-17.
 	$(BIN)/python project/demo.py --encoder "$(ENCODER)"
 
-results: $(VENV)/demo  ## The WNUT-17 table of docs/results.md (about an hour).
+results: $(VENV)/demo  ## The WNUT-17 table of docs/results.md (about 40 minutes).
 	$(BIN)/python project/wnut17.py --seeds 0,1,2 --encoder "$(ENCODER)"
 
 test: lint  ## Lint, check types and run all tests.

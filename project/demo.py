@@ -69,7 +69,7 @@ def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
         if not changed or not doc.ents or shown == n:
             continue
         shown += 1
-        print(f"\n{color(doc.text, bold=True)}")
+        print(f"\n{color(doc.text.strip(), bold=True)}")
         print(f"  gold            {listed(gold, entities(gold))}")
         print(f"  tagger alone    {listed(doc, before)}")
         print(f"  with neighbors  {scored(doc)}")
@@ -92,7 +92,7 @@ def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
     for title, sentence, was, now in zip(
         titles, sentences, before, after, strict=False
     ):
-        print(f"\n{title}: {color(sentence.text, bold=True)}")
+        print(f"\n{title}: {color(sentence.text.strip(), bold=True)}")
         print(f"  gold    {listed(sentence, entities(sentence))}")
         print(f"  before  {scored(was)}")
         print(f"  after   {scored(now)}")
@@ -106,13 +106,13 @@ def find_missed(nlp: Language, golds: list[Doc]) -> tuple[Doc, SpanTuple, Doc | 
     RETURNS (tuple[Doc, SpanTuple, Doc | None]): A gold sentence with it, where it
         stands, and another sentence in which it was missed, if there is one.
     """
-    missed: dict[str, list[tuple[Doc, SpanTuple]]] = {}
+    missed: dict[tuple[str, str], list[tuple[Doc, SpanTuple]]] = {}
     docs = nlp.pipe(clean_copy(nlp, gold) for gold in golds)
     for gold, doc in zip(golds, docs, strict=True):
         for start, end, label in entities(gold):
             if all(token.ent_iob_ == "O" for token in doc[start:end]):
-                name = gold[start:end].text.lower()
-                missed.setdefault(name, []).append((gold, (start, end, label)))
+                entity = gold[start:end].text.lower(), label
+                missed.setdefault(entity, []).append((gold, (start, end, label)))
     (gold, span), *others = max(missed.values(), key=len)
     different = (other for other, _ in others if other.text != gold.text)
     return gold, span, next(different, None)

@@ -171,9 +171,9 @@ class Warnings:
         "and change nothing: {ids}."
     )
     W003 = (
-        "'{name}' gets Docs of another vocab than its pipeline's, so it cannot tell "
-        "whether they come from the encoder of its datastore. If it was copied with "
-        "nlp.add_pipe(..., source=...), save and load the new pipeline."
+        "'{name}' gets Docs of another pipeline's tagger, so it cannot tell whether "
+        "they come from the encoder of its datastore. If it was copied from another "
+        "pipeline (source = ...), save and load the new one first."
     )
 
 

@@ -211,6 +211,7 @@ class Planted:
                 tags=list(self.tag_set.tags),
                 probabilities=np.array(p).reshape(len(doc), n_tags),
                 vectors=None,
+                tagger=None,
             )
             handover.write(doc, value)
         return doc

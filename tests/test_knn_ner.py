@@ -7,6 +7,7 @@ from conftest import (
     SENTENCES,
     TEXTS,
     cnn_pipeline,
+    initialized,
     labelled,
     labelled_docs,
     planted_pipeline,
@@ -292,6 +293,24 @@ def test_a_component_copied_from_another_pipeline_says_that_it_cannot_check(buil
     nlp.add_pipe("knn_ner", source=built)
     with pytest.warns(KnnNerWarning, match="KNN-W003"):
         nlp("Ada lived in London")
+
+
+def test_so_does_one_that_a_config_takes_from_another_pipeline(built, tmp_path):
+    built.to_disk(tmp_path / "old")
+    config = cnn_pipeline().config
+    config["components"]["knn_ner"] = {"source": str(tmp_path / "old")}
+    nlp = spacy.blank("en").from_config(config)
+    initialized(nlp)  # tells the component where it is …
+    nlp("Ada lived in London")
+    nlp = spacy.blank("en").from_config(config)
+    nlp.from_disk(cnn_saved(tmp_path / "new"), exclude=["knn_ner"])  # … this does not
+    with pytest.warns(KnnNerWarning, match="KNN-W003"):
+        nlp("Ada lived in London")
+
+
+def cnn_saved(path):
+    cnn_pipeline().to_disk(path)
+    return path
 
 
 def test_every_wrong_token_of_a_taught_sentence_is_right(built):

@@ -21,12 +21,15 @@ class HandOver(TypedDict):
     vectors (ndarray | None): The encoder's output, shape (n_tokens, width),
         where the tagger has an encoder of its own; None where it listens to a
         component that leaves its output on the Doc.
+    tagger (int | None): `id()` of the tagger, to tell pipelines apart as long as
+        its process lives.
     """
 
     scheme: str
     tags: list[str]
     probabilities: np.ndarray
     vectors: np.ndarray | None
+    tagger: int | None
 
 
 if not Doc.has_extension(EXTENSION):

@@ -1,5 +1,6 @@
 """The factory `knn_ner`: the tagger's distribution, mixed with the neighbors'."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,10 @@ from spacy.training import Example
 
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.forksafe import make_fork_safe
+from ..errors import Warnings, warning
 from ..tags import TagSet
 from ..ty import Votes
+from . import handover
 from .encoder import Encoder
 from .entities import entity_spans
 from .memory import Memory
@@ -219,7 +222,18 @@ class KnnNer(Memory, Pipe):
         """
         tag_set, p_ner = read_p_ner(docs, self.tag_set, self.name)
         lengths = [len(doc) for doc in docs]
-        return Queries(tag_set, lengths, p_ner, self.read_keys(docs))
+        queries = Queries(tag_set, lengths, p_ner, self.read_keys(docs))
+        if len(queries.keys):
+            self._check_pipeline(docs)
+        return queries
+
+    def _check_pipeline(self, docs: list[Doc]) -> None:
+        """spaCy does not tell a component that it was copied into another pipeline,
+        and the one it knows may have another encoder."""
+        mine = {None, *(id(component) for _, component in self.nlp.components)}
+        values = [handover.read(doc) for doc in docs]
+        if any(value is not None and value["tagger"] not in mine for value in values):
+            warnings.warn(warning(Warnings.W003, name=self.name), stacklevel=2)
 
     def _votes(self, queries: Queries, tier: str) -> Votes:
         """One search for the whole batch."""

@@ -134,8 +134,6 @@ class Memory:
         asked = docs if len(self.datastore) else []
         keys = joined([read_keys(doc, self.settings.keys, self.name) for doc in asked])
         if len(keys):
-            if any(doc.vocab is not self.nlp.vocab for doc in docs):
-                warnings.warn(warning(Warnings.W003, name=self.name), stacklevel=2)
             self.encoder.check(self.datastore)
             self.datastore.check_width(keys.vectors)
         return keys

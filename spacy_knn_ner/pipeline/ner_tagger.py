@@ -208,6 +208,7 @@ class NerTagger(TrainablePipe):
                 tags=list(tag_set.tags),
                 probabilities=probabilities,
                 vectors=vectors,
+                tagger=id(self),
             )
             handover.write(doc, value)
 

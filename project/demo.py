@@ -46,8 +46,8 @@ def main(
     msg.divider("5. Look closer: where neighbors changed the tagger's mind")
     explain(nlp, knn, golds, n=3)
     msg.divider("6. Teach one missed entity with one sentence")
+    nlp.to_disk(output / "model-knn")  # before it is taught a test sentence
     teach(nlp, knn, golds)
-    nlp.to_disk(output / "model-knn")
     minutes = (time.monotonic() - started) / 60
     place = output / "model-knn"
     msg.good(f"Done in {minutes:.1f} minutes; the pipeline is in {place}")

@@ -158,6 +158,10 @@ class Errors:
         "those texts."
     )
     E051 = "There is nothing to tune: the store of '{name}' is empty. Call build first."
+    E052 = (
+        "Corrections were added to '{name}' or forgotten while its store was being "
+        "built. Nothing was lost and the store is as it was: call build again."
+    )
 
 
 class Warnings:

@@ -19,6 +19,8 @@ from spacy.tokens import Doc
 from spacy_knn_ner.datastore.tier import Tier
 from spacy_knn_ner.errors import KnnNerError, KnnNerWarning
 from spacy_knn_ner.pipeline.handover import read
+from spacy_knn_ner.pipeline.labelled import labelled_text
+from spacy_knn_ner.ty import TokenKeys
 
 
 def entities(doc):
@@ -377,3 +379,52 @@ def test_a_component_behind_that_merges_tokens(tiny_bert):
     assert doc[0].text == "Ada Lovelace"
     with pytest.raises(KnnNerError, match="KNN-E045"):
         knn.neighbors(doc, 3)
+
+
+def test_corrections_made_while_building_are_not_lost(built):
+    knn = built.get_pipe("knn_ner")
+    before = len(knn.datastore)
+
+    def docs():
+        yield from labelled_docs(built)
+        knn.add([labelled(built.vocab, "Ada read", [(0, 1, "person")])])
+
+    with pytest.raises(KnnNerError, match="KNN-E052"):
+        knn.build(docs(), show_progress=False)
+    assert len(knn.datastore) == before + 2
+
+
+def test_docs_of_another_process_are_not_suspected(built):
+    doc = built("Ada lived in London")
+    doc._.ner_tagger["tagger"] = "0:1"
+    built.get_pipe("knn_ner")(doc)
+
+
+def test_threads_search_while_one_adds_and_forgets(built):
+    from concurrent.futures import ThreadPoolExecutor
+
+    knn = built.get_pipe("knn_ner")
+    doc = built("Ada Lovelace lived in London")
+    right = knn.predict([doc])[0].ids.tolist()
+    done = []
+
+    def search():
+        while not done:
+            assert knn.predict([doc])[0].ids.tolist() == right
+
+    with ThreadPoolExecutor(3) as pool:
+        searches = [pool.submit(search) for _ in range(2)]
+        for _ in range(100):
+            text = labelled(built.vocab, "Nobody read", [])
+            ids = knn.datastore.add(*knn_arguments(knn, text), tier="store")
+            knn.forget(ids)
+        done.append(True)
+        for future in searches:
+            future.result()
+
+
+def knn_arguments(knn, doc):
+    """Far from everything: what is found does not depend on it."""
+    text = labelled_text(doc, "test")
+    n, width = len(text.words), knn.datastore.width
+    return [text], [TokenKeys(np.full((n, width), -50, "float32"), np.arange(n), n)]

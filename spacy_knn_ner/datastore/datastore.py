@@ -75,6 +75,7 @@ class Datastore:
         """
         self.dtype, self.encoder = dtype, encoder
         self.tiers = {}  # with what was forgotten
+        self.tag_set = TagSet(self.tag_set.scheme)
 
     def use_scheme(self, scheme: str) -> None:
         """Settle the tag scheme, which cannot change while there are labels.

@@ -114,6 +114,15 @@ class ExampleStore:
             raise KeyError(example_id)
         return _example(row)
 
+    def ids(self, tier: str) -> list[int]:
+        """The ids of a tier's examples, ascending.
+
+        tier (str): `"store"` or `"corrections"`.
+        """
+        query = "SELECT example_id FROM examples WHERE tier = ? ORDER BY example_id"
+        with self._lock:
+            return [row[0] for row in self._reading().execute(query, (tier,))]
+
     def __iter__(self) -> Iterator[Example]:
         """Every example, by ascending id."""
         query = (

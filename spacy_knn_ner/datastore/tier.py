@@ -1,8 +1,9 @@
 """A tier of the datastore: entries, their keys, and exact search over them."""
 
 import threading
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -19,6 +20,20 @@ ENTRY = np.dtype(
 # Bounds of what is held in memory at once, in elements of float64.
 _GATHERED = 1 << 23
 _BLOCK = 1 << 23
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _locked(method: F) -> F:
+    """One thread at a time; FAISS and BLAS use all cores by themselves."""
+
+    @wraps(method)
+    def holding(self: "Tier", *args: Any, **kwargs: Any) -> Any:
+        with self.lock:
+            return method(self, *args, **kwargs)
+
+    return cast(F, holding)
 
 
 class Tier:
@@ -47,12 +62,14 @@ class Tier:
         self._index: VectorIndex | None = None
         self._index_is: tuple[str, str] | None = None
         self._longest, self._measured = 0.0, 0
-        self._lock = threading.Lock()  # of whoever adds to the index
+        # Held by whoever searches or changes the tier: rows move when it shrinks.
+        self.lock = threading.RLock()
 
     def __len__(self) -> int:
         """Entries that are not forgotten."""
         return sum(int((~block["forgotten"]).sum()) for block in self.entries)
 
+    @_locked
     def add(
         self, keys: np.ndarray, example_ids: np.ndarray, tokens: np.ndarray, tags: Any
     ) -> None:
@@ -66,6 +83,7 @@ class Tier:
         self.keys.append(keys.astype(self.keys.dtype, copy=False))
         self.entries.append(rows)
 
+    @_locked
     def forget(self, example_ids: Iterable[int]) -> int:
         """Forget every entry of these examples.
 
@@ -94,6 +112,7 @@ class Tier:
 
     # --- search ------------------------------------------------------------
 
+    @_locked
     def search(
         self, queries: np.ndarray, k: int, *, metric: str, index: str = "flat"
     ) -> Neighbors:
@@ -176,15 +195,14 @@ class Tier:
 
     def _searchable(self, metric: str, index: str) -> VectorIndex:
         """The index with every key in it."""
-        with self._lock:
-            if self._index is None or self._index_is != (metric, index):
-                as_they_are = metric != "cosine" and self.keys.dtype == np.float32
-                vectors = self.keys if as_they_are else Blocks("float32", self.width)
-                self._index = make_index(index, vectors)
-                self._index_is = (metric, index)
-            for chunk in self.keys.chunks(1 << 14, start=len(self._index)):
-                self._index.add(metrics.to_search_space(chunk, metric))
-            return self._index
+        if self._index is None or self._index_is != (metric, index):
+            as_they_are = metric != "cosine" and self.keys.dtype == np.float32
+            vectors = self.keys if as_they_are else Blocks("float32", self.width)
+            self._index = make_index(index, vectors)
+            self._index_is = (metric, index)
+        for chunk in self.keys.chunks(1 << 14, start=len(self._index)):
+            self._index.add(metrics.to_search_space(chunk, metric))
+        return self._index
 
     def _slack(self, prepared: np.ndarray, metric: str) -> np.ndarray:
         """By how much the index's squared distances may err, per query.
@@ -234,6 +252,7 @@ class Tier:
         p = knn_distribution(found.distances, found.tags, temperature, n_tags)
         return Votes(p, found.distances.min(axis=1, initial=np.inf))
 
+    @_locked
     def count_all(
         self, queries: np.ndarray, temperature: float, metric: str, n_tags: int
     ) -> EveryEntryVotes:
@@ -254,7 +273,7 @@ class Tier:
 
     def __getstate__(self) -> dict[str, Any]:
         """The index is made again where it is needed."""
-        return {**self.__dict__, "_index": None, "_index_is": None, "_lock": None}
+        return {**self.__dict__, "_index": None, "_index_is": None, "lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
+        self.__dict__.update(state, lock=threading.RLock())

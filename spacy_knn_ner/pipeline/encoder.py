@@ -96,12 +96,13 @@ class Encoder:
         _, model = find_encoder(self.owner.nlp, self._name(), settings.source)
         sample = None if model is None else probe_model(model)
         state = (datastore.encoder, settings, sample)
-        if state == self._checked:
-            return
-        changed = difference(datastore.encoder, self.fingerprint())
-        if changed:
-            raise KnnNerError(Errors.E044, name=self.owner.name, changed=changed)
-        self._checked = state
+        if self._checked is None or self._checked[0] != state:
+            changed = difference(datastore.encoder, self.fingerprint())
+            self._checked = state, changed
+        if self._checked[1]:
+            raise KnnNerError(
+                Errors.E044, name=self.owner.name, changed=self._checked[1]
+            )
 
     def _name(self) -> str:
         """The owner's name in the pipeline, which may have been changed."""

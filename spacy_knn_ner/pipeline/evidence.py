@@ -22,7 +22,8 @@ def find_evidence(
     found: list[Evidence] = []
     for tier in reversed(TIERS):
         if len(vectors) and datastore.size(tier):
-            found += _in_tier(datastore, tier, vectors, settings, n)
+            with datastore.tiers[tier].lock:
+                found += _in_tier(datastore, tier, vectors, settings, n)
     return found
 
 

@@ -109,7 +109,9 @@ def hash_model(model: Model, nlp: Language) -> str:
                 # Only tokenizers have a serializer of their own.
                 digest.update(serialize_attr(value, value, attr, node))
         if node.name == "static_vectors":
-            digest.update(np.ascontiguousarray(to_numpy(nlp.vocab.vectors.data)).data)
+            vectors = nlp.vocab.vectors
+            digest.update(np.ascontiguousarray(to_numpy(vectors.data)).data)
+            digest.update(repr(sorted(vectors.key2row.items())).encode())
     return digest.hexdigest()
 
 

@@ -4,7 +4,8 @@
 survives `doc.to_bytes()` and with it `nlp.pipe(n_process=…)`.
 """
 
-from typing import TypedDict
+import os
+from typing import Any, TypedDict
 
 import numpy as np
 from spacy.tokens import Doc
@@ -21,19 +22,23 @@ class HandOver(TypedDict):
     vectors (ndarray | None): The encoder's output, shape (n_tokens, width),
         where the tagger has an encoder of its own; None where it listens to a
         component that leaves its output on the Doc.
-    tagger (int | None): `id()` of the tagger, to tell pipelines apart as long as
-        its process lives.
+    tagger (str | None): The tagger's `identity`, to tell pipelines apart.
     """
 
     scheme: str
     tags: list[str]
     probabilities: np.ndarray
     vectors: np.ndarray | None
-    tagger: int | None
+    tagger: str | None
 
 
 if not Doc.has_extension(EXTENSION):
     Doc.set_extension(EXTENSION, default=None)
+
+
+def identity(component: Any) -> str:
+    """Names a component as long as its process lives."""
+    return f"{os.getpid()}:{id(component)}"
 
 
 def write(doc: Doc, value: HandOver) -> None:

@@ -220,7 +220,8 @@ class KnnNer(Memory, Pipe):
         RETURNS (Queries): p_NER and keys. Where the datastore is empty nobody is
             asked, and the keys are not read.
         """
-        tag_set, p_ner = read_p_ner(docs, self.tag_set, self.name)
+        known = self.tag_set if len(self.datastore) else TagSet(self.tag_set.scheme)
+        tag_set, p_ner = read_p_ner(docs, known, self.name)
         lengths = [len(doc) for doc in docs]
         queries = Queries(tag_set, lengths, p_ner, self.read_keys(docs))
         if len(queries.keys):
@@ -230,9 +231,12 @@ class KnnNer(Memory, Pipe):
     def _check_pipeline(self, docs: list[Doc]) -> None:
         """spaCy does not tell a component that it was copied into another pipeline,
         and the one it knows may have another encoder."""
-        mine = {None, *(id(component) for _, component in self.nlp.components)}
+        mine = {handover.identity(component) for _, component in self.nlp.components}
+        here = handover.identity(self).partition(":")[0]
         values = [handover.read(doc) for doc in docs]
-        if any(value is not None and value["tagger"] not in mine for value in values):
+        taggers = {value["tagger"] for value in values if value and value["tagger"]}
+        # What another process has tagged cannot be told apart.
+        if any(t.startswith(f"{here}:") for t in taggers - mine if t):
             warnings.warn(warning(Warnings.W003, name=self.name), stacklevel=2)
 
     def _votes(self, queries: Queries, tier: str) -> Votes:

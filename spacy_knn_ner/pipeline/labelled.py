@@ -20,7 +20,7 @@ def labelled_text(doc: Doc, name: str) -> LabelledText:
         raise KnnNerError(Errors.E049, name=name, found=type(doc).__name__)
     entities, missing = annotated_entities(doc)
     starts = None
-    if doc.has_annotation("SENT_START"):
+    if doc.has_annotation("SENT_START", require_complete=True):
         starts = [token.i for token in doc if token.is_sent_start]
     return LabelledText(
         words=[token.text for token in doc],
@@ -39,7 +39,7 @@ def make_doc(nlp: Language, text: LabelledText) -> Doc:
         it knows norms, such as "not" for "n't", that encoders look at.
     RETURNS (Doc): Without entities, with the sentence starts of the text.
     """
-    doc = nlp.make_doc(text.text)
+    doc = nlp.tokenizer(text.text)
     if [token.text for token in doc] != text.words:
         doc = Doc(nlp.vocab, words=text.words, spaces=text.spaces)
     if text.sentence_starts is not None:

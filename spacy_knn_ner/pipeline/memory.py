@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 from tqdm import tqdm
 
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
-from ..errors import Warnings, warning
+from ..errors import Errors, KnnNerError, Warnings, warning
 from ..ty import Evidence, LabelledText, TokenKeys
 from .encoder import Encoder
 from .evidence import find_evidence
@@ -49,7 +49,8 @@ class Memory:
         batch_size (int): Docs encoded at once. Default: 64.
         show_progress (bool): Show a progress bar. Default: True.
         RETURNS (list[int]): The examples' ids, in order.
-        RAISES (KnnNerError): If the pipeline's encoder leaves no vectors.
+        RAISES (KnnNerError): If the pipeline's encoder leaves no vectors, or
+            corrections were added or forgotten meanwhile.
         """
         new = self.datastore.emptied(
             CORRECTIONS,
@@ -67,13 +68,14 @@ class Memory:
             added = new.add(texts, keys, tier=STORE)
             empty += _without_entry(added, texts, keys)
             ids += added
-        for kept in util.minibatch(self.datastore.examples, size=batch_size):
-            mine = [example for example in kept if example.tier == CORRECTIONS]
-            texts = [example.labelled for example in mine]
+        corrections = new.examples.ids(CORRECTIONS)
+        for again in util.minibatch(corrections, size=batch_size):
+            texts = [new.example(i).labelled for i in again]
             scheme, keys = self.encoder.keys(texts, new.tag_set.scheme)
             new.use_scheme(scheme)
-            again = [example.example_id for example in mine]
             new.add_entries(again, texts, keys, tier=CORRECTIONS)
+        if self.datastore.examples.ids(CORRECTIONS) != corrections:
+            raise KnnNerError(Errors.E052, name=self.name)
         self._warn_of(empty)
         self._use(new)
         return ids

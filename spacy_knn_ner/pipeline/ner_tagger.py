@@ -208,7 +208,7 @@ class NerTagger(TrainablePipe):
                 tags=list(tag_set.tags),
                 probabilities=probabilities,
                 vectors=vectors,
-                tagger=id(self),
+                tagger=handover.identity(self),
             )
             handover.write(doc, value)
 

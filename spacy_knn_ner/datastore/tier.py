@@ -62,12 +62,14 @@ class Tier:
         self._index: VectorIndex | None = None
         self._index_is: tuple[str, str] | None = None
         self._longest, self._measured = 0.0, 0
+        # Counted once: how many entries there are is asked for every batch.
+        self._forgotten = sum(int(block["forgotten"].sum()) for block in self.entries)
         # Held by whoever searches or changes the tier: rows move when it shrinks.
         self.lock = threading.RLock()
 
     def __len__(self) -> int:
         """Entries that are not forgotten."""
-        return sum(int((~block["forgotten"]).sum()) for block in self.entries)
+        return len(self.entries) - self._forgotten
 
     @_locked
     def add(
@@ -95,6 +97,7 @@ class Tier:
             gone = np.isin(block["example_id"], ids) & ~block["forgotten"]
             block["forgotten"][gone] = True
             count += int(gone.sum())
+        self._forgotten += count
         if 2 * len(self) < len(self.entries):
             self._compact()
         return count
@@ -107,7 +110,7 @@ class Tier:
             keys.append(part)
         for kept in self.entries.kept(keep):
             entries.append(kept)
-        self.keys, self.entries = keys, entries
+        self.keys, self.entries, self._forgotten = keys, entries, 0
         self._index, self._longest, self._measured = None, 0.0, 0
 
     # --- search ------------------------------------------------------------

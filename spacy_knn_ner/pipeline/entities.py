@@ -8,6 +8,9 @@ from spacy.training import Example
 
 from ..tags import MISSING, SpanTuple, TagSet, tags_to_spans
 
+# What a component that finds entities is judged by in training: span F1.
+SCORE_WEIGHTS = {"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None}
+
 
 def entity_spans(doc: Doc, tag_set: TagSet, ids: np.ndarray) -> list[Span]:
     """The entities that tag ids spell on a Doc; see `trimmed`.

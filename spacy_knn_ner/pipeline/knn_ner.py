@@ -20,7 +20,7 @@ from ..tags import TagSet
 from ..ty import Votes
 from . import handover
 from .encoder import Encoder
-from .entities import entity_spans
+from .entities import SCORE_WEIGHTS, entity_spans
 from .memory import Memory
 from .mixing import Queries, p_final, per_token, read_p_ner, span_scores
 from .settings import Setting, Settings
@@ -34,12 +34,7 @@ from .settings import Setting, Settings
         **Settings().config(),
         "scorer": {"@scorers": "spacy.ner_scorer.v1"},
     },
-    default_score_weights={
-        "ents_f": 1.0,
-        "ents_p": 0.0,
-        "ents_r": 0.0,
-        "ents_per_type": None,
-    },
+    default_score_weights=SCORE_WEIGHTS,
 )
 def make_knn_ner(
     nlp: Language,
@@ -236,7 +231,7 @@ class KnnNer(Memory, Pipe):
         values = [handover.read(doc) for doc in docs]
         taggers = {value["tagger"] for value in values if value and value["tagger"]}
         # What another process has tagged cannot be told apart.
-        if any(t.startswith(f"{here}:") for t in taggers - mine if t):
+        if any(t.startswith(f"{here}:") for t in taggers - mine):
             warnings.warn(warning(Warnings.W003, name=self.name), stacklevel=2)
 
     def _votes(self, queries: Queries, tier: str) -> Votes:

@@ -21,7 +21,7 @@ from ..errors import Errors, KnnNerError
 from ..tags import MISSING, TagSet
 from . import handover
 from .arrays import to_numpy
-from .entities import entity_spans, gold_labels, gold_tag_ids
+from .entities import SCORE_WEIGHTS, entity_spans, gold_labels, gold_tag_ids
 
 DEFAULT_CONFIG = """
 [model]
@@ -60,12 +60,7 @@ Prediction = tuple[np.ndarray, np.ndarray | None]
         "tag_scheme": "BILUO",
         "scorer": {"@scorers": "spacy.ner_scorer.v1"},
     },
-    default_score_weights={
-        "ents_f": 1.0,
-        "ents_p": 0.0,
-        "ents_r": 0.0,
-        "ents_per_type": None,
-    },
+    default_score_weights=SCORE_WEIGHTS,
 )
 def make_ner_tagger(
     nlp: Language,

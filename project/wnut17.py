@@ -20,7 +20,7 @@ from spacy.tokens import Doc, DocBin
 from wasabi import msg
 
 from spacy_knn_ner.corpora.assets import WNUT17, fetch
-from spacy_knn_ner.corpora.conll import read_conll
+from spacy_knn_ner.corpora.formats import read_corpus
 from spacy_knn_ner.evaluation.scores import entities, span_prf
 from spacy_knn_ner.evaluation.tuning import best, tune
 from spacy_knn_ner.pipeline.knn_ner import KnnNer
@@ -40,12 +40,11 @@ def prepare(folder: Path) -> dict[str, Path]:
 
     RETURNS (dict[str, Path]): "train", "dev" and "test" as .spacy files.
     """
-    nlp = spacy.blank("en")
     paths = {}
     for split, asset in WNUT17.items():
         paths[split] = folder / f"{split}.spacy"
         source = fetch(asset, folder / "assets")
-        docs = list(read_conll(source, nlp.vocab))
+        docs, _ = read_corpus(source, "wnut17")
         DocBin(docs=docs, store_user_data=False).to_disk(paths[split])
         n_entities = sum(len(doc.ents) for doc in docs)
         msg.info(f"{split}: {len(docs):,} sentences, {n_entities:,} entities")

@@ -61,11 +61,15 @@ class Errors:
     )
 
     # Corpora
+    E019 = "Unknown separator {separator!r}: use one of {known}."
     E020 = (
-        "{path}, line {line}: expected a token and a tag separated by white space, "
-        "found {text!r}."
+        "{path}, line {line}: {reason}, in {text!r}. Mend the line, or choose another "
+        "format or column."
     )
-    E021 = "{path}, line {line}: unknown tag {tag!r}. Expected O, or B-… and I-…."
+    E021 = (
+        "{path}, line {line}: {tag!r} is no tag of the scheme {scheme}. Mend the line, "
+        "or choose another scheme or tag column."
+    )
     E022 = (
         "{path} is not the file that was published: its SHA-256 is {found}, "
         "expected {expected}. Delete it and fetch it again."
@@ -74,6 +78,21 @@ class Errors:
         "Could not fetch {url}: {reason}. Without network, set {variable} to a folder "
         "that holds {name}."
     )
+    E024 = "{path} cannot be read: {reason}."
+    E025 = (
+        "{path}: no tag scheme has all of the prefixes {prefixes}. Choose one of "
+        "{known}, or another tag column."
+    )
+    E026 = (
+        "{path}, line {line}: {label!r} at token {start} overlaps another entity. An "
+        "example holds one layer of entities: keep one of them."
+    )
+    E027 = "Unknown format {format!r}: use one of {known}."
+    E028 = (
+        "{path} marks no documents, so Docs cannot be whole documents. Choose a number "
+        "of sentences per Doc instead."
+    )
+    E029 = "{path} holds no sentences to convert."
 
     # The datastore
     E030 = "Unknown index {value!r}: use one of {known}."
@@ -161,6 +180,16 @@ class Errors:
     E052 = (
         "Corrections were added to '{name}' or forgotten while its store was being "
         "built. Nothing was lost and the store is as it was: call build again."
+    )
+
+    # The command line
+    E060 = (
+        "The pipeline has no knn_ner named {name!r}; its components are {found}. Add "
+        "one with spacy knn build, or name another component with --name."
+    )
+    E061 = (
+        "{path} is no file of Docs. Make one with spacy knn convert, or with "
+        "DocBin.to_disk."
     )
 
 

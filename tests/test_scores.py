@@ -11,13 +11,21 @@ from conftest import labelled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.scheme import BILOU, IOB2
+from spacy.tokens import Doc, Span
 
-from spacy_knn_ner.corpora.conll import make_doc
 from spacy_knn_ner.evaluation.scores import entities, span_prf
-from spacy_knn_ner.tags import TagSet
+from spacy_knn_ner.tags import TagSet, tags_to_spans
 
 SCHEMES = {"BIO": IOB2, "BILUO": BILOU}
 VOCAB = spacy.blank("en").vocab
+
+
+def make_doc(vocab, words, tags):
+    """A Doc with the entities that these tags spell."""
+    doc = Doc(vocab, words=words)
+    spans = tags_to_spans(tags)
+    doc.set_ents([Span(doc, start, end, label=label) for start, end, label in spans])
+    return doc
 
 
 def seqeval_scores(golds, predicted, scheme):
@@ -73,10 +81,10 @@ def test_predictions_on_unannotated_tokens_are_neither_right_nor_wrong():
 )
 def test_span_f1_is_seqevals_on_wnut17():
     """Predictions are the gold entities, damaged in every way a tagger can."""
-    from spacy_knn_ner.corpora.conll import read_conll
+    from spacy_knn_ner.corpora.formats import read_corpus
 
     folder = Path(os.environ["SPACY_KNN_NER_DATA"])
-    golds = list(read_conll(folder / "wnut17" / "emerging.test.annotated", VOCAB))
+    golds, _ = read_corpus(folder / "wnut17" / "emerging.test.annotated", vocab=VOCAB)
     labels = sorted({ent.label_ for gold in golds for ent in gold.ents})
     rng = np.random.default_rng(0)
     predicted = []

@@ -1,0 +1,101 @@
+"""The data sets of the workflows: their files, and how they are read."""
+
+from dataclasses import dataclass
+
+from spacy_knn_ner.corpora import assets
+from spacy_knn_ner.corpora.assets import Asset
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    file (str): Below `assets/`.
+    asset (Asset | None): What was published; None: the user's licensed copy.
+    options (str): For `spacy knn convert`.
+    """
+
+    file: str
+    asset: Asset | None = None
+    options: str = ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set.
+
+    title (str): For people.
+    lang (str): A spaCy language code.
+    format (str): For `spacy knn convert --format`.
+    licence (str): As its source states it.
+    splits (dict[str, Split]): `"train"`, `"dev"` and `"test"`.
+    model (str | None): The data set whose trained and tuned model it is tested with;
+        None: its own.
+    build, tune (str): Further options of these steps.
+    """
+
+    title: str
+    lang: str
+    format: str
+    licence: str
+    splits: dict[str, Split]
+    model: str | None = None
+    build: str = ""
+    tune: str = ""
+
+
+def _published(files: dict[str, Asset], **options: str) -> dict[str, Split]:
+    return {
+        split: Split(asset.name, asset, options.get(split, ""))
+        for split, asset in files.items()
+    }
+
+
+def _licensed(name: str) -> dict[str, Split]:
+    return {split: Split(f"{name}/{split}.txt") for split in ("train", "dev", "test")}
+
+
+DATASETS = {
+    "wnut17": Dataset(
+        "WNUT-17", "en", "wnut17", "CC BY 4.0", _published(assets.WNUT17)
+    ),
+    "conll2003": Dataset(
+        "CoNLL-2003", "en", "conll2003", "not stated", _published(assets.CONLL2003)
+    ),
+    # Its train and dev entities are those of CoNLL-2003; its test was corrected.
+    "conllpp": Dataset(
+        "CoNLL++",
+        "en",
+        "conllpp",
+        "not stated",
+        _published(assets.CONLLPP),
+        model="conll2003",
+    ),
+    "ncbi": Dataset("NCBI-disease", "en", "ncbi", "CC BY 4.0", _published(assets.NCBI)),
+    "weibo": Dataset(
+        "Weibo",
+        "zh",
+        "weibo",
+        "annotations CC BY-SA 3.0, texts under Weibo's terms",
+        _published(assets.WEIBO),
+    ),
+    "resume": Dataset(
+        "Resume", "zh", "resume", "not stated", _published(assets.RESUME)
+    ),
+    # No dev part was published: the first tenth of train becomes one.
+    "msra": Dataset(
+        "MSRA",
+        "zh",
+        "msra",
+        "not stated",
+        _published(assets.MSRA, train="--part 5000:", dev="--part :5000"),
+        build="--dtype float16",
+        tune="--limit 1000 --no-every-entry",
+    ),
+    "ontonotes5": Dataset(
+        "OntoNotes 5", "en", "ontonotes5", "LDC", _licensed("ontonotes5")
+    ),
+    "ontonotes4": Dataset(
+        "OntoNotes 4 Chinese", "zh", "ontonotes4", "LDC", _licensed("ontonotes4")
+    ),
+}

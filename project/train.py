@@ -1,0 +1,154 @@
+"""Train a tagger as configs/recipes.yml says, once.
+
+python project/train.py wnut17 --seed 0
+"""
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import spacy
+import srsly
+import typer
+from datasets import DATASETS
+from encoder import find_encoder
+from spacy.cli.train import train as spacy_train
+from spacy.tokens import DocBin
+from thinc.api import Config
+from wasabi import msg
+
+from spacy_knn_ner.digest import sha256
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
+DEFAULT = "default"
+
+
+def recipe(dataset: str, encoder: str) -> dict[str, Any]:
+    """How to train on a data set with an encoder.
+
+    RAISES (SystemExit): If nobody has said.
+    """
+    recipes = srsly.read_yaml(CONFIGS / "recipes.yml")
+    known = recipes[dataset]
+    if encoder not in known:
+        # An encoder of one's own is trained like the default one.
+        msg.warn(f"No recipe for {encoder} on {dataset}: taking the default's.")
+    return dict(known.get(encoder, known[DEFAULT]))
+
+
+def overrides(
+    recipe: dict[str, Any], dataset: str, data: Path, n_docs: int, seed: int
+) -> dict[str, Any]:
+    """The recipe as overrides of a config."""
+    steps = -(-n_docs // recipe["batch"])
+    total = steps * recipe["epochs"]
+    return {
+        "paths.train": str(data / "train.spacy"),
+        "paths.dev": str(data / "dev.spacy"),
+        "nlp.lang": DATASETS[dataset].lang,
+        "system.seed": seed,
+        "vars.epochs": recipe["epochs"],
+        "vars.learn_rate": recipe["learn_rate"],
+        "vars.total_steps": total,
+        "training.batcher.size": recipe["batch"],
+        "training.accumulate_gradient": recipe["accumulate"],
+        "training.dropout": recipe["dropout"],
+        "training.optimizer.L2": recipe["weight_decay"],
+        "training.optimizer.learn_rate.warmup_steps": round(recipe["warmup"] * total),
+        # So that the last update is followed by a check.
+        "training.eval_frequency": max(
+            1, n_docs // recipe["batch"] // recipe["checks"]
+        ),
+    }
+
+
+def config_for(encoder: str, component: str, output: Path) -> Path:
+    """The config file to train with: a transformer's or the CNN's, with an ner_tagger
+    or, to compare, with spaCy's own ner."""
+    path = CONFIGS / ("cnn.cfg" if encoder == "cnn" else "transformer.cfg")
+    if component == "ner_tagger":
+        return path
+    config = Config().from_disk(path, interpolate=False)
+    tagger = config["components"].pop("ner_tagger")
+    config["components"]["ner"] = {
+        "factory": "ner",
+        "model": {
+            "@architectures": "spacy.TransitionBasedParser.v2",
+            "state_type": "ner",
+            "extra_state_tokens": False,
+            "hidden_width": 64,
+            "maxout_pieces": 2,
+            "use_upper": encoder == "cnn",
+            "nO": None,
+            "tok2vec": tagger["model"]["tok2vec"],
+        },
+    }
+    config["nlp"]["pipeline"] = [
+        "ner" if name == "ner_tagger" else name for name in config["nlp"]["pipeline"]
+    ]
+    output.mkdir(parents=True, exist_ok=True)
+    config.to_disk(output / "ner.cfg", interpolate=False)
+    return output / "ner.cfg"
+
+
+def part_of(path: Path, share: float, seed: int, output: Path) -> Path:
+    """A random share of the Docs of a file, in a file of its own."""
+    docs = list(DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
+    docs = random.Random(seed).sample(docs, round(share * len(docs)))
+    output.mkdir(parents=True, exist_ok=True)
+    DocBin(docs=docs, store_user_data=True).to_disk(output / "train.spacy")
+    return output / "train.spacy"
+
+
+def main(
+    dataset: Annotated[str, typer.Argument(help="One of project/datasets.py.")],
+    output: Annotated[Path, typer.Argument(help="Where the model goes.")],
+    encoder: Annotated[
+        str, typer.Option(help="cnn, a hub name or a folder.")
+    ] = DEFAULT,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    gpu: Annotated[int, typer.Option(help="GPU id, or -1.")] = -1,
+    share: Annotated[float, typer.Option(help="Of the training data.")] = 1.0,
+    component: Annotated[str, typer.Option(help="ner_tagger, or ner.")] = "ner_tagger",
+) -> None:
+    """Train, unless just this was done before. The best check on dev is kept."""
+    data = Path("corpus") / dataset
+    settings = recipe(dataset, encoder)
+    if encoder == DEFAULT:
+        encoder = "cnn" if DATASETS[dataset].lang == "zh" else ""
+    if encoder != "cnn":
+        encoder = find_encoder(encoder)
+    done = output / "training.json"
+    this = {
+        "dataset": dataset,
+        "encoder": Path(encoder).name,
+        "seed": seed,
+        "share": share,
+        "component": component,
+        "train": sha256(data / "train.spacy"),
+        **settings,
+    }
+    if done.exists() and srsly.read_json(done) == this:
+        msg.info(f"Using what was trained before, in {output}")
+        return
+    done.unlink(missing_ok=True)
+    train = data / "train.spacy"
+    if share < 1:
+        train = part_of(train, share, seed, output)
+    n_docs = len(DocBin().from_disk(train))
+    changes = overrides(settings, dataset, data, n_docs, seed)
+    changes["paths.train"] = str(train)
+    if encoder != "cnn":
+        changes["vars.encoder"] = encoder
+    path = config_for(encoder, component, output)
+    spacy_train(path, output, use_gpu=gpu, overrides=changes)
+    shutil.rmtree(output / "model-last")
+    spacy.load(output / "model-best")  # before it is called done
+    done.write_text(json.dumps(this, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,99 @@
+"""What the verbs share: clear errors, tables, JSON, and loading a pipeline."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast
+
+import typer
+from spacy.language import Language
+from spacy.tokens import Doc
+from wasabi import msg
+
+from ..errors import Errors, KnnNerError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Arguments and options of several verbs.
+ModelArg = Annotated[str, typer.Argument(help="A pipeline: a folder or a package.")]
+JsonOpt = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
+NameOpt = Annotated[str, typer.Option(help="Name of the component.")]
+GpuOpt = Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, or -1.")]
+BatchOpt = Annotated[int, typer.Option(help="Docs encoded at once.")]
+
+
+def clear_errors(verb: F) -> F:
+    """What the user can mend becomes one line and exit code 1, not a traceback."""
+
+    @wraps(verb)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            verb(*args, **kwargs)
+        except (KnnNerError, OSError) as error:
+            # spaCy's errors about missing pipelines are OSErrors.
+            typer.echo(f"✘ {error}", err=True)
+            raise typer.Exit(1) from None
+
+    return cast(F, run)
+
+
+def print_json(value: Any) -> None:
+    """For programs."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_table(
+    rows: Iterable[Sequence[Any]], header: Sequence[str], n_left: int = 1
+) -> None:
+    """A table; the first columns are aligned to the left, numbers to the right."""
+    aligns = ["l" if i < n_left else "r" for i in range(len(header))]
+    msg.table(
+        [tuple(map(str, row)) for row in rows],
+        header=header,
+        divider=True,
+        aligns=aligns,
+    )
+
+
+def percent(share: float | None) -> str:
+    """0.4168 → 41.68; a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.2f}"
+
+
+def load_pipeline(model: str, gpu: int = -1) -> Language:
+    """Load a pipeline, on a GPU if one is asked for."""
+    import spacy
+
+    if gpu >= 0:
+        spacy.require_gpu(gpu)
+    return spacy.load(model)
+
+
+def find_component(nlp: Language, name: str) -> Any:
+    """The `knn_ner` of a pipeline.
+
+    RAISES (KnnNerError): If it has none of this name.
+    """
+    from ..pipeline.knn_ner import KnnNer
+
+    component = nlp.get_pipe(name) if name in nlp.component_names else None
+    if not isinstance(component, KnnNer):
+        raise KnnNerError(Errors.E060, name=name, found=nlp.component_names)
+    return component
+
+
+def read_docs(path: Path, nlp: Language) -> list[Doc]:
+    """The Docs of a .spacy file.
+
+    RAISES (KnnNerError): If it is none.
+    """
+    from spacy.tokens import DocBin
+
+    try:
+        return list(DocBin().from_disk(path).get_docs(nlp.vocab))
+    except OSError:
+        raise
+    except Exception as error:
+        raise KnnNerError(Errors.E061, path=path) from error

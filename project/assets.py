@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from datasets import DATASETS, Dataset
+from data_sets import DATASETS, Dataset
 from wasabi import msg
 
 from spacy_knn_ner.corpora.assets import fetch
@@ -16,7 +16,7 @@ from spacy_knn_ner.errors import KnnNerError
 
 
 def main(
-    dataset: Annotated[str, typer.Argument(help="One of project/datasets.py.")],
+    dataset: Annotated[str, typer.Argument(help="One of project/data_sets.py.")],
     folder: Annotated[Path, typer.Option(help="Where to put them.")] = Path("assets"),
 ) -> None:
     """Fetch the files and compare their SHA-256; a wrong file is an error."""

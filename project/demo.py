@@ -1,19 +1,17 @@
-"""The main job in one go: train, build, tune, evaluate, explain, teach.
+"""Look closer at a tuned pipeline: where neighbors changed the tagger's mind, and what
+one added sentence does.
 
-python project/demo.py
+python project/demo.py models/wnut17/default/0/tuned corpus/wnut17/test.spacy
 """
 
-import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import spacy
 import typer
-from encoder import find_encoder
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
 from wasabi import color, msg
-from wnut17 import build, choose, evaluate, prepare, read_docs, show, train
 
 from spacy_knn_ner.evaluation.scores import entities
 from spacy_knn_ner.pipeline.knn_ner import KnnNer
@@ -21,36 +19,19 @@ from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
 from spacy_knn_ner.tags import SpanTuple
 from spacy_knn_ner.ty import Evidence
 
-RUNS = Path("runs/demo")
-
 
 def main(
-    epochs: Annotated[int, typer.Option(help="Of training.")] = 3,
-    encoder: Annotated[str, typer.Option(help="Hub name or folder.")] = "",
-    output: Annotated[Path, typer.Option(help="Where everything goes.")] = RUNS,
+    model: Annotated[Path, typer.Argument(help="A tuned pipeline.")],
+    corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
 ) -> None:
-    """Show on WNUT-17 what neighbors do for a tagger."""
-    started = time.monotonic()
-    encoder = find_encoder(encoder)
-    msg.divider("1. Data: WNUT-17, rare entities in user-generated text")
-    data = prepare(output)
-    msg.divider("2. Train the tagger")
-    train(data, output, encoder, epochs, seed=0)
-    nlp = spacy.load(output / "model-best")
-    msg.divider("3. Build the datastore, tune on dev")
-    knn = build(nlp, data)
-    choose(knn, list(read_docs(data["dev"], nlp)), output)
-    msg.divider("4. Evaluate on test")
-    golds = list(read_docs(data["test"], nlp))
-    show(evaluate(nlp, golds))
-    msg.divider("5. Look closer: where neighbors changed the tagger's mind")
+    """Explain some decisions, and teach a missed entity. Nothing is saved."""
+    nlp = spacy.load(model)
+    knn = cast(KnnNer, nlp.get_pipe("knn_ner"))
+    golds = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    msg.divider("Where neighbors changed the tagger's mind")
     explain(nlp, knn, golds, n=3)
-    msg.divider("6. Teach one missed entity with one sentence")
-    nlp.to_disk(output / "model-knn")  # before it is taught a test sentence
+    msg.divider("Teach one missed entity with one sentence")
     teach(nlp, knn, golds)
-    minutes = (time.monotonic() - started) / 60
-    place = output / "model-knn"
-    msg.good(f"Done in {minutes:.1f} minutes; the pipeline is in {place}")
 
 
 def clean_copy(nlp: Language, gold: Doc) -> Doc:

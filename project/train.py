@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import spacy
 import srsly
 import typer
-from datasets import DATASETS
+from data_sets import DATASETS
 from encoder import find_encoder
 from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
@@ -104,7 +104,7 @@ def part_of(path: Path, share: float, seed: int, output: Path) -> Path:
 
 
 def main(
-    dataset: Annotated[str, typer.Argument(help="One of project/datasets.py.")],
+    dataset: Annotated[str, typer.Argument(help="One of project/data_sets.py.")],
     output: Annotated[Path, typer.Argument(help="Where the model goes.")],
     encoder: Annotated[
         str, typer.Option(help="cnn, a hub name or a folder.")

@@ -191,6 +191,13 @@ class Errors:
         "{path} is no file of Docs. Make one with spacy knn convert, or with "
         "DocBin.to_disk."
     )
+    E062 = (
+        "Leaving one out needs Docs that the store of '{name}' was built from, and "
+        "this one is not in it: {text!r}. Pass those Docs, or do not leave any out."
+    )
+    E063 = "There is nothing to score: no Doc has a token."
+    E064 = "'{name}' has no corrections to tune. Add some with knn.add first."
+    E065 = "Pages and plots need matplotlib: pip install 'spacy-knn-ner[report]'."
 
 
 class Warnings:

@@ -19,6 +19,9 @@ DECODINGS = ("viterbi", "argmax")
 OUTSIDE = "O"
 MISSING = -1  # id of a token that nobody annotated; never the same as O
 
+# Bound of what is decoded at once, in pairs of tags.
+_SIDE_BY_SIDE = 1 << 18
+
 # (first token, token after the last, label), as in spaCy's Span.
 SpanTuple = tuple[int, int, str]
 
@@ -143,7 +146,7 @@ class TagSet:
             # No sequence beats the best tag of every token, so this is Viterbi's.
             return path
         if decoding == "viterbi":
-            return viterbi(probabilities, self.transitions)
+            return viterbi([probabilities], self.transitions)[0]
         return self.encode(len(path), self.spans(path))
 
 
@@ -177,27 +180,53 @@ def _transitions(scheme: str, labels: tuple[str, ...]) -> Transitions:
     return Transitions(first=~continues, step=step, last=~is_open)
 
 
-def viterbi(probabilities: np.ndarray, transitions: Transitions) -> np.ndarray:
-    """The valid sequence with the highest product of probabilities.
+def viterbi(
+    probabilities: Sequence[np.ndarray], transitions: Transitions
+) -> list[np.ndarray]:
+    """The valid sequences with the highest product of probabilities.
 
-    probabilities (ndarray): Shape (n_tokens, n_tags), n_tokens > 0.
-    RETURNS (ndarray): Ids, shape (n_tokens,), int64.
+    probabilities (Sequence[ndarray]): Per sequence, shape (n_tokens, n_tags), n_tokens
+        > 0. They are decoded side by side.
+    RETURNS (list[ndarray]): Per sequence ids, shape (n_tokens,), int64.
     """
-    # A tag nobody votes for stays possible, at a price no sequence pays gladly.
-    scores = np.log(np.maximum(probabilities, 1e-30).astype(np.float64))
+    longest_first = sorted(
+        range(len(probabilities)), key=lambda i: -len(probabilities[i])
+    )
+    found: dict[int, np.ndarray] = {}
+    size = max(1, _SIDE_BY_SIDE // transitions.step.size)
+    for start in range(0, len(longest_first), size):
+        some = longest_first[start : start + size]
+        paths = _viterbi([probabilities[i] for i in some], transitions)
+        found.update(zip(some, paths, strict=True))
+    return [found[i] for i in range(len(probabilities))]
+
+
+def _viterbi(
+    probabilities: list[np.ndarray], transitions: Transitions
+) -> list[np.ndarray]:
+    """probabilities (list[ndarray]): The longest first."""
+    lengths = np.array([len(p) for p in probabilities])
+    n, n_tags = len(lengths), len(transitions.first)
+    scores = np.zeros((n, lengths[0], n_tags))
+    for row, p in zip(scores, probabilities, strict=True):
+        # A tag nobody votes for stays possible, at a price no sequence pays gladly.
+        row[: len(p)] = np.log(np.maximum(p, 1e-30).astype(np.float64))
     step = np.where(transitions.step, 0.0, -np.inf)
-    best = np.where(transitions.first, scores[0], -np.inf)
+    best = np.where(transitions.first, scores[:, 0], -np.inf)
     origins = np.zeros(scores.shape, dtype=np.int64)
-    for i in range(1, len(scores)):
-        paths = best[:, None] + step
-        origins[i] = paths.argmax(axis=0)
-        best = paths.max(axis=0) + scores[i]
+    for i in range(1, lengths[0]):
+        going = np.count_nonzero(lengths > i)  # the others are complete
+        paths = best[:going, :, None] + step
+        origins[:going, i] = paths.argmax(axis=1)
+        best[:going] = paths.max(axis=1) + scores[:going, i]
     best = np.where(transitions.last, best, -np.inf)
-    path = np.empty(len(scores), dtype=np.int64)
-    path[-1] = best.argmax()
-    for i in range(len(scores) - 1, 0, -1):
-        path[i - 1] = origins[i, path[i]]
-    return path
+    ids = np.zeros((n, lengths[0]), dtype=np.int64)
+    ids[np.arange(n), lengths - 1] = best.argmax(axis=1)
+    for i in range(lengths[0] - 1, 0, -1):
+        going = np.count_nonzero(lengths > i)
+        rows = np.arange(going)
+        ids[:going, i - 1] = origins[rows, i, ids[:going, i]]
+    return [row[:length] for row, length in zip(ids, lengths, strict=True)]
 
 
 def tags_to_spans(tags: Iterable[str]) -> list[SpanTuple]:

@@ -17,6 +17,7 @@ class LabelledText:
     entities (list[SpanTuple]): (start, end, label) in tokens, not overlapping.
     missing (list[int]): Tokens that nobody annotated; they never become `O`.
     sentence_starts (list[int] | None): First tokens of sentences, if marked.
+    document (str | None): The document it is a part of, if known.
     """
 
     words: list[str]
@@ -24,6 +25,7 @@ class LabelledText:
     entities: list[SpanTuple] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
     sentence_starts: list[int] | None = None
+    document: str | None = None
 
     @property
     def text(self) -> str:
@@ -96,7 +98,8 @@ class Votes:
 class Evidence:
     """A neighbor, as people read it.
 
-    words (list[str]), token (int): Its text and which token of it was near.
+    words (list[str]), spaces (list[bool]): Its text, and where spaces follow.
+    token (int): Which token of it was near.
     tag (str): That token's tag.
     distance (float): In the metric of the component.
     share (float): Its share of the vote in its tier, 0 to 1.
@@ -105,6 +108,7 @@ class Evidence:
     """
 
     words: list[str]
+    spaces: list[bool]
     token: int
     tag: str
     distance: float

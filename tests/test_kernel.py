@@ -192,21 +192,35 @@ def test_float16_keys_are_exact_for_what_is_stored_and_close_to_float32(metric, 
 )
 @settings(deadline=None)
 def test_every_entry_votes_does_not_depend_on_blocks(columns, temperature, data):
+    """Nor on which other temperatures are counted along."""
     distances = np.array(columns).T  # (queries, entries)
     n_entries = distances.shape[1]
     tags = np.array(
         data.draw(st.lists(st.integers(0, 3), min_size=n_entries, max_size=n_entries))
     )
     cut = data.draw(st.integers(0, n_entries))
-    votes = EveryEntryVotes(len(distances), temperature, 4)
+    temperatures = [temperature, temperature / 4, temperature * 3, temperature * 2]
+    votes = EveryEntryVotes(len(distances), temperatures, 4)
     votes.add(distances[:, :cut], tags[:cut])
     votes.add(distances[:, cut:], tags[cut:])
     order = np.argsort(distances, axis=1, kind="stable")
-    whole = knn_distribution(
-        np.take_along_axis(distances, order, axis=1), tags[order], temperature, 4
-    )
-    np.testing.assert_allclose(votes.distribution(), whole, atol=1e-12)
+    ordered = np.take_along_axis(distances, order, axis=1)
+    for p, t in zip(votes.distributions(), temperatures, strict=True):
+        whole = knn_distribution(ordered, tags[order], t, 4)
+        np.testing.assert_allclose(p, whole, atol=1e-12)
     np.testing.assert_array_equal(votes.nearest, distances.min(axis=1))
+
+
+def test_an_entry_at_no_distance_does_not_vote():
+    votes = EveryEntryVotes(3, [0.5], 2)
+    inf = np.inf
+    votes.add(np.array([[inf, inf], [inf, 1.0], [2.0, inf]]), np.array([0, 1]))
+    votes.add(np.array([[inf], [inf], [1.0]]), np.array([1]))
+    np.testing.assert_array_equal(votes.distributions()[0, :2], [[0, 0], [0, 1]])
+    far = np.exp(-2.0)
+    np.testing.assert_allclose(
+        votes.distributions()[0, 2], [far / (1 + far), 1 / (1 + far)]
+    )
 
 
 def test_no_neighbors_means_no_distribution_and_p_ner_stays():

@@ -6,11 +6,18 @@ from conftest import labelled, planted_pipeline
 
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.evaluation.scores import entities, span_prf
-from spacy_knn_ner.evaluation.tuning import Trial, best, tune
+from spacy_knn_ner.evaluation.tuning import (
+    TEMPERATURES,
+    Trial,
+    best,
+    temperatures_for,
+    tune,
+    tune_corrections,
+)
 from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
 
 
-def noisy_pipeline():
+def noisy_pipeline(**settings):
     """Words whose vectors say something about their tags, and p_NER as well."""
     rng = np.random.default_rng(0)
     words = [f"w{i}" for i in range(120)]
@@ -19,47 +26,151 @@ def noisy_pipeline():
     p = {}
     for word, tag in zip(words, tags, strict=True):
         first = np.clip(0.5 + 0.2 * (tag == 0) + rng.normal() / 4, 0.01, 0.99)
-        p[word] = np.array([first, 1 - first, 0])
-    nlp = planted_pipeline(vectors, p)
+        p[word] = np.array([first, (1 - first) / 2, (1 - first) / 2])
+    nlp = planted_pipeline(vectors, p, **settings)
     docs = []
     for start in range(0, 120, 6):
         part = slice(start, start + 6)
         spans = [(i, i + 1, "thing") for i in range(6) if tags[part][i]]
-        docs.append(labelled(nlp.vocab, " ".join(words[part]), spans))
+        doc = labelled(nlp.vocab, " ".join(words[part]), spans)
+        doc.user_data["document"] = f"document {start // 12}"  # of two Docs
+        docs.append(doc)
     nlp.get_pipe("knn_ner").build(docs[:10], show_progress=False)
-    return nlp, docs[10:]
+    return nlp, docs[:10], docs[10:]
 
 
-def test_every_trial_scores_as_the_pipeline_would():
-    nlp, dev = noisy_pipeline()
+def predicted(nlp, docs):
+    found = nlp.pipe(make_doc(nlp, labelled_text(doc, "test")) for doc in docs)
+    score = span_prf(docs, [entities(doc) for doc in found])
+    return score.precision, score.recall, score.fscore
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_every_trial_scores_as_the_pipeline_would(metric, tmp_path):
+    nlp, _, dev = noisy_pipeline(metric=metric)
     knn = nlp.get_pipe("knn_ner")
     before = knn.settings
-    trials = tune(
-        knn, dev, ks=(1, 5, 500), temperatures=(0.05, 1), weights=(0.3, 1), batch_size=3
-    )
+    grid = {
+        "ks": (1, 5, 500, None),
+        "temperatures": (0.05, 0.1, 1),
+        "weights": (0.3, 1),
+    }
+    trials = tune(knn, dev, **grid, cache=tmp_path)
     assert knn.settings == before
-    assert len(trials) == 1 + 3 * 2 * 2
+    assert len(trials) == 2 * (1 + 4 * 3 * 2)
     for trial in trials:
         knn.set_settings(**trial.settings)
-        found = nlp.pipe(make_doc(nlp, labelled_text(doc, "test")) for doc in dev)
-        score = span_prf(dev, [entities(doc) for doc in found])
-        expected = (score.precision, score.recall, score.fscore)
-        assert (trial.precision, trial.recall, trial.f1) == expected
+        expected = (trial.precision, trial.recall, trial.f1)
+        assert predicted(nlp, dev) == pytest.approx(expected)
     assert len({trial.f1 for trial in trials}) > 4
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+    assert tune(knn, dev, **grid, cache=tmp_path) == trials  # from the cache
 
 
-def test_an_empty_store_cannot_be_tuned():
-    nlp, dev = noisy_pipeline()
+def test_more_than_a_thousand_combinations_by_default():
+    nlp, _, dev = noisy_pipeline()
+    trials = tune(nlp.get_pipe("knn_ner"), dev[:2])
+    assert len(trials) >= 1000
+    assert len({tuple(trial.settings.items()) for trial in trials}) == len(trials)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "sqeuclidean"])
+@pytest.mark.parametrize("k", [3, None])
+def test_leaving_one_out_is_as_if_the_document_had_not_been_added(metric, k):
+    nlp, train, _ = noisy_pipeline(metric=metric)
     knn = nlp.get_pipe("knn_ner")
+    grid = {
+        "ks": [k],
+        "temperatures": [0.2],
+        "weights": [0.7],
+        "decodings": ["viterbi"],
+    }
+    *_, trial = tune(knn, train, **grid, leave_one_out=True)
+    knn.set_settings(**trial.settings)
+    found = []
+    for i in range(0, len(train), 2):  # a document is two Docs
+        knn.build(train[:i] + train[i + 2 :], show_progress=False)
+        found += nlp.pipe(
+            make_doc(nlp, labelled_text(doc, "test")) for doc in train[i : i + 2]
+        )
+    score = span_prf(train, [entities(doc) for doc in found])
+    assert (trial.precision, trial.recall) == (score.precision, score.recall)
+    knn.build(train, show_progress=False)
+    *_, seen = tune(knn, train, **grid)
+    assert seen.f1 > trial.f1  # every token found itself
+
+
+def test_leaving_one_out_takes_each_of_equal_sentences_for_its_own():
+    nlp, train, _ = noisy_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    twice = [train[0].copy(), train[0].copy()]
+    for i, doc in enumerate(twice):
+        doc.user_data["document"] = f"copy {i}"
+    knn.build(twice, show_progress=False)
+    grid = {"ks": [1], "temperatures": [0.1], "weights": [1.0]}
+    *_, trial = tune(knn, twice, **grid, leave_one_out=True)
+    assert trial.f1 == 1  # the other copy says it all
+
+
+def test_leaving_one_out_needs_the_docs_of_the_store():
+    nlp, _, dev = noisy_pipeline()
+    with pytest.raises(KnnNerError, match="KNN-E062"):
+        tune(nlp.get_pipe("knn_ner"), dev, leave_one_out=True)
+
+
+def test_corrections_are_tuned_as_the_pipeline_would_score():
+    nlp, _, dev = noisy_pipeline(weight=0.2)
+    knn = nlp.get_pipe("knn_ner")
+    knn.add(dev[:3])
+    trials = tune_corrections(
+        knn, dev, radii=(0.05, 0.5, 2.0), correction_weights=(0.3, 1.0)
+    )
+    assert len(trials) == 6
+    for trial in trials:
+        knn.set_settings(**trial.settings)
+        expected = (trial.precision, trial.recall, trial.f1)
+        assert predicted(nlp, dev) == pytest.approx(expected)
+    assert len({trial.f1 for trial in trials}) > 2
+
+
+@pytest.mark.parametrize("choose", [tune, tune_corrections])
+def test_there_must_be_something_to_tune(choose):
+    nlp, _, dev = noisy_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    with pytest.raises(KnnNerError, match=r"KNN-E06[34]"):
+        choose(knn, [])
     knn.add(dev[:1])
-    knn.forget(range(1, 11))
-    with pytest.raises(KnnNerError, match="KNN-E051"):
-        tune(knn, dev)
+    with pytest.raises(KnnNerError, match="KNN-E063"):
+        choose(knn, [])
+    knn.forget(range(1, 12))
+    with pytest.raises(KnnNerError, match=r"KNN-E0(51|64)"):
+        choose(knn, dev)
 
 
 def test_ties_go_to_the_simpler_settings():
-    def trial(k, weight, f1):
-        return Trial(k, 0.1, weight, f1, f1, f1)
+    nlp, _, dev = noisy_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    trials = tune(knn, dev, ks=(4, None, 8), weights=(0.5, 0.2), temperatures=(1, 0.5))
+    settings = [
+        (s["weight"], s["k"] or np.inf, s["temperature"])
+        for s in (trial.settings for trial in trials)
+    ]
+    assert settings == sorted(settings)
 
-    trials = [trial(4, 0.5, 0.7), trial(16, 0.2, 0.7), trial(8, 0.2, 0.7)]
-    assert best([*trials, trial(1, 0.1, 0.6)]) == trials[2]
+    def trial(k, f1):
+        return Trial({"k": k}, f1, f1, f1)
+
+    assert best([trial(1, 0.5), trial(4, 0.7), trial(8, 0.7)]).settings == {"k": 4}
+
+
+def test_temperatures_follow_the_metric():
+    """On keys of one length L, squared distances are 2·L² times those of cosine."""
+    nlp, train, _ = noisy_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    planted = nlp.get_pipe("planted")
+    for word, vector in planted.vectors.items():
+        planted.vectors[word] = 5 * vector / np.linalg.norm(vector)
+    knn.build(train, show_progress=False)
+    assert temperatures_for(knn) == TEMPERATURES
+    knn.metric = "sqeuclidean"
+    assert temperatures_for(knn) == pytest.approx([50 * t for t in TEMPERATURES])

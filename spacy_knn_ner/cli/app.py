@@ -2,7 +2,12 @@
 
 import typer
 
+from .build import build
 from .convert import convert
+from .evaluate import evaluate
+from .explain import explain
+from .info import info
+from .tune import tune
 
 app = typer.Typer(
     name="knn",
@@ -12,5 +17,5 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (convert,):
+for verb in (convert, build, tune, evaluate, info, explain):
     app.command(verb.__name__)(verb)

@@ -52,7 +52,7 @@ def convert(
     nothing opens begins where it is first mentioned. Repairs are counted; a line
     that cannot be read is an error.
 
-    Example: **spacy knn convert eng.train train.spacy --format conll2003**
+    Example: spacy knn convert eng.train train.spacy --format conll2003
     """
     layout = {
         "scheme": scheme,

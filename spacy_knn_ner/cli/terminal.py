@@ -21,6 +21,9 @@ ModelArg = Annotated[str, typer.Argument(help="A pipeline: a folder or a package
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 NameOpt = Annotated[str, typer.Option(help="Name of the component.")]
 GpuOpt = Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, or -1.")]
+CacheOpt = Annotated[
+    Path | None, typer.Option(help="Folder that keeps what the encoder computed.")
+]
 BatchOpt = Annotated[int, typer.Option(help="Docs encoded at once.")]
 
 
@@ -31,6 +34,8 @@ def clear_errors(verb: F) -> F:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             verb(*args, **kwargs)
+        except BrokenPipeError:
+            raise  # whoever reads the output has seen enough
         except (KnnNerError, OSError) as error:
             # spaCy's errors about missing pipelines are OSErrors.
             typer.echo(f"✘ {error}", err=True)
@@ -42,6 +47,12 @@ def clear_errors(verb: F) -> F:
 def print_json(value: Any) -> None:
     """For programs."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    path.write_text(text + "\n", encoding="utf8")
 
 
 def print_table(

@@ -205,6 +205,7 @@ def _dump(text: LabelledText) -> str:
         "entities": text.entities,
         "missing": text.missing,
         "sentence_starts": text.sentence_starts,
+        "document": text.document,
     }
     return json.dumps(annotation, ensure_ascii=False)
 
@@ -217,5 +218,6 @@ def _example(row: tuple[int, str, str]) -> Example:
         entities=[(start, end, label) for start, end, label in annotation["entities"]],
         missing=annotation["missing"],
         sentence_starts=annotation["sentence_starts"],
+        document=annotation.get("document"),  # not in the first files
     )
     return Example(row[0], row[1], labelled)

@@ -4,6 +4,8 @@ Equations 3 and 4 of kNN-NER (Wang et al. 2022), and the corrections on top.
 All in float64: at low temperatures float32 distances show in the fourth digit.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -40,49 +42,62 @@ def vote_sizes(distances: np.ndarray, temperature: float) -> np.ndarray:
 
 
 class EveryEntryVotes:
-    """Equation 3 with k = null: the sum runs over the whole datastore.
+    """Equation 3 with k = null: the sum runs over the whole datastore. One pass
+    serves several temperatures.
 
     Entries arrive in blocks; the votes so far are rescaled whenever a nearer
     one shows up, so nothing of size n_queries × n_entries is ever held.
     """
 
-    def __init__(self, n_queries: int, temperature: float, n_tags: int) -> None:
-        """n_queries (int), temperature (float), n_tags (int): As in equation 3."""
-        self.temperature = temperature
+    def __init__(
+        self, n_queries: int, temperatures: Sequence[float], n_tags: int
+    ) -> None:
+        """n_queries (int), n_tags (int): As in equation 3.
+        temperatures (Sequence[float]): Every T that is wanted.
+        """
+        self.temperatures = temperatures
         self.nearest = np.full(n_queries, np.inf)
-        self.votes = np.zeros((n_queries, n_tags))
+        self.votes = np.zeros((len(temperatures), n_queries, n_tags))
 
     def add(self, distances: np.ndarray, tags: np.ndarray) -> None:
         """Count the votes of a block.
 
-        distances (ndarray): Shape (n_queries, block).
+        distances (ndarray): Shape (n_queries, block); inf for who does not vote.
         tags (ndarray): Shape (block,).
         """
         if distances.shape[1] == 0:
             return
         nearest = np.minimum(self.nearest, distances.min(axis=1))
-        with np.errstate(invalid="ignore"):  # inf − inf before the first block
-            rescale = np.exp(-(self.nearest - nearest) / self.temperature)
-        self.votes *= np.where(np.isfinite(self.nearest), rescale, 0.0)[:, None]
+        origin = np.where(np.isfinite(nearest), nearest, 0.0)
+        farther, further = self.nearest - origin, distances - origin[:, None]
         self.nearest = nearest
-        weights = np.exp(-(distances - nearest[:, None]) / self.temperature)
-        one_hot = np.eye(self.votes.shape[1])[tags]
-        self.votes += weights @ one_hot
+        one_hot = np.eye(self.votes.shape[2])[tags]
+        sizes, before = further, np.nan
+        # From the highest down: exp(−d/(T/2)) = exp(−d/T)², and squares are cheap.
+        for i in np.argsort(self.temperatures)[::-1]:
+            temperature = self.temperatures[i]
+            if before == 2 * temperature:
+                sizes = np.square(sizes, out=sizes)
+            else:
+                sizes = np.exp(-further / temperature)
+            before = temperature
+            self.votes[i] *= np.exp(-farther / temperature)[:, None]
+            self.votes[i] += sizes @ one_hot
 
     @property
     def mass(self) -> np.ndarray:
-        """The denominator of equation 3, shape (n_queries,), where the nearest
-        entry's vote has size one."""
-        return self.votes.sum(axis=1)
+        """The denominator of equation 3, shape (n_temperatures, n_queries), where
+        the nearest entry's vote has size one."""
+        return self.votes.sum(axis=2)
 
-    def distribution(self) -> np.ndarray:
-        """p_kNN, as from `knn_distribution`."""
+    def distributions(self) -> np.ndarray:
+        """p_kNN, as from `knn_distribution`, per temperature."""
         return normalized(self.votes)
 
 
 def normalized(votes: np.ndarray) -> np.ndarray:
     """Rows that sum to one; rows of zeros stay as they are."""
-    total = votes.sum(axis=1, keepdims=True)
+    total = votes.sum(axis=-1, keepdims=True)
     return votes / np.where(total > 0, total, 1.0)
 
 

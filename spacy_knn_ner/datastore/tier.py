@@ -1,7 +1,7 @@
 """A tier of the datastore: entries, their keys, and exact search over them."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -17,9 +17,10 @@ from .kernel import EveryEntryVotes, knn_distribution
 ENTRY = np.dtype(
     [("example_id", "<i8"), ("token", "<i4"), ("tag", "<u2"), ("forgotten", "?")]
 )
-# Bounds of what is held in memory at once, in elements of float64.
+# Bound of what is held in memory at once, in elements of float64.
 _GATHERED = 1 << 23
-_BLOCK = 1 << 23
+# Distances between so many queries and keys stay in the processor's cache.
+_QUERIES, _KEYS = 512, 1024
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -249,30 +250,51 @@ class Tier:
         RETURNS (Votes): p_kNN and the distance of the nearest entry.
         """
         if k is None:
-            votes = self.count_all(queries, temperature, metric, n_tags)
-            return Votes(votes.distribution(), votes.nearest)
+            votes = self.count_all(queries, [temperature], metric, n_tags)
+            return Votes(votes.distributions()[0], votes.nearest)
         found = self.search(queries, k, metric=metric, index=index)
         p = knn_distribution(found.distances, found.tags, temperature, n_tags)
         return Votes(p, found.distances.min(axis=1, initial=np.inf))
 
     @_locked
     def count_all(
-        self, queries: np.ndarray, temperature: float, metric: str, n_tags: int
+        self,
+        queries: np.ndarray,
+        temperatures: Sequence[float],
+        metric: str,
+        n_tags: int,
+        *,
+        groups: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> EveryEntryVotes:
-        """Let every entry vote, block by block.
+        """Let every entry vote, block by block; one pass serves all temperatures.
 
-        queries, temperature, metric, n_tags: As for `vote`.
+        queries, metric, n_tags: As for `vote`.
+        temperatures (Sequence[float]): In units of the metric.
+        groups (tuple[ndarray, ndarray] | None): A number per query, and one per row
+            of the tier: an entry does not vote where the two are equal.
         RETURNS (EveryEntryVotes): The counted votes.
         """
-        votes = EveryEntryVotes(len(queries), temperature, n_tags)
-        size = max(1, min(1 << 13, _BLOCK // max(len(queries), self.width, 1)))
-        chunks = zip(self.keys.chunks(size), self.entries.chunks(size), strict=True)
-        for keys, entries in chunks:
-            kept = ~entries["forgotten"]
-            if kept.any():
-                distances = metrics.all_pairs(queries, keys[kept], metric)
+        counted = EveryEntryVotes(len(queries), temperatures, n_tags)
+        for start in range(0, len(queries), _QUERIES):
+            some = slice(start, start + _QUERIES)
+            votes = EveryEntryVotes(len(queries[some]), temperatures, n_tags)
+            first = 0
+            for keys, entries in zip(
+                self.keys.chunks(_KEYS), self.entries.chunks(_KEYS), strict=True
+            ):
+                kept = ~entries["forgotten"]
+                rows = first + np.flatnonzero(kept)
+                first += len(keys)
+                if not len(rows):
+                    continue
+                distances = metrics.all_pairs(queries[some], keys[kept], metric)
+                if groups is not None:
+                    same = groups[0][some, None] == groups[1][rows]
+                    distances[same] = np.inf
                 votes.add(distances, entries["tag"][kept])
-        return votes
+            counted.nearest[some] = votes.nearest
+            counted.votes[:, some] = votes.votes
+        return counted
 
     def __getstate__(self) -> dict[str, Any]:
         """The index is made again where it is needed."""

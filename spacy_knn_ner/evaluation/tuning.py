@@ -1,128 +1,215 @@
-"""Choosing k, temperature and weight on development data."""
+"""Choosing settings on development data: everything is found once, then scored."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from spacy import util
 from spacy.tokens import Doc
+from tqdm import tqdm
 
 from ..datastore import kernel
-from ..datastore.datastore import STORE
+from ..datastore.datastore import CORRECTIONS, STORE
 from ..errors import Errors, KnnNerError
-from ..pipeline.entities import trimmed
 from ..pipeline.knn_ner import KnnNer
-from ..pipeline.labelled import labelled_text
-from ..pipeline.mixing import Queries, per_token
-from ..tags import SpanTuple
-from ..ty import Neighbors, Votes
-from .scores import span_prf
+from ..pipeline.mixing import Queries
+from ..tags import DECODINGS
+from ..ty import Votes
+from .encoded import encode
+from .neighbors import Groups, every_entry_votes, find_neighbors, own_documents, votes
+from .spans import Corpus, decode
 
-KS = (8, 16, 32, 64, 128)
-TEMPERATURES = (0.02, 0.05, 0.1, 0.2)
-WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+# None: every entry votes. The simplest first.
+KS = (4, 8, 16, 32, 64, 128, 256, None)
+# For cosine; for other metrics see `temperatures_for`. Each is half of the next, which
+# `EveryEntryVotes` makes use of.
+TEMPERATURES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
+WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+RADII = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+CORRECTION_WEIGHTS = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
 class Trial:
     """Settings, and what they score.
 
-    k (int), temperature (float), weight (float): As in `knn_ner`. A weight of 0
-        is the tagger alone, tried once.
+    settings (dict[str, Any]): For `knn.set_settings(**trial.settings)`. A weight of
+        0 is the tagger alone.
     precision, recall, f1 (float): Of spans, 0 to 1.
     """
 
-    k: int
-    temperature: float
-    weight: float
+    settings: dict[str, Any]
     precision: float
     recall: float
     f1: float
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """For `knn.set_settings(**trial.settings)`."""
-        return {"k": self.k, "temperature": self.temperature, "weight": self.weight}
 
 
 def tune(
     knn: KnnNer,
     docs: Sequence[Doc],
     *,
-    ks: Sequence[int] = KS,
-    temperatures: Sequence[float] = TEMPERATURES,
+    ks: Sequence[int | None] = KS,
+    temperatures: Sequence[float] | None = None,
     weights: Sequence[float] = WEIGHTS,
-    batch_size: int = 64,
+    decodings: Sequence[str] = DECODINGS,
+    leave_one_out: bool = False,
+    cache: str | Path | None = None,
+    show_progress: bool = False,
 ) -> list[Trial]:
-    """Score every combination. Encoding and search are done once, at the largest
-    k; the neighbors for a smaller k are the first of those. Corrections are left
-    aside: they are not part of what is chosen here.
+    """Score every combination of k, temperature, weight and decoding.
+
+    The Docs are encoded once. Neighbors are found once, at the largest k, and those
+    for a smaller k are the first of them; one more pass over the store serves k =
+    None at all temperatures. Corrections are left aside; see `tune_corrections`.
 
     knn (KnnNer): With a store; its settings are not changed.
     docs (Sequence[Doc]): Development data with entities. Never the test data.
-    ks, temperatures, weights (Sequence): What to try.
-    batch_size (int): Docs encoded at once.
-    RETURNS (list[Trial]): Simplest first: by weight, then k, then temperature.
-    RAISES (KnnNerError): If the store is empty.
+    ks (Sequence[int | None]), temperatures (Sequence[float] | None), weights
+        (Sequence[float]), decodings (Sequence[str]): What to try. Default
+        temperatures: `temperatures_for` the metric.
+    leave_one_out (bool): The store was built from these Docs: no document votes on
+        itself. Default: False.
+    cache (str | Path | None): As for `encode`.
+    show_progress (bool): Show progress bars. Default: False.
+    RETURNS (list[Trial]): Simplest first: by weight, then k (None last), then
+        temperature, then `"viterbi"` before `"argmax"`.
+    RAISES (KnnNerError): If the store is empty, or there are no Docs.
     """
     if not knn.datastore.size(STORE):
         raise KnnNerError(Errors.E051, name=knn.name)
-    searched = list(_search(knn, docs, max(ks), batch_size))
-    trials: dict[tuple[float, int, float], Trial] = {}
-    for k, temperature in itertools.product(ks, temperatures):
-        votes = [
-            _votes(knn, queries, found, k, temperature)
-            for _, queries, found in searched
-        ]
+    if not any(map(len, docs)):
+        raise KnnNerError(Errors.E063)
+    queries = encode(knn, docs, cache=cache, show_progress=show_progress)
+    corpus = Corpus(docs, queries.tag_set)
+    groups = own_documents(knn, docs, queries) if leave_one_out else None
+    if temperatures is None:
+        temperatures = temperatures_for(knn)
+    found = _votes(knn, queries, ks, temperatures, groups, show_progress)
+    total = (len(ks) * len(temperatures) * len(weights) + 1) * len(decodings)
+    bar = tqdm(total=total, desc="Scoring", unit="setting", disable=not show_progress)
+    trials: list[Trial] = []
+    for k, temperature, vote in found:
+        # The tagger alone is scored once.
         for weight in weights if trials else (0.0, *weights):
-            spans = [
-                spans
-                for (batch, queries, _), vote in zip(searched, votes, strict=True)
-                for spans in _decode(knn, batch, queries, vote, weight)
-            ]
-            score = span_prf(docs, spans)
-            trials[weight, k, temperature] = Trial(
-                k, temperature, weight, score.precision, score.recall, score.fscore
-            )
-    return [trials[combination] for combination in sorted(trials)]
-
-
-def best(trials: Sequence[Trial]) -> Trial:
-    """The trial with the highest F1; among equals the simplest: the smallest
-    weight, then the smallest k.
-
-    trials (Sequence[Trial]): From `tune`.
-    """
-    return max(trials, key=lambda t: (t.f1, -t.weight, -t.k, -t.temperature))
-
-
-def _search(
-    knn: KnnNer, docs: Sequence[Doc], k: int, batch_size: int
-) -> Iterator[tuple[list[Doc], Queries, Neighbors]]:
-    store = knn.datastore.tiers[STORE]
-    for batch in util.minibatch(docs, size=batch_size):
-        texts = [labelled_text(doc, knn.name) for doc in batch]
-        queries = knn.queries(knn.encoder.docs(texts))
-        vectors = queries.keys.vectors
-        found = store.search(vectors, k, metric=knn.metric, index=knn.index)
-        yield batch, queries, found
+            p = kernel.interpolate(queries.p_ner, vote.p_knn, weight)
+            settings = {"k": k, "temperature": temperature, "weight": weight}
+            trials += _score(corpus, queries, p, settings, decodings)
+            bar.update(len(decodings))
+    bar.close()
+    return sorted(trials, key=_simplicity)
 
 
 def _votes(
-    knn: KnnNer, queries: Queries, found: Neighbors, k: int, temperature: float
-) -> Votes:
-    distances, tags = found.distances[:, :k], found.tags[:, :k]
-    p = kernel.knn_distribution(distances, tags, temperature, len(knn.tag_set))
-    nearest = distances.min(axis=1, initial=np.inf)
-    return per_token(Votes(p, nearest), queries, knn.tag_set)
+    knn: KnnNer,
+    queries: Queries,
+    ks: Sequence[int | None],
+    temperatures: Sequence[float],
+    groups: Groups | None,
+    show_progress: bool,
+) -> Iterator[tuple[int | None, float, Votes]]:
+    numbers = sorted(k for k in ks if k is not None)
+    if numbers:
+        near = find_neighbors(
+            knn,
+            queries,
+            STORE,
+            numbers[-1],
+            groups=groups,
+            show_progress=show_progress,
+        )
+        for k, temperature in itertools.product(numbers, temperatures):
+            yield k, temperature, votes(knn, queries, near, k, temperature)
+    if None in ks:
+        everyone = every_entry_votes(
+            knn, queries, temperatures, groups=groups, show_progress=show_progress
+        )
+        for temperature, vote in zip(temperatures, everyone, strict=True):
+            yield None, temperature, vote
 
 
-def _decode(
-    knn: KnnNer, docs: list[Doc], queries: Queries, votes: Votes, weight: float
-) -> Iterator[list[SpanTuple]]:
-    p = kernel.interpolate(queries.p_ner, votes.p_knn, weight)
-    for doc, rows in zip(docs, queries.split(p), strict=True):
-        ids = queries.tag_set.decode(rows, knn.decoding)
-        yield trimmed(doc, queries.tag_set.spans(ids))
+def _score(
+    corpus: Corpus,
+    queries: Queries,
+    p: np.ndarray,
+    settings: dict[str, Any],
+    decodings: Sequence[str],
+) -> Iterator[Trial]:
+    for decoding in decodings:
+        ids = decode(queries.tag_set, queries.lengths, p, decoding)
+        score = corpus.score(corpus.spans(ids, queries.tag_set))
+        chosen = {**settings, "decoding": decoding}
+        yield Trial(chosen, score.precision, score.recall, score.fscore)
+
+
+def tune_corrections(
+    knn: KnnNer,
+    docs: Sequence[Doc],
+    *,
+    radii: Sequence[float] = RADII,
+    correction_weights: Sequence[float] = CORRECTION_WEIGHTS,
+    cache: str | Path | None = None,
+    show_progress: bool = False,
+) -> list[Trial]:
+    """Score every combination of radius and correction weight, with the component's
+    other settings.
+
+    knn (KnnNer): With corrections; its settings are not changed.
+    docs (Sequence[Doc]): Development data with entities. Never the test data.
+    radii, correction_weights (Sequence[float]): What to try.
+    cache, show_progress: As for `tune`.
+    RETURNS (list[Trial]): Simplest first: by correction weight, then radius.
+    RAISES (KnnNerError): If there are no corrections, or no Docs.
+    """
+    if not knn.datastore.size(CORRECTIONS):
+        raise KnnNerError(Errors.E064, name=knn.name)
+    if not any(map(len, docs)):
+        raise KnnNerError(Errors.E063)
+    queries = encode(knn, docs, cache=cache, show_progress=show_progress)
+    corpus = Corpus(docs, queries.tag_set)
+    store = knn.votes(queries, STORE)
+    corrections = knn.votes(queries, CORRECTIONS)
+    base = kernel.interpolate(queries.p_ner, store.p_knn, knn.weight)
+    trials: list[Trial] = []
+    for weight, radius in itertools.product(correction_weights, radii):
+        trust = kernel.trust(corrections.nearest, weight, radius)
+        p = kernel.interpolate(base, corrections.p_knn, trust)
+        settings = {"correction_weight": weight, "radius": radius}
+        for trial in _score(corpus, queries, p, settings, [knn.decoding]):
+            trials.append(Trial(settings, trial.precision, trial.recall, trial.f1))
+    return sorted(trials, key=_simplicity)
+
+
+def temperatures_for(knn: KnnNer) -> tuple[float, ...]:
+    """The temperatures worth trying.
+
+    For other metrics than cosine they are scaled by the length of the keys: where
+    lengths are alike, squared distances are 2 · length² times those of cosine.
+
+    knn (KnnNer): With a store.
+    """
+    if knn.metric == "cosine":
+        return TEMPERATURES
+    keys = next(knn.datastore.tiers[STORE].keys.chunks(1 << 14))
+    squared = float(np.mean(np.einsum("nw,nw->n", keys, keys, dtype=np.float64)))
+    scale = 2 * squared if knn.metric == "sqeuclidean" else float(np.sqrt(squared))
+    # Two significant digits and halves thereof.
+    scale = float(f"{scale:.1e}")
+    return tuple(scale * temperature for temperature in TEMPERATURES)
+
+
+def best(trials: Sequence[Trial]) -> Trial:
+    """The trial with the highest F1; among equals the simplest, which comes first.
+
+    trials (Sequence[Trial]): From `tune` or `tune_corrections`.
+    """
+    return max(trials, key=lambda trial: trial.f1)
+
+
+def _simplicity(trial: Trial) -> tuple[float, ...]:
+    s = trial.settings
+    if "radius" in s:
+        return s["correction_weight"], s["radius"]
+    k = float("inf") if s["k"] is None else s["k"]
+    return s["weight"], k, s["temperature"], DECODINGS.index(s["decoding"])

@@ -40,7 +40,7 @@ def _in_tier(
     total = sizes.sum(axis=1)
     if k is None:
         n_tags = len(datastore.tag_set)
-        total = entries.count_all(vectors, temperature, metric, n_tags).mass
+        total = entries.count_all(vectors, [temperature], metric, n_tags).mass[0]
     # A token's vote is the mean of its keys' (word pieces').
     shares = sizes / total[:, None] / len(vectors)
     share: dict[int, float] = {}
@@ -54,9 +54,11 @@ def _in_tier(
     found = entries.entries.take(np.array(rows, dtype=np.int64))
     for row, entry in zip(rows, found, strict=True):
         example_id = int(entry["example_id"])
+        text = datastore.example(example_id).labelled
         evidence.append(
             Evidence(
-                words=datastore.example(example_id).labelled.words,
+                words=text.words,
+                spaces=text.spaces,
                 token=int(entry["token"]),
                 tag=datastore.tag_set.tags[entry["tag"]],
                 distance=distance[row],

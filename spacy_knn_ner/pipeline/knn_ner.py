@@ -198,8 +198,8 @@ class KnnNer(Memory, Pipe):
         queries = self.queries(list(docs))
         p = p_final(
             queries.p_ner,
-            self._votes(queries, STORE),
-            self._votes(queries, CORRECTIONS),
+            self.votes(queries, STORE),
+            self.votes(queries, CORRECTIONS),
             self.settings,
         )
         tag_set, decoding = queries.tag_set, self.settings.decoding
@@ -234,8 +234,13 @@ class KnnNer(Memory, Pipe):
         if any(t.startswith(f"{here}:") for t in taggers - mine):
             warnings.warn(warning(Warnings.W003, name=self.name), stacklevel=2)
 
-    def _votes(self, queries: Queries, tier: str) -> Votes:
-        """One search for the whole batch."""
+    def votes(self, queries: Queries, tier: str) -> Votes:
+        """What a tier says, in one search for the whole batch.
+
+        queries (Queries): From `queries`.
+        tier (str): `"store"` or `"corrections"`.
+        RETURNS (Votes): Per token.
+        """
         if not self.datastore.size(tier) or not len(queries.keys):
             n, n_tags = queries.p_ner.shape
             return Votes(np.zeros((n, n_tags)), np.full(n, np.inf))

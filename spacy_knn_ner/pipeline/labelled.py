@@ -3,6 +3,7 @@
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..corpora.sentence import DOCUMENT
 from ..errors import Errors, KnnNerError
 from ..ty import LabelledText
 from .entities import annotated_entities
@@ -11,7 +12,8 @@ from .entities import annotated_entities
 def labelled_text(doc: Doc, name: str) -> LabelledText:
     """What a labelled Doc says.
 
-    doc (Doc): With `doc.ents`, perhaps partial.
+    doc (Doc): With `doc.ents`, perhaps partial, and perhaps with the name of its
+        document in `doc.user_data["document"]`.
     name (str): The component that asks, for messages.
     RETURNS (LabelledText): Words and entities.
     RAISES (KnnNerError): If it is no Doc.
@@ -28,6 +30,7 @@ def labelled_text(doc: Doc, name: str) -> LabelledText:
         entities=entities,
         missing=missing,
         sentence_starts=starts,
+        document=doc.user_data.get(DOCUMENT),
     )
 
 

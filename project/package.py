@@ -1,0 +1,73 @@
+"""Make an installable package of a tuned pipeline, with a model card.
+
+python project/package.py wnut17 models/tuned reports/wnut17 packages/wnut17
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import srsly
+import typer
+from data_sets import DATASETS
+from spacy.cli.package import package as spacy_package
+
+from spacy_knn_ner.evaluation.card import model_card
+from spacy_knn_ner.evaluation.report import MIXTURE
+
+VERSION = "0.1.0"
+
+
+def main(
+    dataset: Annotated[str, typer.Argument(help="One of project/data_sets.py.")],
+    model: Annotated[Path, typer.Argument(help="The tuned pipeline.")],
+    training: Annotated[Path, typer.Argument(help="The training.json it is from.")],
+    report: Annotated[Path, typer.Argument(help="Its report.json.")],
+    output: Annotated[Path, typer.Argument(help="Where the package goes.")],
+) -> None:
+    """Add name, scores and card to a copy of the pipeline, and build a wheel."""
+    known = DATASETS[dataset]
+    found = srsly.read_json(report)
+    found["model"]["name"] = f"{known.lang}_{dataset}_knn"
+    found["model"]["version"] = VERSION
+    scores = found["systems"][MIXTURE]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "model"
+        shutil.copytree(model, copy)
+        meta = srsly.read_json(copy / "meta.json")
+        meta.update(
+            name=f"{dataset}_knn",
+            version=VERSION,
+            description=f"Named entities of {known.title}, with nearest neighbors.",
+            license=f"data: {known.licence}",
+            performance={
+                "ents_p": scores["precision"],
+                "ents_r": scores["recall"],
+                "ents_f": scores["f1"],
+                "ents_per_type": {
+                    label: {
+                        "p": s["precision"] or 0.0,
+                        "r": s["recall"] or 0.0,
+                        "f": s["f1"] or 0.0,
+                    }
+                    for label, s in scores["labels"].items()
+                },
+            },
+        )
+        srsly.write_json(copy / "meta.json", meta)
+        data = f"{known.title} (licence: {known.licence}); its published test part."
+        card = model_card(found, data=data, training=srsly.read_json(training))
+        (copy / "README.md").write_text(card, encoding="utf8")
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir(parents=True)
+        spacy_package(copy, output, create_sdist=False, create_wheel=True)
+    name = f"{known.lang}_{dataset}_knn-{VERSION}"
+    wheel = next((output / name / "dist").glob("*.whl"))
+    # The wheel is all that is kept: what it was built from is as large again.
+    shutil.move(wheel, output / wheel.name)
+    shutil.rmtree(output / name)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,36 @@
+"""Span scores of any pipeline, counted as everywhere here.
+
+python project/score.py training/model-best corpus/test.spacy score.json
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import spacy
+import srsly
+import typer
+from spacy.tokens import DocBin
+from wasabi import msg
+
+from spacy_knn_ner.evaluation.scores import entities, span_prf
+from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="A pipeline.")],
+    corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
+    output: Annotated[Path, typer.Argument(help="JSON to write.")],
+) -> None:
+    """Score a pipeline's entities."""
+    nlp = spacy.load(model)
+    golds = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    docs = nlp.pipe(make_doc(nlp, labelled_text(gold, "score")) for gold in golds)
+    prf = span_prf(golds, [entities(doc) for doc in docs])
+    scores = {"precision": prf.precision, "recall": prf.recall, "f1": prf.fscore}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    srsly.write_json(output, scores)
+    msg.good(", ".join(f"{name} {100 * value:.2f}" for name, value in scores.items()))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,231 @@
+"""Write project.yml: the same seven steps for every data set.
+
+python project/write.py
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import srsly
+from data_sets import DATASETS, Dataset
+
+ROOT = Path(__file__).parent.parent
+HEAD = """# Written by project/write.py from project/data_sets.py. Change those, then:
+#   python project/write.py
+#
+# A command runs again if what it depends on has changed. Training is not made to depend
+# on dev.spacy, though the best epoch is chosen with it: change dev.spacy, and tuning
+# and what follows run again, but not a training of hours. To train again, delete its
+# folder in training/.
+"""
+RUN = "${vars.encoder}/${vars.seed}"
+GPU = "--gpu-id ${vars.gpu}"
+CACHE = f"--cache cache {GPU}"
+NER = ("wnut17", "weibo")  # compared with spaCy's own ner
+LOW_RESOURCE = "conll2003"
+DIRECTORIES = ("assets", "corpus", "training", "models", "reports", "packages")
+
+
+def commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
+    """The steps of a data set, in order."""
+    owner = dataset.model or name
+    training = f"training/{owner}/{RUN}"
+    built, tuned = f"models/{owner}/{RUN}/built", f"models/{owner}/{RUN}/tuned"
+    report, package = f"reports/{name}/{RUN}", f"packages/{name}/{RUN}"
+    files = list(dict.fromkeys(f"assets/{s.file}" for s in dataset.splits.values()))
+    corpus = {split: f"corpus/{name}/{split}.spacy" for split in dataset.splits}
+    steps = [
+        {
+            "name": "assets",
+            "help": f"Fetch {dataset.title} and compare checksums"
+            if all(s.asset for s in dataset.splits.values())
+            else f"Look for your licensed copy of {dataset.title}",
+            "script": [f"python project/assets.py {name}"],
+            "deps": ["project/assets.py"],
+            "outputs": files,
+        },
+        {
+            "name": "convert",
+            "help": "Convert to Docs",
+            "script": [
+                f"python -m spacy knn convert assets/{split.file} {corpus[part]} "
+                f"--format {dataset.format} {split.options}".rstrip()
+                for part, split in dataset.splits.items()
+            ],
+            "deps": files,
+            # dev.spacy is left out: who changes it does not want it written again.
+            "outputs": [corpus["train"], corpus["test"]],
+        },
+    ]
+    if dataset.model is None:
+        steps += [
+            {
+                "name": "train",
+                "help": "Train the tagger as configs/recipes.yml says",
+                "script": [
+                    f"python project/train.py {name} {training} --encoder "
+                    "${vars.encoder} --seed ${vars.seed} --gpu ${vars.gpu}"
+                ],
+                "deps": [
+                    corpus["train"],
+                    "configs/recipes.yml",
+                    "configs/transformer.cfg",
+                    "configs/cnn.cfg",
+                ],
+                "outputs": [f"{training}/model-best", f"{training}/training.json"],
+            },
+            {
+                "name": "build",
+                "help": "Fill the store with the training data",
+                "script": [
+                    f"python -m spacy knn build {training}/model-best "
+                    f"{corpus['train']} {built} {GPU} {dataset.build}".rstrip()
+                ],
+                "deps": [f"{training}/model-best", corpus["train"]],
+                "outputs": [built],
+            },
+            {
+                "name": "tune",
+                "help": "Choose settings on dev",
+                "script": [
+                    f"python -m spacy knn tune {built} {corpus['dev']} {tuned} "
+                    f"{CACHE} {dataset.tune}".rstrip()
+                ],
+                "deps": [built, corpus["dev"]],
+                "outputs": [tuned],
+            },
+        ]
+    steps += [
+        {
+            "name": "evaluate",
+            "help": "Report on test",
+            "script": [
+                f"python -m spacy knn evaluate {tuned} {corpus['test']} "
+                f'--output {report} --title "{dataset.title} test" '
+                f"{CACHE} {dataset.evaluate}".rstrip()
+            ],
+            "deps": [tuned, corpus["test"]],
+            "outputs": [report],
+        },
+        {
+            "name": "package",
+            "help": "Build a wheel with a model card, and install it",
+            "script": [
+                f"python project/package.py {name} {tuned} {training}/training.json "
+                f"{report}/report.json {package}",
+                f"python -m pip install --quiet --no-deps --force-reinstall {package}/"
+                f"{dataset.lang}_{name}_knn-0.1.0-py3-none-any.whl",
+            ],
+            "deps": [tuned, f"{report}/report.json", "project/package.py"],
+            "outputs": [package],
+        },
+    ]
+    return [{**step, "name": f"{name}-{step['name']}"} for step in steps]
+
+
+def ner_commands(name: str) -> list[dict[str, Any]]:
+    """spaCy's own ner on the same encoder and data, to compare."""
+    training = f"training/{name}/ner-{RUN}"
+    report = f"reports/{name}/ner-{RUN}.json"
+    return [
+        {
+            "name": f"{name}-ner",
+            "help": "Train and score spaCy's own ner, to compare",
+            "script": [
+                f"python project/train.py {name} {training} --component ner --encoder "
+                "${vars.encoder} --seed ${vars.seed} --gpu ${vars.gpu}",
+                f"python project/score.py {training}/model-best "
+                f"corpus/{name}/test.spacy {report}",
+            ],
+            "deps": [f"corpus/{name}/train.spacy", f"corpus/{name}/test.spacy"],
+            "outputs": [report],
+        }
+    ]
+
+
+def sweeps(name: str) -> list[dict[str, Any]]:
+    """The paper's figure 2 and table 3."""
+    tuned = f"models/{name}/{RUN}/tuned"
+    shares = f"reports/low-resource/{name}/{RUN}/shares.json"
+    return [
+        {
+            "name": "low-resource-shares",
+            "help": "Train on shares of the data, look up in all of it",
+            "script": [
+                f"python project/low_resource.py {name} {shares} --encoder "
+                "${vars.encoder} --seed ${vars.seed} --gpu ${vars.gpu}"
+            ],
+            "deps": [f"reports/{name}/{RUN}/report.json"],
+            "outputs": [shares],
+        },
+        {
+            "name": "low-resource-report",
+            "help": "The report with F1 by share of the training data",
+            "script": [
+                f"python -m spacy knn evaluate {tuned} corpus/{name}/test.spacy "
+                f"--output reports/low-resource/{name}/{RUN}/report --shares {shares} "
+                f'--title "{DATASETS[name].title} test, low-resource" {CACHE}'
+            ],
+            "deps": [shares, tuned, f"corpus/{name}/test.spacy"],
+            "outputs": [f"reports/low-resource/{name}/{RUN}/report"],
+        },
+        {
+            "name": "k-sweep-table",
+            "help": "F1 by k, the other settings chosen on dev for each k",
+            "script": [
+                f"python project/k_sweep.py {tuned} corpus/{name}/test.spacy "
+                f"reports/k-sweep/{name}/{RUN}.json"
+            ],
+            "deps": [tuned, f"corpus/{name}/test.spacy"],
+            "outputs": [f"reports/k-sweep/{name}/{RUN}.json"],
+        },
+    ]
+
+
+def project() -> dict[str, Any]:
+    """All of project.yml."""
+    steps = {name: commands(name, dataset) for name, dataset in DATASETS.items()}
+    workflows = {}
+    for name, dataset in DATASETS.items():
+        mine = [step["name"] for step in steps[name]]
+        if dataset.model is not None:
+            first = [step["name"] for step in steps[dataset.model]]
+            mine = [s for s in first if not s.endswith(("evaluate", "package"))] + mine
+        workflows[name] = mine
+    until_report = workflows[LOW_RESOURCE][:-1]
+    more = sweeps(LOW_RESOURCE)
+    workflows["low-resource"] = [*until_report, more[0]["name"], more[1]["name"]]
+    workflows["k-sweep"] = [*until_report[:-1], more[2]["name"]]
+    compared = [command for name in NER for command in ner_commands(name)]
+    workflows["ner"] = [
+        step
+        for name, command in zip(NER, compared, strict=True)
+        for step in (f"{name}-assets", f"{name}-convert", command["name"])
+    ]
+    every = [command for name in steps for command in steps[name]]
+    return {
+        "title": "kNN-NER on the data sets of the paper",
+        "description": "Train, build, tune on dev, evaluate on test, package.",
+        "vars": {"encoder": "default", "seed": 0, "gpu": -1},
+        "directories": [
+            "assets",
+            "corpus",
+            "training",
+            "models",
+            "reports",
+            "packages",
+        ],
+        "workflows": workflows,
+        "commands": [*every, *compared, *more],
+    }
+
+
+def text() -> str:
+    """project.yml as it should be."""
+    plain = json.loads(json.dumps(project()))  # shared lists would become anchors
+    return HEAD + srsly.yaml_dumps(plain, indent_sequence=4, indent_offset=2)
+
+
+if __name__ == "__main__":
+    (ROOT / "project.yml").write_text(text(), encoding="utf8")

@@ -1,0 +1,61 @@
+"""`spacy knn build`"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .terminal import (
+    BatchOpt,
+    GpuOpt,
+    JsonOpt,
+    ModelArg,
+    NameOpt,
+    clear_errors,
+    find_component,
+    load_pipeline,
+    print_json,
+    read_docs,
+)
+
+
+@clear_errors
+def build(
+    model: ModelArg,
+    corpus: Annotated[Path, typer.Argument(help="Labelled Docs, a .spacy file.")],
+    output: Annotated[Path, typer.Argument(help="Folder for the pipeline.")],
+    name: NameOpt = "knn_ner",
+    dtype: Annotated[
+        str | None, typer.Option(help="Of the keys: float32 or float16.")
+    ] = None,
+    batch_size: BatchOpt = 64,
+    gpu_id: GpuOpt = -1,
+    as_json: JsonOpt = False,
+) -> None:
+    """Fill the store of a trained pipeline with labelled text.
+
+    The component knn_ner is added behind the others if it is not there. Then tune
+    its settings with spacy knn tune.
+
+    Example: spacy knn build training/model-best train.spacy model
+    """
+    from ..evaluation.report import about
+
+    nlp = load_pipeline(model, gpu_id)
+    if name not in nlp.component_names:
+        nlp.add_pipe("knn_ner", name=name)
+    knn = find_component(nlp, name)
+    if dtype is not None:
+        knn.set_settings(keys={"dtype": dtype})
+    docs = read_docs(corpus, nlp)
+    knn.build(docs, batch_size=batch_size)
+    nlp.to_disk(output)
+    found = about(knn)
+    if as_json:
+        print_json({"output": str(output), **found})
+    else:
+        store = found["datastore"]
+        typer.echo(
+            f"{output}: {store['store']:,} entries from {len(docs):,} examples, "
+            f"{store['width']} × {store['dtype']}"
+        )

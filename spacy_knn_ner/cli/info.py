@@ -1,0 +1,60 @@
+"""`spacy knn info`"""
+
+from typing import Annotated
+
+import typer
+
+from .terminal import (
+    JsonOpt,
+    ModelArg,
+    NameOpt,
+    clear_errors,
+    find_component,
+    load_pipeline,
+    print_json,
+    print_table,
+)
+
+
+@clear_errors
+def info(
+    model: ModelArg,
+    name: NameOpt = "knn_ner",
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare the SHA-256 of every file.")
+    ] = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """Say what a pipeline's datastore holds, and its settings.
+
+    Example: spacy knn info model --check
+    """
+    from ..datastore.datastore import Datastore
+    from ..evaluation.report import about
+
+    nlp = load_pipeline(model)
+    knn = find_component(nlp, name)
+    found = about(knn)
+    if check:
+        Datastore().from_disk(nlp.path / name / "datastore", check=True)
+        knn.encoder.check(knn.datastore)
+        found["checked"] = True
+    if as_json:
+        print_json(found)
+        return
+    store = found["datastore"]
+    rows = [
+        ("pipeline", f"{found['name']} {found['version']}"),
+        ("components", ", ".join(found["pipeline"])),
+        ("store", f"{store['store']:,} entries"),
+        ("corrections", f"{store['corrections']:,} entries"),
+        ("examples", f"{store['examples']:,}"),
+        ("keys", f"{store['width']} × {store['dtype']}, {store['key_bytes']:,} bytes"),
+        ("tags", f"{store['tag_scheme']} over {', '.join(store['labels'])}"),
+    ]
+    keys = found["settings"].pop("keys")
+    settings = {**found["settings"], **{f"keys.{k}": v for k, v in keys.items()}}
+    rows += [(k, "null" if v is None else v) for k, v in settings.items()]
+    print_table(rows, ("", ""), n_left=2)
+    if check:
+        typer.echo("Every file is as it was saved, and the encoder is the datastore's.")

@@ -1,0 +1,109 @@
+"""What the components in front leave on a corpus: computed once, kept on disk."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from spacy import util
+from spacy.tokens import Doc
+from tqdm import tqdm
+
+from ..pipeline.fingerprint import hash_model
+from ..pipeline.keys import joined
+from ..pipeline.knn_ner import KnnNer
+from ..pipeline.labelled import labelled_text
+from ..pipeline.mixing import Queries
+from ..tags import TagSet
+from ..ty import TokenKeys
+
+
+def encode(
+    knn: KnnNer,
+    docs: Sequence[Doc],
+    *,
+    cache: str | Path | None = None,
+    batch_size: int = 64,
+    show_progress: bool = False,
+) -> Queries:
+    """p_NER and keys of a corpus, as if it had passed through the pipeline.
+
+    knn (KnnNer): With entries in its datastore.
+    docs (Sequence[Doc]): Their words are encoded; their entities are not looked at.
+    cache (str | Path | None): A folder for what was computed, by a hash over the
+        components in front, the key settings and the words. Default: none.
+    batch_size (int): Docs encoded at once.
+    show_progress (bool): Show a progress bar. Default: False.
+    RETURNS (Queries): Of all Docs, one after the other.
+    """
+    path = None
+    if cache is not None:
+        path = Path(cache) / f"{_digest(knn, docs)}.npz"
+        if path.exists():
+            return _load(path)
+    batches = []
+    shown = tqdm(docs, desc="Encoding", unit="doc", disable=not show_progress)
+    for batch in util.minibatch(shown, size=batch_size):
+        texts = [labelled_text(doc, knn.name) for doc in batch]
+        batches.append(knn.queries(knn.encoder.docs(texts)))
+    queries = _joined(batches)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _save(queries, path)
+    return queries
+
+
+def _joined(batches: list[Queries]) -> Queries:
+    tag_set = batches[0].tag_set
+    for batch in batches:
+        tag_set = TagSet(batch.tag_set.scheme, tag_set.labels)
+        tag_set = tag_set.union(batch.tag_set.labels)
+    p_ner = np.zeros((sum(len(b.p_ner) for b in batches), len(tag_set)))
+    row = 0
+    for batch in batches:
+        columns = [tag_set.ids[tag] for tag in batch.tag_set.tags]
+        p_ner[row : row + len(batch.p_ner), columns] = batch.p_ner
+        row += len(batch.p_ner)
+    lengths = [length for batch in batches for length in batch.lengths]
+    return Queries(tag_set, lengths, p_ner, joined([batch.keys for batch in batches]))
+
+
+def _digest(knn: KnnNer, docs: Sequence[Doc]) -> str:
+    """Over everything that the result depends on."""
+    found = hashlib.sha256()
+    models = []
+    for name, component in knn.nlp.components:
+        if component is knn:
+            break
+        model = getattr(component, "model", None)
+        models.append((name, None if model is None else hash_model(model, knn.nlp)))
+    about = [models, knn.settings.config()["keys"], knn.tag_set.scheme, knn.labels]
+    found.update(json.dumps(about).encode())
+    for doc in docs:
+        text = labelled_text(doc, knn.name)
+        parts = [text.words, text.spaces, text.sentence_starts]
+        found.update(json.dumps(parts).encode())
+    return found.hexdigest()[:32]
+
+
+def _save(queries: Queries, path: Path) -> None:
+    partial = path.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        scheme=np.array(queries.tag_set.scheme),
+        labels=np.array(queries.tag_set.labels, dtype=str),
+        lengths=np.array(queries.lengths, dtype=np.int64),
+        p_ner=queries.p_ner,
+        vectors=queries.keys.vectors,
+        tokens=queries.keys.tokens,
+    )
+    partial.replace(path)
+
+
+def _load(path: Path) -> Queries:
+    with np.load(path, allow_pickle=False) as saved:
+        tag_set = TagSet(str(saved["scheme"]), tuple(map(str, saved["labels"])))
+        p_ner = saved["p_ner"]
+        keys = TokenKeys(saved["vectors"], saved["tokens"], len(p_ner))
+        return Queries(tag_set, saved["lengths"].tolist(), p_ner, keys)

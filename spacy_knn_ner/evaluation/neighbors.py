@@ -1,0 +1,168 @@
+"""The neighbors of a whole corpus: found once, voting with many settings."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from spacy.tokens import Doc
+from tqdm import tqdm
+
+from ..datastore import kernel
+from ..datastore.datastore import STORE
+from ..errors import Errors, KnnNerError
+from ..pipeline.knn_ner import KnnNer
+from ..pipeline.labelled import labelled_text
+from ..pipeline.mixing import Queries, per_token
+from ..ty import Neighbors, Votes
+
+# Keys searched at once: enough for the index, and few enough to show progress.
+_AT_ONCE = 2048
+
+# A number per query and one per row of the tier; where they are equal, the entry
+# does not vote.
+Groups = tuple[np.ndarray, np.ndarray]
+
+
+def find_neighbors(
+    knn: KnnNer,
+    queries: Queries,
+    tier: str,
+    k: int,
+    *,
+    groups: Groups | None = None,
+    show_progress: bool = False,
+) -> Neighbors:
+    """The k nearest entries of every key of a corpus.
+
+    knn (KnnNer): Its metric and index are used.
+    queries (Queries): The corpus.
+    tier (str): `"store"` or `"corrections"`.
+    k (int): How many; fewer come back from a smaller tier.
+    groups (Groups | None): Who does not vote on whom, see `own_documents`.
+    show_progress (bool): Show a progress bar. Default: False.
+    RETURNS (Neighbors): Of the keys, nearest first.
+    """
+    entries = knn.datastore.tiers[tier]
+    k = min(k, len(entries.entries))
+    # So many more could fall away.
+    extra = 0 if groups is None else int(np.bincount(groups[1]).max())
+    parts = []
+    vectors = queries.keys.vectors
+    for rows in _progress(len(vectors), "Searching", show_progress):
+        found = entries.search(
+            vectors[rows], k + extra, metric=knn.metric, index=knn.index
+        )
+        if groups is not None:
+            found = _without(found, groups[0][rows], groups[1], k)
+        parts.append(found)
+    if not parts:
+        empty = np.zeros((0, k))
+        return Neighbors(empty, empty.astype(int), empty.astype(int))
+    return Neighbors(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("distances", "rows", "tags")
+        )
+    )
+
+
+def votes(
+    knn: KnnNer, queries: Queries, found: Neighbors, k: int, temperature: float
+) -> Votes:
+    """What the first k of the neighbors say about every token.
+
+    knn (KnnNer): Whose tags they have.
+    queries (Queries): The corpus.
+    found (Neighbors): At least k of them.
+    k (int), temperature (float): As in `knn_ner`.
+    RETURNS (Votes): Per token.
+    """
+    distances, tags = found.distances[:, :k], found.tags[:, :k]
+    p = kernel.knn_distribution(distances, tags, temperature, len(knn.tag_set))
+    nearest = distances.min(axis=1, initial=np.inf)
+    return per_token(Votes(p, nearest), queries, knn.tag_set)
+
+
+def every_entry_votes(
+    knn: KnnNer,
+    queries: Queries,
+    temperatures: Sequence[float],
+    *,
+    tier: str = STORE,
+    groups: Groups | None = None,
+    show_progress: bool = False,
+) -> list[Votes]:
+    """What all entries say about every token (k = null), in one pass over the tier
+    for all temperatures.
+
+    knn, queries, tier, groups, show_progress: As for `find_neighbors`.
+    temperatures (Sequence[float]): Every T that is wanted.
+    RETURNS (list[Votes]): Per token, for each temperature.
+    """
+    entries, n_tags = knn.datastore.tiers[tier], len(knn.tag_set)
+    vectors = queries.keys.vectors
+    p = np.zeros((len(temperatures), len(vectors), n_tags))
+    nearest = np.full(len(vectors), np.inf)
+    for rows in _progress(len(vectors), "All entries", show_progress):
+        some = None if groups is None else (groups[0][rows], groups[1])
+        counted = entries.count_all(
+            vectors[rows], temperatures, knn.metric, n_tags, groups=some
+        )
+        p[:, rows], nearest[rows] = counted.distributions(), counted.nearest
+    return [per_token(Votes(one, nearest), queries, knn.tag_set) for one in p]
+
+
+def _progress(n: int, title: str, show: bool) -> Iterable[slice]:
+    starts = range(0, n, _AT_ONCE)
+    shown = tqdm(starts, desc=title, unit="batch", disable=not show, leave=False)
+    return (slice(start, start + _AT_ONCE) for start in shown)
+
+
+# --- leave one out -----------------------------------------------------------
+
+
+def own_documents(knn: KnnNer, docs: Sequence[Doc], queries: Queries) -> Groups:
+    """Lets no document vote on itself, where a store is asked about its own text.
+
+    A document is what `doc.user_data["document"]` names; a Doc without a name is
+    one of its own. Of equal sentences each is taken for its own turn.
+
+    knn (KnnNer): Whose store was built from the Docs.
+    docs (Sequence[Doc]): The Docs, all of them in the store.
+    queries (Queries): The encoded Docs.
+    RETURNS (Groups): For `find_neighbors` and `every_entry_votes`.
+    RAISES (KnnNerError): If a Doc is not in the store.
+    """
+    names: dict[str | int, int] = {}
+    group_of: dict[int, int] = {}
+    turns: dict[tuple[str, ...], list[int]] = {}
+    for example in knn.datastore.examples:
+        if example.tier == STORE:
+            name = example.labelled.document or example.example_id
+            group = names.setdefault(name, len(names))
+            group_of[example.example_id] = group
+            turns.setdefault(tuple(example.labelled.words), []).append(group)
+    of_doc = []
+    for doc in docs:
+        words = tuple(labelled_text(doc, knn.name).words)
+        if not turns.get(words):
+            raise KnnNerError(Errors.E062, name=knn.name, text=doc.text[:60])
+        of_doc.append(turns[words].pop(0))
+    of_token = np.repeat(np.array(of_doc, dtype=np.int64), queries.lengths)
+    entries = knn.datastore.tiers[STORE].entries.array()
+    ids, places = np.unique(entries["example_id"], return_inverse=True)
+    of_id = np.array([group_of.get(int(i), -1) for i in ids], dtype=np.int64)
+    of_row = of_id[places]
+    return of_token[queries.keys.tokens], np.where(of_row < 0, len(names), of_row)
+
+
+def _without(
+    found: Neighbors, own: np.ndarray, of_row: np.ndarray, k: int
+) -> Neighbors:
+    gone = (found.rows >= 0) & (of_row[found.rows] == own[:, None])
+    distances = np.where(gone, np.inf, found.distances)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    distances = np.take_along_axis(distances, order, axis=1)
+    there = np.isfinite(distances)
+    rows = np.where(there, np.take_along_axis(found.rows, order, axis=1), -1)
+    tags = np.where(there, np.take_along_axis(found.tags, order, axis=1), 0)
+    return Neighbors(distances, rows, tags)

@@ -1,0 +1,172 @@
+"""The entities of a whole corpus as arrays, so that a thousand settings can be
+scored in the time of one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from spacy.scorer import PRFScore
+from spacy.tokens import Doc
+
+from ..pipeline.entities import annotated_entities
+from ..tags import TagSet, split_tag, viterbi
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Entities, in order. Tokens are counted through all Docs.
+
+    starts, ends (ndarray): First token and the token after the last, shape (n,).
+    labels (ndarray): Positions in the corpus's list of labels, shape (n,).
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def where(self, chosen: np.ndarray) -> "Spans":
+        """Some of them.
+
+        chosen (ndarray): Shape (n,), bool.
+        """
+        return Spans(self.starts[chosen], self.ends[chosen], self.labels[chosen])
+
+
+def decode(
+    tag_set: TagSet, lengths: Sequence[int], p: np.ndarray, decoding: str
+) -> np.ndarray:
+    """`tag_set.decode` for every Doc of a corpus.
+
+    tag_set (TagSet): What the columns mean.
+    lengths (Sequence[int]): Tokens per Doc.
+    p (ndarray): Shape (n_tokens, n_tags).
+    decoding (str): `"viterbi"` or `"argmax"`.
+    RETURNS (ndarray): Tag ids, shape (n_tokens,).
+    """
+    ids = p.argmax(axis=1)
+    if not len(ids):
+        return ids
+    allowed = tag_set.transitions
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    filled = np.asarray(lengths) > 0
+    broken = np.zeros(len(ids), dtype=bool)  # at tokens that may not follow
+    broken[1:] = ~allowed.step[ids[:-1], ids[1:]]
+    broken[starts[filled]] = ~allowed.first[ids[starts[filled]]]
+    broken[ends[filled] - 1] |= ~allowed.last[ids[ends[filled] - 1]]
+    docs = np.unique(np.searchsorted(ends, np.flatnonzero(broken), side="right"))
+    parts = [slice(starts[i], ends[i]) for i in docs]
+    if decoding == "viterbi":
+        for part, path in zip(
+            parts, viterbi([p[part] for part in parts], allowed), strict=True
+        ):
+            ids[part] = path
+    else:
+        for part in parts:
+            ids[part] = tag_set.decode(p[part], decoding)
+    return ids
+
+
+class Corpus:
+    """The right entities of some Docs, and what is found, compared with them.
+
+    labels (list[str]): Every label there is.
+    gold (Spans): The right entities.
+    doc_of (ndarray): The Doc of each token.
+    """
+
+    def __init__(self, docs: Sequence[Doc], tag_set: TagSet) -> None:
+        """docs (Sequence[Doc]): With entities.
+        tag_set (TagSet): The tags that can be found.
+        """
+        self.docs = docs
+        self.lengths = np.array([len(doc) for doc in docs], dtype=np.int64)
+        self.offsets = np.cumsum(self.lengths) - self.lengths
+        self.doc_of = np.repeat(np.arange(len(docs)), self.lengths)
+        annotations = [annotated_entities(doc) for doc in docs]
+        found = {label for spans, _ in annotations for _, _, label in spans}
+        self.labels = [*tag_set.labels, *sorted(found - set(tag_set.labels))]
+        ids = {label: i for i, label in enumerate(self.labels)}
+        rows = [
+            (offset + start, offset + end, ids[label])
+            for (spans, _), offset in zip(annotations, self.offsets, strict=True)
+            for start, end, label in spans
+        ]
+        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        self.gold = Spans(*table.T)
+        n = int(self.lengths.sum())
+        self._silent = np.zeros(n + 1, dtype=np.int64)  # unannotated tokens before
+        silent = np.zeros(n, dtype=np.int64)
+        for (_, missing), offset in zip(annotations, self.offsets, strict=True):
+            silent[[offset + i for i in missing]] = 1
+        self._silent[1:] = np.cumsum(silent)
+        visible = np.array([not token.is_space for doc in docs for token in doc], bool)
+        # The first visible token from here on, and the last one up to here.
+        places = np.arange(n)
+        later = np.where(visible, places, n)
+        self._next = np.minimum.accumulate(later[::-1])[::-1]
+        self._last = np.maximum.accumulate(np.where(visible, places, -1))
+        self._gold_codes = np.sort(self.code(self.gold))
+
+    def spans(self, ids: np.ndarray, tag_set: TagSet) -> Spans:
+        """The entities that decoded tags spell, without white space at their ends
+        and without those on tokens that nobody annotated.
+
+        ids (ndarray): From `decode`.
+        tag_set (TagSet): What they mean; its labels come first in `self.labels`.
+        """
+        opens, closes, goes_on, labels = _parts(tag_set)
+        starts = np.flatnonzero(opens[ids])
+        is_last = closes[ids]
+        if tag_set.scheme == "BIO":
+            is_last[:-1] &= ~goes_on[ids[1:]]
+        ends = self._last[np.flatnonzero(is_last)] + 1
+        found = Spans(self._next[starts], ends, labels[ids[starts]])
+        found = found.where(found.starts < found.ends)
+        return found.where(self._silent[found.starts] == self._silent[found.ends])
+
+    def code(self, spans: Spans) -> np.ndarray:
+        """A number for each entity, equal for equal ones."""
+        n = len(self.doc_of) + 1
+        return (spans.starts * n + spans.ends) * len(self.labels) + spans.labels
+
+    def is_right(self, spans: Spans) -> np.ndarray:
+        """Which of the found entities are among the right ones, shape (n,)."""
+        return np.isin(self.code(spans), self._gold_codes, assume_unique=True)
+
+    def score(self, spans: Spans) -> PRFScore:
+        """Precision, recall and F1 of the found entities, as `span_prf` counts."""
+        tp = int(self.is_right(spans).sum())
+        return PRFScore(tp=tp, fp=len(spans) - tp, fn=len(self.gold) - tp)
+
+    def boundaries_right(self, spans: Spans) -> np.ndarray:
+        """Which have the borders of a right one, whatever their label."""
+        n = len(self.doc_of) + 1
+        gold = self.gold.starts * n + self.gold.ends
+        return np.isin(spans.starts * n + spans.ends, gold)
+
+    def per_doc(self, spans: Spans, chosen: np.ndarray | None = None) -> np.ndarray:
+        """How many of some entities each Doc has, shape (n_docs,).
+
+        spans (Spans): Found or right ones.
+        chosen (ndarray | None): Count only these, shape (n,), bool.
+        """
+        docs = self.doc_of[spans.starts if chosen is None else spans.starts[chosen]]
+        return np.bincount(docs, minlength=len(self.docs))
+
+
+@lru_cache(maxsize=16)
+def _parts(tag_set: TagSet) -> tuple[np.ndarray, ...]:
+    """Of every tag: whether it opens an entity, whether it can be its last one,
+    whether it goes on with one; and the number of its label."""
+    split = [split_tag(tag) for tag in tag_set.tags]
+    prefixes = np.array([prefix for prefix, _ in split])
+    ids = {label: i for i, label in enumerate(tag_set.labels)}
+    labels = np.array([ids.get(label, -1) for _, label in split])
+    last = ("L", "U") if tag_set.scheme == "BILUO" else ("B", "I")
+    goes_on = np.isin(prefixes, ["I", "L"])
+    return np.isin(prefixes, ["B", "U"]), np.isin(prefixes, last), goes_on, labels

@@ -1,0 +1,221 @@
+"""`spacy knn`: from a file of labelled text to a tuned, explained pipeline."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import spacy
+from conftest import SENTENCES, cnn_pipeline, labelled_docs, view
+from spacy.tokens import DocBin
+from typer.testing import CliRunner
+
+from spacy_knn_ner.cli.app import app
+
+VERBS = ["convert", "build", "tune", "evaluate", "info", "explain"]
+
+
+def run(*arguments, code=0):
+    """What a command prints, and its errors."""
+    done = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert done.exit_code == code, done.output
+    return done.stdout, done.stderr
+
+
+def run_json(*arguments):
+    return json.loads(run(*arguments, "--json")[0])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A trained pipeline, and labelled text as a BIO file."""
+    folder = tmp_path_factory.mktemp("cli")
+    nlp = cnn_pipeline()
+    nlp.remove_pipe("knn_ner")
+    nlp.to_disk(folder / "trained")
+    lines = []
+    for doc in labelled_docs(nlp):
+        for token in doc:
+            tag = f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O"
+            lines.append(f"{token.text}\t{tag}\n")
+        lines.append("\n")
+    (folder / "text.conll").write_text("".join(lines))
+    run("convert", folder / "text.conll", folder / "text.spacy")
+    run("build", folder / "trained", folder / "text.spacy", folder / "built")
+    return folder
+
+
+# --- every verb ---------------------------------------------------------------
+
+
+def test_convert_writes_docs_and_counts(folder, tmp_path):
+    out = tmp_path / "new" / "text.spacy"
+    counts = run_json("convert", folder / "text.conll", out, "--part", "1:3")
+    assert (counts["sentences"], counts["scheme"]) == (2, "BIO")
+    assert counts["entities"] == {"location": 2, "person": 2}
+    docs = list(DocBin().from_disk(out).get_docs(spacy.blank("en").vocab))
+    assert [doc.text.strip() for doc in docs] == [text for text, _ in SENTENCES[1:3]]
+    assert [p.name for p in out.parent.iterdir()] == ["text.spacy"]
+    text, _ = run("convert", folder / "text.conll", out)
+    assert "6 sentences" in text and "person" in text
+
+
+def test_convert_tells_of_repairs(tmp_path):
+    (tmp_path / "x").write_text("a B-x\nb I-y\n\nc O\n")
+    text, _ = run("convert", tmp_path / "x", tmp_path / "x.spacy", "--scheme", "BIO")
+    assert "Repaired: 1 annotations in 1 sentences" in text
+
+
+def test_convert_leaves_nothing_behind_when_it_fails(tmp_path):
+    (tmp_path / "x").write_text("a O\nb\n")
+    (tmp_path / "x.spacy").write_text("what was there")
+    _, error = run("convert", tmp_path / "x", tmp_path / "x.spacy", code=1)
+    assert error.startswith("✘ [KNN-E020]") and "line 2" in error
+    assert error.count("\n") == 1
+    assert (tmp_path / "x.spacy").read_text() == "what was there"
+
+
+def test_build_makes_what_knn_build_makes(folder):
+    nlp = spacy.load(folder / "trained")
+    knn = nlp.add_pipe("knn_ner")
+    knn.build(labelled_docs(nlp), show_progress=False)
+    saved = spacy.load(folder / "built")
+    for text, _ in SENTENCES:
+        assert view(saved(text)) == view(nlp(text))
+
+
+def test_build_can_be_repeated_and_keeps_settings(folder, tmp_path):
+    arguments = folder / "text.spacy", tmp_path / "again", "--dtype", "float16"
+    found = run_json("build", folder / "built", *arguments)
+    assert found["datastore"]["dtype"] == "float16"
+    assert found["datastore"]["store"] == sum(len(t.split()) for t, _ in SENTENCES)
+    assert spacy.load(tmp_path / "again").pipe_names[-1] == "knn_ner"
+
+
+def test_tune_writes_the_best_settings_and_how_they_were_found(folder, tmp_path):
+    tuned = tmp_path / "tuned"
+    found = run_json("tune", folder / "built", folder / "text.spacy", tuned)
+    nlp = spacy.load(tuned)
+    knn = nlp.get_pipe("knn_ner")
+    for name, value in found["settings"].items():
+        assert getattr(knn, name) == value
+    rows = (tuned / "tuning" / "trials.csv").read_text().splitlines()
+    assert rows[0] == "k,temperature,weight,decoding,precision,recall,f1"
+    assert len(rows) > 1001
+    best = max(float(row.split(",")[-1]) for row in rows[1:])
+    assert found["f1"] == pytest.approx(best, abs=1e-6)
+    assert json.loads((tuned / "tuning" / "chosen.json").read_text())["docs"] == 6
+    assert "<svg" in (tuned / "tuning" / "tuning.html").read_text()
+
+
+def test_tune_corrections_too(folder, tmp_path):
+    nlp = spacy.load(folder / "built")
+    nlp.get_pipe("knn_ner").add(labelled_docs(nlp)[:2])
+    nlp.to_disk(tmp_path / "taught")
+    arguments = tmp_path / "taught", folder / "text.spacy", tmp_path / "tuned"
+    found = run_json("tune", *arguments, "--no-every-entry", "--limit", 4)
+    assert found["docs"] == 4
+    knn = spacy.load(tmp_path / "tuned").get_pipe("knn_ner")
+    assert found["corrections"]["settings"] == {
+        "correction_weight": knn.correction_weight,
+        "radius": knn.radius,
+    }
+    assert (tmp_path / "tuned" / "tuning" / "corrections.csv").exists()
+
+
+def test_evaluate_prints_and_reports(folder, tmp_path):
+    arguments = "evaluate", folder / "built", folder / "text.spacy"
+    text, _ = run(*arguments)
+    assert "with neighbors" in text and "p = " in text
+    shares = tmp_path / "shares.json"
+    shares.write_text('[{"share": 0.5, "tagger": 0.1, "mixture": 0.2}]')
+    out = tmp_path / "report"
+    report = run_json(*arguments, "-o", out, "--shares", shares, "--title", "Six")
+    assert json.loads((out / "report.json").read_text()) == report
+    page = (out / "report.html").read_text()
+    assert "<h1>Six</h1>" in page and page.count("<svg") == 6
+
+
+def test_info_says_what_is_there_and_checks_it(folder, tmp_path):
+    found = run_json("info", folder / "built", "--check")
+    assert found["datastore"]["examples"] == 6 and found["checked"]
+    text, _ = run("info", folder / "built")
+    assert "location" in text and "temperature" in text
+    nlp = spacy.load(folder / "built")
+    nlp.to_disk(tmp_path / "damaged")
+    (path,) = (tmp_path / "damaged").rglob("store.keys.npy")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    run("info", tmp_path / "damaged")
+    _, error = run("info", tmp_path / "damaged", "--check", code=1)
+    assert "KNN-E032" in error
+
+
+def test_explain_shows_entities_and_their_neighbors(folder):
+    sentence = SENTENCES[0][0]
+    nlp = spacy.load(folder / "built", config={"components.knn_ner.weight": 1.0})
+    nlp.to_disk(folder / "heeding")
+    found = run_json("explain", folder / "heeding", sentence, "-n", 2)
+    assert [e["label"] for e in found["entities"]] == ["person", "location"]
+    ada = found["tokens"][0]
+    assert (ada["text"], ada["tag"]) == ("Ada", "B-person")
+    assert len(ada["neighbors"]) == 2
+    assert ada["neighbors"][0]["words"] == sentence.split()
+    assert sum(ada["tagger"].values()) <= 1.0001
+    text, _ = run("explain", folder / "heeding", sentence, "--word", "in")
+    assert "[in]" in text and "distance 0.000" in text
+    text, _ = run("explain", folder / "heeding", "the")
+    assert "No entities." in text or "score" in text
+
+
+# --- what users do wrong -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["info", "no-such-model"], "no-such-model"),
+        (["info", "TRAINED"], "KNN-E060"),
+        (["tune", "BUILT", "CONLL", "OUT"], "KNN-E061"),
+        (["tune", "BUILT", "nowhere.spacy", "OUT"], "nowhere.spacy"),
+        (["build", "TRAINED", "CONLL", "OUT"], "KNN-E061"),
+        (["convert", "nowhere", "OUT"], "KNN-E024"),
+        (["convert", "CONLL", "OUT", "--format", "x"], "KNN-E027"),
+        (["convert", "CONLL", "OUT", "--n-sents", "0"], "KNN-E028"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_1(folder, tmp_path, arguments, message):
+    places = {
+        "TRAINED": folder / "trained",
+        "BUILT": folder / "built",
+        "CONLL": folder / "text.conll",
+        "OUT": tmp_path / "out",
+    }
+    out, error = run(*(places.get(a, a) for a in arguments), code=1)
+    assert out == "" and message in error
+    assert "Traceback" not in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_that_is_no_range_is_refused(folder, tmp_path):
+    _, error = run(
+        "convert", folder / "text.conll", tmp_path / "x", "--part", "a:b", code=2
+    )
+    assert "--part" in error
+
+
+# --- help ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb):
+    text, _ = run(verb, "--help")
+    assert f"Example: spacy knn {verb}" in " ".join(text.split())
+
+
+def test_the_verbs_belong_to_spacy():
+    command = [sys.executable, "-m", "spacy", "knn", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert all(verb in done.stdout for verb in VERBS)

@@ -33,7 +33,7 @@ def main(
     docs = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
     queries = encode(knn, docs, cache="cache", show_progress=True)
     gold = Corpus(docs, queries.tag_set)
-    best = _best_by_k(model / "tuning" / "trials.csv")
+    best = best_by_k(model / "tuning" / "trials.csv")
     most = max(int(k) for k in best if k != "null")
     near = find_neighbors(knn, queries, STORE, most, show_progress=True)
     rows = []
@@ -56,7 +56,7 @@ def main(
     msg.table(table, header=("k", "temperature", "weight", "test F1"), divider=True)
 
 
-def _best_by_k(path: Path) -> dict[str, dict[str, str]]:
+def best_by_k(path: Path) -> dict[str, dict[str, str]]:
     """For each k the first trial with the highest F1; trials come simplest first."""
     best: dict[str, dict[str, str]] = {}
     with path.open(encoding="utf8", newline="") as file:

@@ -13,7 +13,7 @@ import spacy
 import srsly
 import typer
 from data_sets import DATASETS
-from encoder import find_encoder
+from encoder import MINILM, find_encoder
 from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
 from thinc.api import Config
@@ -118,13 +118,11 @@ def main(
     data = Path("corpus") / dataset
     settings = recipe(dataset, encoder)
     if encoder == DEFAULT:
-        encoder = "cnn" if DATASETS[dataset].lang == "zh" else ""
-    if encoder != "cnn":
-        encoder = find_encoder(encoder)
+        encoder = "cnn" if DATASETS[dataset].lang == "zh" else MINILM
     done = output / "training.json"
     this = {
         "dataset": dataset,
-        "encoder": Path(encoder).name,
+        "encoder": encoder,
         "seed": seed,
         "share": share,
         "component": component,
@@ -142,7 +140,7 @@ def main(
     changes = overrides(settings, dataset, data, n_docs, seed)
     changes["paths.train"] = str(train)
     if encoder != "cnn":
-        changes["vars.encoder"] = encoder
+        changes["vars.encoder"] = find_encoder(encoder)
     path = config_for(encoder, component, output)
     spacy_train(path, output, use_gpu=gpu, overrides=changes)
     shutil.rmtree(output / "model-last")

@@ -41,8 +41,8 @@ def commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
             "help": f"Fetch {dataset.title} and compare checksums"
             if all(s.asset for s in dataset.splits.values())
             else f"Look for your licensed copy of {dataset.title}",
-            "script": [f"python project/assets.py {name}"],
-            "deps": ["project/assets.py"],
+            "script": [f"python project/fetch_assets.py {name}"],
+            "deps": ["project/fetch_assets.py"],
             "outputs": files,
         },
         {

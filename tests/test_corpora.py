@@ -426,6 +426,20 @@ def test_counts_of_the_published_files(format, name, documents, sentences, token
     assert sum(len(doc.ents) for doc in docs) == n
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("part", "other"), [("train", "train"), ("dev", "testa")])
+def test_conllpp_is_conll2003_but_for_its_test_part(part, other):
+    """So its workflow tests the model of CoNLL-2003."""
+    mirror = os.environ.get(assets.MIRROR_VARIABLE)
+    if not mirror or not (Path(mirror) / "conllpp").exists():
+        pytest.skip(f"{assets.MIRROR_VARIABLE} names no folder with conllpp")
+    one, _ = read_corpus(Path(mirror) / f"conllpp/conllpp_{part}.txt", "conllpp")
+    two, _ = read_corpus(Path(mirror) / f"conll2003/eng.{other}", "conll2003")
+    assert [(words(d), entities(d)) for d in one] == [
+        (words(d), entities(d)) for d in two
+    ]
+
+
 def test_every_format_says_how_it_is_read():
     kinds = {"auto", "tokens", "jsonl", "conll2012", "segments"}
     assert {format.kind for format in FORMATS.values()} == kinds

@@ -5,6 +5,8 @@ import zipfile
 from pathlib import Path
 
 import data_sets
+import fetch_assets
+import k_sweep
 import package
 import pytest
 import spacy
@@ -12,6 +14,7 @@ import srsly
 import train
 import write
 from conftest import cnn_pipeline, labelled_docs, view
+from spacy.tokens import DocBin
 
 from spacy_knn_ner.corpora.formats import FORMATS
 from spacy_knn_ner.evaluation.report import evaluate
@@ -150,3 +153,58 @@ def test_a_package_carries_its_card_and_works(tmp_path):
     assert again.meta["performance"]["ents_f"] == pytest.approx(f1)
     card = (folder / "README.md").read_text(encoding="utf8")
     assert "WNUT-17" in card and "epochs | `7`" in card
+
+
+# --- steps ---------------------------------------------------------------------
+
+
+def test_a_file_that_is_not_the_published_one_stops_the_workflow(tmp_path, monkeypatch):
+    for split in data_sets.DATASETS["weibo"].splits.values():
+        path = tmp_path / "mirror" / split.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("something else")
+    monkeypatch.setenv("SPACY_KNN_NER_DATA", str(tmp_path / "mirror"))
+    with pytest.raises(SystemExit) as caught:
+        fetch_assets.main("weibo", tmp_path / "assets")
+    assert caught.value.code == 1
+    assert not [path for path in (tmp_path / "assets").rglob("*") if path.is_file()]
+
+
+def test_a_licensed_copy_must_be_there(tmp_path):
+    with pytest.raises(SystemExit):
+        fetch_assets.main("ontonotes5", tmp_path)
+    (tmp_path / "ontonotes5").mkdir()
+    for split in ("train", "dev", "test"):
+        (tmp_path / "ontonotes5" / f"{split}.txt").write_text("Ada B-PERSON\n")
+    fetch_assets.main("ontonotes5", tmp_path)
+
+
+def test_a_share_of_the_training_data_is_a_random_part(tmp_path):
+    docs = labelled_docs(spacy.blank("en"))
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "all.spacy")
+    drawn = []
+    for seed in (0, 0, 1):
+        path = train.part_of(tmp_path / "all.spacy", 0.5, seed, tmp_path / "share")
+        found = DocBin().from_disk(path).get_docs(spacy.blank("en").vocab)
+        drawn.append([doc.text for doc in found])
+    assert len(drawn[0]) == 3 and drawn[0] == drawn[1] != drawn[2]
+    assert set(drawn[0]) <= {doc.text for doc in docs}
+
+
+def test_a_sweep_takes_the_simplest_best_settings_of_each_k(tmp_path):
+    rows = [
+        "k,temperature,weight,decoding,precision,recall,f1",
+        "4,0.1,0.0,viterbi,0,0,0.9",  # the tagger alone
+        "16,0.1,0.2,viterbi,0,0,0.7",
+        "null,0.1,0.2,viterbi,0,0,0.4",
+        "4,0.1,0.3,viterbi,0,0,0.6",
+        "4,0.2,0.3,viterbi,0,0,0.6",
+    ]
+    (tmp_path / "trials.csv").write_text("\n".join(rows))
+    best = k_sweep.best_by_k(tmp_path / "trials.csv")
+    found = {k: (trial["temperature"], trial["weight"]) for k, trial in best.items()}
+    assert list(found.items()) == [
+        ("4", ("0.1", "0.3")),
+        ("16", ("0.1", "0.2")),
+        ("null", ("0.1", "0.2")),
+    ]

@@ -1,6 +1,6 @@
 """Bring a data set's published files, or check that a licensed copy is there.
 
-python project/assets.py wnut17
+python project/fetch_assets.py wnut17
 """
 
 from pathlib import Path

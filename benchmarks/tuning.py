@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import spacy
 import typer
-from spacy.tokens import DocBin
 
+from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.evaluation.report import evaluate
 from spacy_knn_ner.evaluation.tuning import KS, tune
 
@@ -26,7 +26,7 @@ def main(
     k = null; medians of ratios within a round."""
     nlp = spacy.load(model)
     knn: Any = nlp.get_pipe("knn_ner")
-    docs = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    docs = read_docs(corpus, nlp.vocab)
     numbers = [k for k in KS if k is not None]
     for title, every, ks in [("with k = null", True, KS), ("without", False, numbers)]:
         ratios = []

@@ -10,10 +10,11 @@ import numpy as np
 import spacy
 import typer
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from tqdm import tqdm
 from wasabi import msg
 
+from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.evaluation.scores import entities
 from spacy_knn_ner.pipeline.knn_ner import KnnNer
 from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
@@ -26,7 +27,7 @@ def main(
 ) -> None:
     """Teach every wrong sentence, one at a time, and count what is right then."""
     nlp = spacy.load(model)
-    golds = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    golds = read_docs(corpus, nlp.vocab)
     counts = fix_rate(nlp, cast(KnnNer, nlp.get_pipe("knn_ner")), golds)
     share = counts["fixed"] / max(1, counts["wrong"])
     msg.good(f"{counts}: {share:.1%} of the wrong tokens are right once taught")

@@ -10,9 +10,10 @@ from typing import Annotated, cast
 import spacy
 import typer
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from wasabi import color, msg
 
+from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.evaluation.scores import entities
 from spacy_knn_ner.pipeline.knn_ner import KnnNer
 from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
@@ -27,7 +28,7 @@ def main(
     """Explain some decisions, and teach a missed entity. Nothing is saved."""
     nlp = spacy.load(model)
     knn = cast(KnnNer, nlp.get_pipe("knn_ner"))
-    golds = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    golds = read_docs(corpus, nlp.vocab)
     msg.divider("Where neighbors changed the tagger's mind")
     explain(nlp, knn, golds, n=3)
     msg.divider("Teach one missed entity with one sentence")

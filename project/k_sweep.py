@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import spacy
 import srsly
 import typer
-from spacy.tokens import DocBin
 from wasabi import msg
 
+from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.datastore import kernel
 from spacy_knn_ner.datastore.datastore import STORE
 from spacy_knn_ner.evaluation.encoded import encode
@@ -30,7 +30,7 @@ def main(
     """Score every k on test."""
     nlp = spacy.load(model)
     knn: Any = nlp.get_pipe("knn_ner")
-    docs = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    docs = read_docs(corpus, nlp.vocab)
     queries = encode(knn, docs, cache="cache", show_progress=True)
     gold = Corpus(docs, queries.tag_set)
     best = best_by_k(model / "tuning" / "trials.csv")

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import spacy
 import srsly
 import typer
-from spacy.tokens import DocBin
 from train import DEFAULT
 from train import main as train
 from wasabi import msg
 
+from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.evaluation.report import MIXTURE, TAGGER, evaluate
 from spacy_knn_ner.evaluation.tuning import best, tune
 
@@ -33,11 +33,7 @@ def main(
         train(dataset, place, encoder, seed, gpu, share)
         nlp = spacy.load(place / "model-best")
         corpus = {
-            split: list(
-                DocBin()
-                .from_disk(Path("corpus") / dataset / f"{split}.spacy")
-                .get_docs(nlp.vocab)
-            )
+            split: read_docs(Path("corpus") / dataset / f"{split}.spacy", nlp.vocab)
             for split in ("train", "dev", "test")
         }
         knn: Any = nlp.add_pipe("knn_ner")

@@ -9,9 +9,9 @@ from typing import Annotated
 import spacy
 import srsly
 import typer
-from spacy.tokens import DocBin
 from wasabi import msg
 
+from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.evaluation.scores import entities, span_prf
 from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
 
@@ -23,7 +23,7 @@ def main(
 ) -> None:
     """Score a pipeline's entities."""
     nlp = spacy.load(model)
-    golds = list(DocBin().from_disk(corpus).get_docs(nlp.vocab))
+    golds = read_docs(corpus, nlp.vocab)
     docs = nlp.pipe(make_doc(nlp, labelled_text(gold, "score")) for gold in golds)
     prf = span_prf(golds, [entities(doc) for doc in docs])
     scores = {"precision": prf.precision, "recall": prf.recall, "f1": prf.fscore}

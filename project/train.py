@@ -19,6 +19,7 @@ from spacy.tokens import DocBin
 from thinc.api import Config
 from wasabi import msg
 
+from spacy_knn_ner.corpora.docbin import read_docs, write_docs
 from spacy_knn_ner.digest import sha256
 
 ROOT = Path(__file__).parent.parent
@@ -96,10 +97,9 @@ def config_for(encoder: str, component: str, output: Path) -> Path:
 
 def part_of(path: Path, share: float, seed: int, output: Path) -> Path:
     """A random share of the Docs of a file, in a file of its own."""
-    docs = list(DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
+    docs = read_docs(path, spacy.blank("xx").vocab)
     docs = random.Random(seed).sample(docs, round(share * len(docs)))
-    output.mkdir(parents=True, exist_ok=True)
-    DocBin(docs=docs, store_user_data=True).to_disk(output / "train.spacy")
+    write_docs(docs, output / "train.spacy")
     return output / "train.spacy"
 
 

@@ -195,7 +195,7 @@ class Errors:
         "Leaving one out needs Docs that the store of '{name}' was built from, and "
         "this one is not in it: {text!r}. Pass those Docs, or do not leave any out."
     )
-    E063 = "There is nothing to score: no Doc has a token."
+    E063 = "There is nothing to encode: no Doc has a token."
     E064 = "'{name}' has no corrections to tune. Add some with knn.add first."
     E065 = "Pages and plots need matplotlib: pip install 'spacy-knn-ner[report]'."
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..corpora.docbin import read_docs
 from .terminal import (
     BatchOpt,
     GpuOpt,
@@ -15,7 +16,6 @@ from .terminal import (
     find_component,
     load_pipeline,
     print_json,
-    read_docs,
 )
 
 
@@ -47,7 +47,7 @@ def build(
     knn = find_component(nlp, name)
     if dtype is not None:
         knn.set_settings(keys={"dtype": dtype})
-    docs = read_docs(corpus, nlp)
+    docs = read_docs(corpus, nlp.vocab)
     knn.build(docs, batch_size=batch_size)
     nlp.to_disk(output)
     found = about(knn)

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from spacy.tokens import DocBin
 
+from ..corpora.docbin import write_docs
 from ..corpora.formats import FORMATS, read_corpus
 from ..corpora.schemes import SCHEMES
 from ..corpora.sentence import Counts
@@ -69,10 +69,7 @@ def convert(
         part=_slice(part),
         n_sents=n_sents,
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(output.name + ".partial")
-    DocBin(docs=docs, store_user_data=True).to_disk(partial)
-    partial.replace(output)
+    write_docs(docs, output)
     if as_json:
         print_json({"input": str(input), "output": str(output), **counts.as_dict()})
     else:

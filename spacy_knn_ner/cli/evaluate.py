@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..corpora.docbin import read_docs
 from .terminal import (
     CacheOpt,
     GpuOpt,
@@ -18,7 +19,6 @@ from .terminal import (
     percent,
     print_json,
     print_table,
-    read_docs,
     write_json,
 )
 
@@ -57,7 +57,7 @@ def evaluate(
     knn = find_component(nlp, name)
     report = make_report(
         knn,
-        read_docs(corpus, nlp),
+        read_docs(corpus, nlp.vocab),
         every_entry=every_entry,
         cache=cache,
         show_progress=not as_json,

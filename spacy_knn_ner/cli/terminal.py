@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypeVar, cast
 
 import typer
 from spacy.language import Language
-from spacy.tokens import Doc
 from wasabi import msg
 
 from ..errors import Errors, KnnNerError
@@ -93,18 +92,3 @@ def find_component(nlp: Language, name: str) -> Any:
     if not isinstance(component, KnnNer):
         raise KnnNerError(Errors.E060, name=name, found=nlp.component_names)
     return component
-
-
-def read_docs(path: Path, nlp: Language) -> list[Doc]:
-    """The Docs of a .spacy file.
-
-    RAISES (KnnNerError): If it is none.
-    """
-    from spacy.tokens import DocBin
-
-    try:
-        return list(DocBin().from_disk(path).get_docs(nlp.vocab))
-    except OSError:
-        raise
-    except Exception as error:
-        raise KnnNerError(Errors.E061, path=path) from error

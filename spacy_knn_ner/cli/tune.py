@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..corpora.docbin import read_docs
 from .terminal import (
     CacheOpt,
     GpuOpt,
@@ -20,7 +21,6 @@ from .terminal import (
     percent,
     print_json,
     print_table,
-    read_docs,
     write_json,
 )
 
@@ -59,7 +59,7 @@ def tune(
 
     nlp = load_pipeline(model, gpu_id)
     knn = find_component(nlp, name)
-    docs = read_docs(dev, nlp)[: limit or None]
+    docs = read_docs(dev, nlp.vocab)[: limit or None]
     trials = tune_store(
         knn,
         docs,

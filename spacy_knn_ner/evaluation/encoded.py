@@ -10,6 +10,7 @@ from spacy import util
 from spacy.tokens import Doc
 from tqdm import tqdm
 
+from ..errors import Errors, KnnNerError
 from ..pipeline.fingerprint import hash_model
 from ..pipeline.keys import joined
 from ..pipeline.knn_ner import KnnNer
@@ -36,7 +37,10 @@ def encode(
     batch_size (int): Docs encoded at once.
     show_progress (bool): Show a progress bar. Default: False.
     RETURNS (Queries): Of all Docs, one after the other.
+    RAISES (KnnNerError): If there is no token in them.
     """
+    if not any(map(len, docs)):
+        raise KnnNerError(Errors.E063)
     path = None
     if cache is not None:
         path = Path(cache) / f"{_digest(knn, docs)}.npz"

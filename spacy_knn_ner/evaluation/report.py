@@ -53,8 +53,6 @@ def evaluate(
     """
     if not knn.datastore.size(STORE):
         raise KnnNerError(Errors.E051, name=knn.name)
-    if not any(map(len, docs)):
-        raise KnnNerError(Errors.E063)
     queries = encode(knn, docs, cache=cache, show_progress=show_progress)
     corpus = Corpus(docs, queries.tag_set)
     # Searched once, for the component's own k and for those that are tried.

@@ -79,8 +79,6 @@ def tune(
     """
     if not knn.datastore.size(STORE):
         raise KnnNerError(Errors.E051, name=knn.name)
-    if not any(map(len, docs)):
-        raise KnnNerError(Errors.E063)
     queries = encode(knn, docs, cache=cache, show_progress=show_progress)
     corpus = Corpus(docs, queries.tag_set)
     groups = own_documents(knn, docs, queries) if leave_one_out else None
@@ -164,8 +162,6 @@ def tune_corrections(
     """
     if not knn.datastore.size(CORRECTIONS):
         raise KnnNerError(Errors.E064, name=knn.name)
-    if not any(map(len, docs)):
-        raise KnnNerError(Errors.E063)
     queries = encode(knn, docs, cache=cache, show_progress=show_progress)
     corpus = Corpus(docs, queries.tag_set)
     store = knn.votes(queries, STORE)

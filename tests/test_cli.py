@@ -84,6 +84,13 @@ def test_build_makes_what_knn_build_makes(folder):
         assert view(saved(text)) == view(nlp(text))
 
 
+def test_outputs_may_lie_in_folders_that_are_not_there(folder, tmp_path):
+    one, other = tmp_path / "a" / "built", tmp_path / "b" / "c" / "tuned"
+    run("build", folder / "trained", folder / "text.spacy", one)
+    run("tune", one, folder / "text.spacy", other, "--no-every-entry")
+    assert (other / "meta.json").exists()
+
+
 def test_build_can_be_repeated_and_keeps_settings(folder, tmp_path):
     arguments = folder / "text.spacy", tmp_path / "again", "--dtype", "float16"
     found = run_json("build", folder / "built", *arguments)

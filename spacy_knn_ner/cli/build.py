@@ -49,6 +49,7 @@ def build(
         knn.set_settings(keys={"dtype": dtype})
     docs = read_docs(corpus, nlp.vocab)
     knn.build(docs, batch_size=batch_size)
+    output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
     found = about(knn)
     if as_json:

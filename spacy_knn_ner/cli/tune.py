@@ -79,6 +79,7 @@ def tune(
         knn.set_settings(**best(again).settings)
         found["corrections"] = asdict(best(again))
         rounds["corrections.csv"] = again
+    output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
     folder.mkdir(exist_ok=True)
     for file, rows in rounds.items():

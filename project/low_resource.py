@@ -3,6 +3,7 @@
 python project/low_resource.py conll2003 reports/shares.json
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,8 +44,8 @@ def main(
         report = evaluate(knn, corpus["test"], cache="cache", every_entry=False)
         rows.append(_row(share, report))
         msg.good(f"{share:.0%}: {rows[-1]}")
-    whole = srsly.read_json(f"reports/{dataset}/{encoder}/{seed}/report.json")
-    rows.append(_row(1.0, whole))
+    whole = Path("reports") / dataset / encoder / str(seed) / "report.json"
+    rows.append(_row(1.0, json.loads(whole.read_text(encoding="utf8"))))
     output.parent.mkdir(parents=True, exist_ok=True)
     srsly.write_json(output, rows)
 

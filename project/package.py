@@ -3,12 +3,12 @@
 python project/package.py wnut17 models/tuned reports/wnut17 packages/wnut17
 """
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import srsly
 import typer
 from data_sets import DATASETS
 from spacy.cli.package import package as spacy_package
@@ -28,14 +28,14 @@ def main(
 ) -> None:
     """Add name, scores and card to a copy of the pipeline, and build a wheel."""
     known = DATASETS[dataset]
-    found = srsly.read_json(report)
+    found = read_json(report)
     found["model"]["name"] = f"{known.lang}_{dataset}_knn"
     found["model"]["version"] = VERSION
     scores = found["systems"][MIXTURE]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "model"
         shutil.copytree(model, copy)
-        meta = srsly.read_json(copy / "meta.json")
+        meta = read_json(copy / "meta.json")
         meta.update(
             name=f"{dataset}_knn",
             version=VERSION,
@@ -55,9 +55,12 @@ def main(
                 },
             },
         )
-        srsly.write_json(copy / "meta.json", meta)
-        data = f"{known.title} (licence: {known.licence}); its published test part."
-        card = model_card(found, data=data, training=srsly.read_json(training))
+        (copy / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf8")
+        data = (
+            f"Trained on the train part of {known.title}, settings chosen on its dev "
+            f"part, tested on its test part. Licence of the data: {known.licence}."
+        )
+        card = model_card(found, data=data, training=read_json(training))
         (copy / "README.md").write_text(card, encoding="utf8")
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
@@ -67,6 +70,11 @@ def main(
     # The wheel is all that is kept: what it was built from is as large again.
     shutil.move(wheel, output / wheel.name)
     shutil.rmtree(output / name)
+
+
+def read_json(path: Path) -> Any:
+    """Not srsly's, which reads 0.7 as 0.7000000000000001."""
+    return json.loads(path.read_text(encoding="utf8"))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 python project/results.py
 """
 
+import json
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-import srsly
 from data_sets import DATASETS
 
 from spacy_knn_ner.evaluation.report import MIXTURE, NEIGHBORS, TAGGER
@@ -26,7 +26,7 @@ def spread(values: Iterable[float]) -> str:
 def main() -> None:
     """Print Markdown."""
     runs = {
-        (name, encoder.name): [srsly.read_json(path) for path in paths]
+        (name, encoder.name): [json.loads(path.read_text()) for path in paths]
         for name in DATASETS
         for encoder in sorted((REPORTS / name).glob("*"))
         if (paths := sorted(encoder.glob("*/report.json")))
@@ -49,7 +49,7 @@ def print_scores(runs: Runs) -> None:
         }
         p = ", ".join(f"{report['difference']['p']:.3f}" for report in reports)
         ner = [
-            srsly.read_json(path)["f1"]
+            json.loads(path.read_text())["f1"]
             for path in sorted((REPORTS / name / f"ner-{encoder}").glob("*.json"))
         ]
         cells = [
@@ -73,7 +73,7 @@ def print_runs(runs: Runs) -> None:
         for seed, report in enumerate(reports):
             owner = DATASETS[name].model or name
             tuned = Path("models") / owner / encoder / str(seed) / "tuned"
-            chosen = srsly.read_json(tuned / "tuning" / "chosen.json")
+            chosen = json.loads((tuned / "tuning" / "chosen.json").read_text())
             s, d = report["model"]["settings"], report["difference"]
             counts = report["changes"]["counts"]
             weight = f"{s['weight']:g}"

@@ -129,7 +129,7 @@ def main(
         "train": sha256(data / "train.spacy"),
         **settings,
     }
-    if done.exists() and srsly.read_json(done) == this:
+    if done.exists() and json.loads(done.read_text()) == this:
         msg.info(f"Using what was trained before, in {output}")
         return
     done.unlink(missing_ok=True)

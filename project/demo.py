@@ -4,6 +4,7 @@ one added sentence does.
 python project/demo.py models/wnut17/default/0/tuned corpus/wnut17/test.spacy
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -13,12 +14,12 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from wasabi import color, msg
 
+from spacy_knn_ner.cli.explain import neighbor_line
 from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.evaluation.scores import entities
 from spacy_knn_ner.pipeline.knn_ner import KnnNer
 from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
 from spacy_knn_ner.tags import SpanTuple
-from spacy_knn_ner.ty import Evidence
 
 
 def main(
@@ -58,7 +59,7 @@ def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
         token = changed[0][0]
         print(f"  nearest to {doc[token].text!r}:")
         for evidence in knn.neighbors(doc, token, n=3):
-            print(f"    {line(evidence)}")
+            print(f"    {neighbor_line(asdict(evidence))}")
 
 
 def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
@@ -78,7 +79,8 @@ def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
         print(f"  gold    {listed(sentence, entities(sentence))}")
         print(f"  before  {scored(was)}")
         print(f"  after   {scored(now)}")
-    print(f"\n  why: {line(knn.neighbors(after[0], missed[0], n=1)[0])}")
+    nearest = knn.neighbors(after[0], missed[0], n=1)[0]
+    print(f"\n  why: {neighbor_line(asdict(nearest))}")
     print(f"  and knn.forget({ids}) takes it back.\n")
 
 
@@ -110,17 +112,6 @@ def scored(doc: Doc) -> str:
     scores = doc.spans["knn_ner"].attrs["scores"]
     pairs = zip(doc.ents, scores, strict=True)
     return ", ".join(f"{e.text} ({e.label_} {s:.2f})" for e, s in pairs) or "–"
-
-
-def line(evidence: Evidence) -> str:
-    """A neighbor on one line, with a few words around it."""
-    words = list(evidence.words)
-    words[evidence.token] = color(f"[{words[evidence.token]}]", bold=True)
-    around = " ".join(words[max(0, evidence.token - 5) : evidence.token + 6])
-    return (
-        f"{evidence.tag:<16} distance {evidence.distance:.3f}  vote "
-        f"{evidence.share:4.0%}  {evidence.tier:<11} … {around} …"
-    )
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ import csv
 from pathlib import Path
 from typing import Annotated, Any
 
-import spacy
 import srsly
 import typer
 from wasabi import msg
 
+from spacy_knn_ner.cli.terminal import load_pipeline
 from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.datastore import kernel
 from spacy_knn_ner.datastore.datastore import STORE
@@ -26,9 +26,10 @@ def main(
     model: Annotated[Path, typer.Argument(help="A tuned pipeline.")],
     corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
     output: Annotated[Path, typer.Argument(help="JSON to write.")],
+    gpu: Annotated[int, typer.Option(help="GPU id, or -1.")] = -1,
 ) -> None:
     """Score every k on test."""
-    nlp = spacy.load(model)
+    nlp = load_pipeline(str(model), gpu)
     knn: Any = nlp.get_pipe("knn_ner")
     docs = read_docs(corpus, nlp.vocab)
     queries = encode(knn, docs, cache="cache", show_progress=True)

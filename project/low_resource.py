@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import spacy
 import srsly
 import typer
 from train import DEFAULT
 from train import main as train
 from wasabi import msg
 
+from spacy_knn_ner.cli.terminal import load_pipeline
 from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.evaluation.report import MIXTURE, TAGGER, evaluate
 from spacy_knn_ner.evaluation.tuning import best, tune
@@ -32,7 +32,7 @@ def main(
     for share in map(float, shares.split(",")):
         place = Path("training") / dataset / encoder / f"{seed}-share-{share:g}"
         train(dataset, place, encoder, seed, gpu, share)
-        nlp = spacy.load(place / "model-best")
+        nlp = load_pipeline(str(place / "model-best"), gpu)
         corpus = {
             split: read_docs(Path("corpus") / dataset / f"{split}.spacy", nlp.vocab)
             for split in ("train", "dev", "test")

@@ -1,6 +1,7 @@
 """Make an installable package of a tuned pipeline, with a model card.
 
-python project/package.py wnut17 models/tuned reports/wnut17 packages/wnut17
+python project/package.py wnut17 models/tuned training/training.json \
+    reports/wnut17/report.json packages/wnut17
 """
 
 import json
@@ -60,7 +61,9 @@ def main(
             f"Trained on the train part of {known.title}, settings chosen on its dev "
             f"part, tested on its test part. Licence of the data: {known.licence}."
         )
-        card = model_card(found, data=data, training=read_json(training))
+        trained = read_json(training)
+        del trained["hashes"]
+        card = model_card(found, data=data, training=trained)
         (copy / "README.md").write_text(card, encoding="utf8")
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)

@@ -5,115 +5,133 @@ python project/results.py
 
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data_sets import DATASETS
 
 from spacy_knn_ner.evaluation.report import MIXTURE, NEIGHBORS, TAGGER
+from spacy_knn_ner.evaluation.scores import percent
 
-REPORTS = Path("reports")
+REPORTS, MODELS = Path("reports"), Path("models")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed on one data set.
+
+    data, encoder, seed (str): Where it lies below reports/.
+    report (dict): Of `spacy knn evaluate`.
+    chosen (dict): Of `spacy knn tune`.
+    """
+
+    data: str
+    encoder: str
+    seed: str
+    report: dict[str, Any]
+    chosen: dict[str, Any]
+
+    def f1(self, system: str) -> float:
+        """On test."""
+        return self.report["systems"][system]["f1"]
+
+
+def find_runs() -> list[Run]:
+    """Every run of a workflow that got as far as its report."""
+    runs = []
+    for name, dataset in DATASETS.items():
+        for path in sorted((REPORTS / name).rglob("report.json")):
+            # A hub name may have a slash in it.
+            *encoder, seed = path.parent.relative_to(REPORTS / name).parts
+            tuned = MODELS / (dataset.model or name) / Path(*encoder) / seed / "tuned"
+            chosen = read_json(tuned / "tuning" / "chosen.json")
+            runs.append(Run(name, "/".join(encoder), seed, read_json(path), chosen))
+    return runs
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file."""
+    return json.loads(path.read_text(encoding="utf8"))
+
+
+def main() -> None:
+    """Print the tables as Markdown."""
+    runs = find_runs()
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.data, run.encoder), []).append(run)
+    header = ["data set", "encoder", "seeds", "spaCy's ner", "tagger alone"]
+    header += ["neighbors alone", "with neighbors", "Δ", "p"]
+    print_table(header, [scores(group) for group in groups.values()])
+    header = ["data set", "seed", "k", "temperature", "weight", "decoding", "dev F1"]
+    header += ["test F1", "95 % interval of Δ", "mended, broken, still wrong"]
+    print_table(header, [settings(run) for run in runs])
+    header = ["data set", "unseen", "1–5", "more than 5", "distance of the nearest"]
+    header += ["O among neighbors", "label right"]
+    print_table(header, [reasons(group[0]) for group in groups.values()])
+
+
+def scores(group: list[Run]) -> list[str]:
+    """Test F1 of the seeds on a data set."""
+    first = group[0]
+    place = REPORTS / first.data / f"ner-{first.encoder}"
+    ner = [read_json(path)["f1"] for path in sorted(place.glob("*.json"))]
+    return [
+        DATASETS[first.data].title,
+        first.encoder,
+        str(len(group)),
+        spread(ner) if ner else "",
+        *(spread(run.f1(name) for run in group) for name in (TAGGER, NEIGHBORS)),
+        spread(run.f1(MIXTURE) for run in group),
+        spread(run.f1(MIXTURE) - run.f1(TAGGER) for run in group),
+        ", ".join(f"{run.report['difference']['p']:.3f}" for run in group),
+    ]
+
+
+def settings(run: Run) -> list[str]:
+    """What was chosen on dev, and what it did on test."""
+    s, d = run.report["model"]["settings"], run.report["difference"]
+    return [
+        DATASETS[run.data].title,
+        run.seed,
+        "all" if s["k"] is None else str(s["k"]),
+        f"{s['temperature']:g}",
+        f"{s['weight']:g}",
+        s["decoding"],
+        f"{percent(run.chosen['tagger_f1'])} → {percent(run.chosen['f1'])}",
+        f"{percent(run.f1(TAGGER))} → {percent(run.f1(MIXTURE))}",
+        f"{100 * d['low']:+.2f} to {100 * d['high']:+.2f}",
+        ", ".join(map(str, run.report["changes"]["counts"].values())),
+    ]
+
+
+def reasons(run: Run) -> list[str]:
+    """Where neighbors help, and what they are like."""
+    cells = [DATASETS[run.data].title]
+    for row in run.report["by_frequency"]:
+        share = row[MIXTURE]["gold"] / run.report["data"]["entities"]
+        one, other = percent(row[TAGGER]["f1"], 1), percent(row[MIXTURE]["f1"], 1)
+        cells.append(f"{one} → {other} ({share:.0%})")
+    near = run.report["distances"]["entity"]
+    share, right = percent(near["share_outside"], 0), percent(near["label_right"], 0)
+    return [*cells, f"{near['nearest'][1]:.3f}", f"{share} %", f"{right} %"]
 
 
 def spread(values: Iterable[float]) -> str:
     """Mean ± standard deviation, in percent."""
     percents = [100 * value for value in values]
-    if len(percents) == 1:
-        return f"{percents[0]:.2f}"
-    return f"{statistics.mean(percents):.2f} ± {statistics.stdev(percents):.2f}"
+    mean = f"{statistics.mean(percents):.2f}"
+    return f"{mean} ± {statistics.stdev(percents):.2f}" if len(percents) > 1 else mean
 
 
-def main() -> None:
-    """Print Markdown."""
-    runs = {
-        (name, encoder.name): [json.loads(path.read_text()) for path in paths]
-        for name in DATASETS
-        for encoder in sorted((REPORTS / name).glob("*"))
-        if (paths := sorted(encoder.glob("*/report.json")))
-    }
-    print_scores(runs)
-    print_runs(runs)
-    print_reasons(runs)
-
-
-Runs = dict[tuple[str, str], list[dict]]
-
-
-def print_scores(runs: Runs) -> None:
-    """Test scores per data set."""
-    print("| data set | seeds | dev F1 | test F1: tagger alone | neighbors alone |")
-    for (name, encoder), reports in runs.items():
-        f1 = {
-            system: [report["systems"][system]["f1"] for report in reports]
-            for system in (TAGGER, NEIGHBORS, MIXTURE)
-        }
-        p = ", ".join(f"{report['difference']['p']:.3f}" for report in reports)
-        ner = [
-            json.loads(path.read_text())["f1"]
-            for path in sorted((REPORTS / name / f"ner-{encoder}").glob("*.json"))
-        ]
-        cells = [
-            DATASETS[name].title,
-            encoder,
-            len(reports),
-            spread(ner) if ner else "",
-            spread(f1[TAGGER]),
-            spread(f1[NEIGHBORS]),
-            spread(f1[MIXTURE]),
-            spread([b - a for a, b in zip(f1[TAGGER], f1[MIXTURE], strict=True)]),
-            p,
-        ]
-        print("| " + " | ".join(map(str, cells)) + " |")
-
-
-def print_runs(runs: Runs) -> None:
-    """What was chosen on dev, and what it did."""
-    print("\n| data set | seed | k | temperature | weight | decoding | … |")
-    for (name, encoder), reports in runs.items():
-        for seed, report in enumerate(reports):
-            owner = DATASETS[name].model or name
-            tuned = Path("models") / owner / encoder / str(seed) / "tuned"
-            chosen = json.loads((tuned / "tuning" / "chosen.json").read_text())
-            s, d = report["model"]["settings"], report["difference"]
-            counts = report["changes"]["counts"]
-            weight = f"{s['weight']:g}"
-            cells = [
-                DATASETS[name].title,
-                seed,
-                "all" if s["k"] is None else s["k"],
-                f"{s['temperature']:g}",
-                weight,
-                s["decoding"],
-                f"{100 * chosen['tagger_f1']:.2f} → {100 * chosen['f1']:.2f}",
-                f"{100 * report['systems'][TAGGER]['f1']:.2f} → "
-                f"{100 * report['systems'][MIXTURE]['f1']:.2f}",
-                f"{100 * d['low']:+.2f} to {100 * d['high']:+.2f}",
-                f"{d['p']:.3f}",
-                ", ".join(map(str, counts.values())),
-            ]
-            print("| " + " | ".join(map(str, cells)) + " |")
-
-
-def print_reasons(runs: Runs) -> None:
-    """Where neighbors help and what they are like: the first seed of each."""
-    print("\n| data set | unseen | 1–5 | more | nearest | O share | label right |")
-    for (name, _), reports in runs.items():
-        report = reports[0]
-        cells = [DATASETS[name].title]
-        for row in report["by_frequency"]:
-            one, other = row[TAGGER]["f1"], row[MIXTURE]["f1"]
-            share = row[MIXTURE]["gold"] / report["data"]["entities"]
-            if one is None or other is None:
-                cells.append(f"– ({share:.0%})")
-            else:
-                cells.append(f"{100 * one:.1f} → {100 * other:.1f} ({share:.0%})")
-        near = report["distances"]["entity"]
-        cells += [
-            f"{near['nearest'][1]:.3f}",
-            f"{near['share_outside']:.0%}",
-            f"{near['label_right']:.0%}",
-        ]
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A Markdown table."""
+    for cells in (header, ["---"] * len(header), *rows):
+        assert len(cells) == len(header)
         print("| " + " | ".join(cells) + " |")
+    print()
 
 
 if __name__ == "__main__":

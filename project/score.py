@@ -6,11 +6,11 @@ python project/score.py training/model-best corpus/test.spacy score.json
 from pathlib import Path
 from typing import Annotated
 
-import spacy
 import srsly
 import typer
 from wasabi import msg
 
+from spacy_knn_ner.cli.terminal import load_pipeline
 from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.evaluation.scores import entities, span_prf
 from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
@@ -20,9 +20,10 @@ def main(
     model: Annotated[Path, typer.Argument(help="A pipeline.")],
     corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
     output: Annotated[Path, typer.Argument(help="JSON to write.")],
+    gpu: Annotated[int, typer.Option(help="GPU id, or -1.")] = -1,
 ) -> None:
     """Score a pipeline's entities."""
-    nlp = spacy.load(model)
+    nlp = load_pipeline(str(model), gpu)
     golds = read_docs(corpus, nlp.vocab)
     docs = nlp.pipe(make_doc(nlp, labelled_text(gold, "score")) for gold in golds)
     prf = span_prf(golds, [entities(doc) for doc in docs])

@@ -3,6 +3,7 @@
 python project/train.py wnut17 --seed 0
 """
 
+import hashlib
 import json
 import random
 import shutil
@@ -24,31 +25,26 @@ from spacy_knn_ner.digest import sha256
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
-DEFAULT = "default"
+DEFAULT, CNN = "default", "cnn"
 
 
 def recipe(dataset: str, encoder: str) -> dict[str, Any]:
-    """How to train on a data set with an encoder.
-
-    RAISES (SystemExit): If nobody has said.
-    """
+    """How to train on a data set with an encoder; for one that is not listed there, as
+    any other of its kind."""
     recipes = srsly.read_yaml(CONFIGS / "recipes.yml")
-    known = recipes[dataset]
-    if encoder not in known:
-        # An encoder of one's own is trained like the default one.
-        msg.warn(f"No recipe for {encoder} on {dataset}: taking the default's.")
-    return dict(known.get(encoder, known[DEFAULT]))
+    kind = "cnn" if encoder == CNN else "transformer"
+    if encoder not in recipes[dataset]:
+        msg.info(f"No recipe for {encoder} on {dataset}: training as any {kind}.")
+    return dict(recipes[dataset].get(encoder, recipes[kind]))
 
 
 def overrides(
-    recipe: dict[str, Any], dataset: str, data: Path, n_docs: int, seed: int
+    recipe: dict[str, Any], dataset: str, n_docs: int, seed: int
 ) -> dict[str, Any]:
-    """The recipe as overrides of a config."""
+    """The recipe as overrides of a config, but for paths."""
     steps = -(-n_docs // recipe["batch"])
     total = steps * recipe["epochs"]
     return {
-        "paths.train": str(data / "train.spacy"),
-        "paths.dev": str(data / "dev.spacy"),
         "nlp.lang": DATASETS[dataset].lang,
         "system.seed": seed,
         "vars.epochs": recipe["epochs"],
@@ -59,9 +55,9 @@ def overrides(
         "training.dropout": recipe["dropout"],
         "training.optimizer.L2": recipe["weight_decay"],
         "training.optimizer.learn_rate.warmup_steps": round(recipe["warmup"] * total),
-        # So that the last update is followed by a check.
+        # spaCy counts updates from 0: so the last check follows one of the last ones.
         "training.eval_frequency": max(
-            1, n_docs // recipe["batch"] // recipe["checks"]
+            1, (total - 1) // (recipe["epochs"] * recipe["checks"])
         ),
     }
 
@@ -69,7 +65,7 @@ def overrides(
 def config_for(encoder: str, component: str, output: Path) -> Path:
     """The config file to train with: a transformer's or the CNN's, with an ner_tagger
     or, to compare, with spaCy's own ner."""
-    path = CONFIGS / ("cnn.cfg" if encoder == "cnn" else "transformer.cfg")
+    path = CONFIGS / ("cnn.cfg" if encoder == CNN else "transformer.cfg")
     if component == "ner_tagger":
         return path
     config = Config().from_disk(path, interpolate=False)
@@ -82,7 +78,7 @@ def config_for(encoder: str, component: str, output: Path) -> Path:
             "extra_state_tokens": False,
             "hidden_width": 64,
             "maxout_pieces": 2,
-            "use_upper": encoder == "cnn",
+            "use_upper": encoder == CNN,
             "nO": None,
             "tok2vec": tagger["model"]["tok2vec"],
         },
@@ -103,6 +99,23 @@ def part_of(path: Path, share: float, seed: int, output: Path) -> Path:
     return output / "train.spacy"
 
 
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(config: Path) -> str:
+    """A config without its comments."""
+    return Config().from_disk(config, interpolate=False).to_str(interpolate=False)
+
+
+def _weights(encoder: str) -> str | None:
+    """A hash of the weights in a folder; None for what a name stands for."""
+    files = sorted(Path(encoder).glob("*.safetensors")) or [
+        *Path(encoder).glob("pytorch_model*.bin")
+    ]
+    return " ".join(sha256(path) for path in files) or None
+
+
 def main(
     dataset: Annotated[str, typer.Argument(help="One of project/data_sets.py.")],
     output: Annotated[Path, typer.Argument(help="Where the model goes.")],
@@ -118,30 +131,37 @@ def main(
     data = Path("corpus") / dataset
     settings = recipe(dataset, encoder)
     if encoder == DEFAULT:
-        encoder = "cnn" if DATASETS[dataset].lang == "zh" else MINILM
+        encoder = CNN if DATASETS[dataset].lang == "zh" else MINILM
+    train = data / "train.spacy"
+    if share < 1:
+        train = part_of(train, share, seed, output)
+    n_docs = len(DocBin().from_disk(train))
+    changes = overrides(settings, dataset, n_docs, seed)
+    path = config_for(encoder, component, output)
     done = output / "training.json"
     this = {
-        "dataset": dataset,
-        "encoder": encoder,
-        "seed": seed,
+        "data": dataset,
         "share": share,
+        "encoder": encoder,
         "component": component,
-        "train": sha256(data / "train.spacy"),
+        "seed": seed,
         **settings,
+        # Whatever else the model depends on, but for dev.spacy; see project.yml.
+        "hashes": {
+            "train.spacy": sha256(train),
+            "config": _hash(_text(path)),
+            "overrides": _hash(json.dumps(changes)),
+            "encoder": _weights(encoder),
+        },
     }
     if done.exists() and json.loads(done.read_text()) == this:
         msg.info(f"Using what was trained before, in {output}")
         return
     done.unlink(missing_ok=True)
-    train = data / "train.spacy"
-    if share < 1:
-        train = part_of(train, share, seed, output)
-    n_docs = len(DocBin().from_disk(train))
-    changes = overrides(settings, dataset, data, n_docs, seed)
     changes["paths.train"] = str(train)
-    if encoder != "cnn":
+    changes["paths.dev"] = str(data / "dev.spacy")
+    if encoder != CNN:
         changes["vars.encoder"] = find_encoder(encoder)
-    path = config_for(encoder, component, output)
     spacy_train(path, output, use_gpu=gpu, overrides=changes)
     shutil.rmtree(output / "model-last")
     spacy.load(output / "model-best")  # before it is called done

@@ -17,13 +17,22 @@ HEAD = """# Written by project/write.py from project/data_sets.py. Change those,
 # A command runs again if what it depends on has changed. Training is not made to depend
 # on dev.spacy, though the best epoch is chosen with it: change dev.spacy, and tuning
 # and what follows run again, but not a training of hours. To train again, delete its
-# folder in training/.
+# folder in training/; to convert dev.spacy again, run the convert step with --force.
+#
+# spaCy remembers one run of each command: after another seed or encoder, what follows
+# training is done again. A model that was trained is never trained again.
 """
 RUN = "${vars.encoder}/${vars.seed}"
 GPU = "--gpu-id ${vars.gpu}"
 CACHE = f"--cache cache {GPU}"
 NER = ("wnut17", "weibo")  # compared with spaCy's own ner
 LOW_RESOURCE = "conll2003"
+TRAINING = (
+    "configs/recipes.yml",
+    "configs/transformer.cfg",
+    "configs/cnn.cfg",
+    "project/train.py",
+)
 DIRECTORIES = ("assets", "corpus", "training", "models", "reports", "packages")
 
 
@@ -67,12 +76,7 @@ def commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
                     f"python project/train.py {name} {training} --encoder "
                     "${vars.encoder} --seed ${vars.seed} --gpu ${vars.gpu}"
                 ],
-                "deps": [
-                    corpus["train"],
-                    "configs/recipes.yml",
-                    "configs/transformer.cfg",
-                    "configs/cnn.cfg",
-                ],
+                "deps": [corpus["train"], *TRAINING],
                 "outputs": [f"{training}/model-best", f"{training}/training.json"],
             },
             {
@@ -117,7 +121,12 @@ def commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
                 f"python -m pip install --quiet --no-deps --force-reinstall {package}/"
                 f"{dataset.lang}_{name}_knn-0.1.0-py3-none-any.whl",
             ],
-            "deps": [tuned, f"{report}/report.json", "project/package.py"],
+            "deps": [
+                tuned,
+                f"{training}/training.json",
+                f"{report}/report.json",
+                "project/package.py",
+            ],
             "outputs": [package],
         },
     ]
@@ -136,9 +145,13 @@ def ner_commands(name: str) -> list[dict[str, Any]]:
                 f"python project/train.py {name} {training} --component ner --encoder "
                 "${vars.encoder} --seed ${vars.seed} --gpu ${vars.gpu}",
                 f"python project/score.py {training}/model-best "
-                f"corpus/{name}/test.spacy {report}",
+                f"corpus/{name}/test.spacy {report} --gpu ${{vars.gpu}}",
             ],
-            "deps": [f"corpus/{name}/train.spacy", f"corpus/{name}/test.spacy"],
+            "deps": [
+                f"corpus/{name}/train.spacy",
+                f"corpus/{name}/test.spacy",
+                *TRAINING,
+            ],
             "outputs": [report],
         }
     ]
@@ -156,7 +169,12 @@ def sweeps(name: str) -> list[dict[str, Any]]:
                 f"python project/low_resource.py {name} {shares} --encoder "
                 "${vars.encoder} --seed ${vars.seed} --gpu ${vars.gpu}"
             ],
-            "deps": [f"reports/{name}/{RUN}/report.json"],
+            "deps": [
+                f"reports/{name}/{RUN}/report.json",
+                f"corpus/{name}/train.spacy",
+                f"corpus/{name}/test.spacy",
+                *TRAINING,
+            ],
             "outputs": [shares],
         },
         {
@@ -175,7 +193,7 @@ def sweeps(name: str) -> list[dict[str, Any]]:
             "help": "F1 by k, the other settings chosen on dev for each k",
             "script": [
                 f"python project/k_sweep.py {tuned} corpus/{name}/test.spacy "
-                f"reports/k-sweep/{name}/{RUN}.json"
+                f"reports/k-sweep/{name}/{RUN}.json --gpu ${{vars.gpu}}"
             ],
             "deps": [tuned, f"corpus/{name}/test.spacy"],
             "outputs": [f"reports/k-sweep/{name}/{RUN}.json"],
@@ -208,14 +226,7 @@ def project() -> dict[str, Any]:
         "title": "kNN-NER on the data sets of the paper",
         "description": "Train, build, tune on dev, evaluate on test, package.",
         "vars": {"encoder": "default", "seed": 0, "gpu": -1},
-        "directories": [
-            "assets",
-            "corpus",
-            "training",
-            "models",
-            "reports",
-            "packages",
-        ],
+        "directories": list(DIRECTORIES),
         "workflows": workflows,
         "commands": [*every, *compared, *more],
     }

@@ -61,6 +61,12 @@ class Errors:
     )
 
     # Corpora
+    E016 = (
+        "{path} has no token per line (format {format!r}), so scheme, separator and "
+        "columns mean nothing for it. Leave them out, or choose another format."
+    )
+    E017 = "spaCy has no language {lang!r}. Choose another code, such as en, zh or xx."
+    E018 = "{n_sents} sentences per Doc are not possible: use 0 for whole documents."
     E019 = "Unknown separator {separator!r}: use one of {known}."
     E020 = (
         "{path}, line {line}: {reason}, in {text!r}. Mend the line, or choose another "
@@ -89,8 +95,8 @@ class Errors:
     )
     E027 = "Unknown format {format!r}: use one of {known}."
     E028 = (
-        "{path} marks no documents, so Docs cannot be whole documents. Choose a number "
-        "of sentences per Doc instead."
+        "{path} has sentences outside of marked documents, so Docs cannot be whole "
+        "documents. Choose a number of sentences per Doc instead."
     )
     E029 = "{path} holds no sentences to convert."
 
@@ -197,6 +203,17 @@ class Errors:
     )
     E063 = "There is nothing to encode: no Doc has a token."
     E064 = "'{name}' has no corrections to tune. Add some with knn.add first."
+    E066 = (
+        "There is nothing to build from: {path} has no annotated token that the "
+        "encoder makes a vector of. Nothing was written."
+    )
+    E067 = (
+        "There is nothing to score: nobody annotated a token of these Docs. Pass Docs "
+        "with entities, or with set_ents([]) where there are none."
+    )
+    E068 = "There is no GPU {gpu} to use: {reason}. Use --gpu-id -1 for the CPU."
+    E069 = "{path} is not what --shares expects: a JSON list of share, tagger, mixture."
+    E070 = "The text has no token {word!r}; its tokens are {words}."
     E065 = "Pages and plots need matplotlib: pip install 'spacy-knn-ner[report]'."
 
 

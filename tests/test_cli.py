@@ -3,14 +3,16 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import pytest
 import spacy
 from conftest import SENTENCES, cnn_pipeline, labelled_docs, view
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from typer.testing import CliRunner
 
 from spacy_knn_ner.cli.app import app
+from spacy_knn_ner.errors import KnnNerWarning
 
 VERBS = ["convert", "build", "tune", "evaluate", "info", "explain"]
 
@@ -190,6 +192,12 @@ def test_explain_shows_entities_and_their_neighbors(folder):
         (["convert", "nowhere", "OUT"], "KNN-E024"),
         (["convert", "CONLL", "OUT", "--format", "x"], "KNN-E027"),
         (["convert", "CONLL", "OUT", "--n-sents", "0"], "KNN-E028"),
+        (["convert", "CONLL", "OUT", "--lang", "qq"], "KNN-E017"),
+        (["build", "TRAINED", "BARE", "OUT"], "KNN-E066"),
+        (["tune", "BUILT", "BARE", "OUT"], "KNN-E067"),
+        (["evaluate", "BUILT", "TEXT", "-o", "OUT", "--shares", "CONLL"], "KNN-E069"),
+        (["evaluate", "BUILT", "TEXT", "-o", "OUT", "-g", "99"], "KNN-E068"),
+        (["explain", "BUILT", "Ada lived", "--word", "nowhere"], "KNN-E070"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_1(folder, tmp_path, arguments, message):
@@ -197,12 +205,36 @@ def test_errors_are_one_line_and_exit_code_1(folder, tmp_path, arguments, messag
         "TRAINED": folder / "trained",
         "BUILT": folder / "built",
         "CONLL": folder / "text.conll",
+        "TEXT": folder / "text.spacy",
+        "BARE": tmp_path / "bare.spacy",  # Docs that nobody annotated
         "OUT": tmp_path / "out",
     }
-    out, error = run(*(places.get(a, a) for a in arguments), code=1)
+    bare = [Doc(spacy.blank("en").vocab, words=["a", "b"])]
+    DocBin(docs=bare).to_disk(tmp_path / "bare.spacy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KnnNerWarning)
+        out, error = run(*(places.get(a, a) for a in arguments), code=1)
     assert out == "" and message in error
     assert "Traceback" not in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_without_matplotlib_all_but_the_pages_is_written(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    data = folder / "text.spacy"
+    arguments = folder / "built", data, tmp_path / "tuned", "--no-every-entry"
+    _, error = run("tune", *arguments)
+    assert "KNN-E065" in error
+    spacy.load(tmp_path / "tuned")
+    assert (tmp_path / "tuned" / "tuning" / "trials.csv").exists()
+    _, error = run("evaluate", folder / "built", data, "-o", tmp_path / "report")
+    assert "KNN-E065" in error
+    assert [p.name for p in (tmp_path / "report").iterdir()] == ["report.json"]
+
+
+def test_a_batch_has_a_size(folder, tmp_path):
+    arguments = "build", folder / "trained", folder / "text.spacy", tmp_path / "x"
+    run(*arguments, "--batch-size", 0, code=2)
 
 
 def test_a_part_that_is_no_range_is_refused(folder, tmp_path):

@@ -105,6 +105,8 @@ def test_every_token_is_annotated(tmp_path):
         ("Ada\tB\n", {}, "KNN-E021", 1),
         ("Ada\tB-\n", {}, "KNN-E021", 1),
         ("Ada\tO-person\n", {}, "KNN-E021", 1),
+        ("Ada\tO\nx\tB-creative-work,B-person\n", {}, "KNN-E021", 2),  # two tags
+        ("Ada\tB-person,O\n", {}, "KNN-E021", 1),
     ],
 )
 def test_malformed_lines_are_named(read, text, layout, code, line):
@@ -126,6 +128,10 @@ def test_malformed_lines_are_named(read, text, layout, code, line):
         ("\n\n", {}, "KNN-E029"),
         ("Ada O\n", {"part": slice(5, 9)}, "KNN-E029"),
         (b"Ada O\n\xff O\n", {}, "KNN-E024"),
+        ("A O\rB B-X\r", {}, "KNN-E024"),  # line ends of old
+        ("Ada O\n", {"lang": "qq"}, "KNN-E017"),
+        ("Ada O\n", {"n_sents": -3}, "KNN-E018"),
+        ("致/o\n", {"format": "msra-segments", "layout": {"tag": 1}}, "KNN-E016"),
     ],
 )
 def test_what_cannot_be_read_is_an_error(read, text, options, code):
@@ -303,6 +309,30 @@ def test_chinese_ontonotes_in_characters(read):
     assert found[0] == (["时", "代", "华", "纳", "i", "n"], [(0, 4, "ORG")])
 
 
+def test_every_format_can_be_split_into_characters(read):
+    text = "中国 B-LOC\n人 O\n"
+    expected = [(["中", "国", "人"], [(0, 2, "LOC")])]
+    assert read(text, "ontonotes4")[0] == expected
+    found, _ = read("Ada B-person\n", characters=True)
+    assert found == [(["A", "d", "a"], [(0, 3, "person")])]
+    found, _ = read(
+        json_lines({"text": "ab c", "label": [[0, 2, "x"]]}), characters=True
+    )
+    assert found == [(["a", "b", "c"], [(0, 2, "x")])]
+
+
+def test_odd_spaces_are_words_in_ontonotes_too(read):
+    found, _ = read(ONTONOTES.replace("Utah ", "\u3000 "), "ontonotes5")
+    assert found[1] == (["\u3000"], [(0, 1, "GPE")])
+
+
+@pytest.mark.parametrize("lang", ["ja", "th"])
+def test_a_token_per_line_needs_no_tokenizer(tmp_path, lang):
+    (tmp_path / "x").write_text("東 B-LOC\n京 I-LOC\n")
+    (doc,), _ = read_corpus(tmp_path / "x", lang=lang)
+    assert doc.text == "東京"
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [("*)  ", "*   "), ("(ORG*", "*    "), ("(GPE)", "B-GPE"), (" (GPE) -", "")],
@@ -350,13 +380,30 @@ def test_json_lines_with_offsets(read, spans):
 def test_json_lines_that_do_not_fit_tokens_are_repaired(read):
     text = "Ada Lovelace lived in London."
     spans = [[0, 13, "person"], [24, 27, "place"]]  # a space too much; "ndo"
-    found, counts = read(json_lines({"text": text, "label": spans}, {"text": "Hi"}))
+    found, counts = read(
+        json_lines(*({"text": t, "label": s} for t, s in [(text, spans), ("Hi", [])]))
+    )
     assert found[0][1] == [(0, 2, "person"), (4, 5, "place")]
     assert (counts.repaired, counts.repaired_sentences, counts.sentences) == (2, 1, 2)
 
 
+def test_spans_are_found_where_they_are(read):
+    record = {"text": "Ada", "spans": [], "label": [[0, 3, "person"]], "entities": None}
+    assert read(json_lines(record))[0] == [(["Ada"], [(0, 1, "person")])]
+
+
+def test_a_record_is_not_said_to_be_one_sentence(tmp_path):
+    (tmp_path / "x").write_text(json_lines({"text": "One. Two.", "label": []}))
+    (doc,), _ = read_corpus(tmp_path / "x")
+    assert not doc.has_annotation("SENT_START")
+
+
 def test_rejected_records_are_counted(read):
-    records = [{"text": "a b", "answer": a} for a in ("accept", "reject", "ignore")]
+    records = [
+        {"text": "a b", "spans": [], "answer": "accept"},
+        {"text": "a b", "spans": [], "answer": "reject"},
+        {"answer": "ignore"},
+    ]
     _, counts = read(json_lines(*records), "jsonl")
     assert (counts.sentences, counts.skipped) == (1, 2)
 
@@ -367,7 +414,12 @@ def test_rejected_records_are_counted(read):
         ("{", "KNN-E020"),
         ("[1]", "KNN-E020"),
         ('{"label": []}', "KNN-E020"),
-        ('{"text": 3}', "KNN-E020"),
+        ('{"text": 3, "label": []}', "KNN-E020"),
+        ('{"text": "", "label": []}', "KNN-E020"),
+        ('{"text": "ab"}', "KNN-E020"),
+        ('{"text": "ab", "annotations": [[0, 2, "x"]]}', "KNN-E020"),
+        ('{"text": "ab", "label": [[0, 1, "x"]], "spans": [[0, 2, "x"]]}', "KNN-E020"),
+        ('{"text": "ab", "label": [[false, true, "x"]]}', "KNN-E020"),
         ('{"text": "ab", "label": [[0, 1]]}', "KNN-E020"),
         ('{"text": "ab", "spans": [{"start": 0, "label": "x"}]}', "KNN-E020"),
         ('{"text": "ab", "label": [[0, 9, "x"]]}', "KNN-E020"),
@@ -377,7 +429,7 @@ def test_rejected_records_are_counted(read):
 )
 def test_malformed_records_are_named(read, line, code):
     with pytest.raises(KnnNerError, match="line 2") as caught:
-        read('{"text": "fine"}\n' + line + "\n", "jsonl")
+        read('{"text": "fine", "label": []}\n' + line + "\n", "jsonl")
     assert caught.value.code == code
 
 

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import labelled, planted_pipeline
+from conftest import cnn_pipeline, labelled, labelled_docs, planted_pipeline
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
@@ -74,6 +74,10 @@ def test_arrays_say_what_docs_say(scheme, decoding, docs, seed):
         np.testing.assert_array_equal(part, tag_set.decode(row, decoding))
         spans = entity_spans(doc, tag_set, part)
         expected.append([(s.start, s.end, s.label_) for s in spans])
+    if all(token.ent_iob == 0 for doc in docs for token in doc):
+        with pytest.raises(KnnNerError, match="KNN-E067"):
+            Corpus(docs, tag_set)
+        return
     corpus = Corpus(docs, tag_set)
     found = corpus.spans(ids, tag_set)
     one, other = corpus.score(found), span_prf(docs, expected)
@@ -249,6 +253,36 @@ def test_changes_are_told_with_their_evidence(reported):
         assert evidence["words"][evidence["token"]] in words
 
 
+def test_a_change_reaches_as_far_as_the_gold_entity_it_touches():
+    words = [f"w{i}" for i in range(5)]
+    p = {w: np.array([1.0, 0, 0]) for w in words}
+    for word, row in {"w0": [0, 1, 0], "w1": [0, 0, 1], "w3": [0, 1, 0]}.items():
+        p[word] = np.array(row, dtype=float)
+    vectors = {w: np.eye(5)[i] for i, w in enumerate(words)}
+    nlp = planted_pipeline(vectors, p, weight=1.0, k=1)
+    knn = nlp.get_pipe("knn_ner")
+    gold = labelled(nlp.vocab, " ".join(words), [(0, 5, "thing")])
+    knn.build([gold], show_progress=False)
+    report = evaluate(knn, [gold], ks=(1,), resamples=10)
+    (change,) = report["changes"]["shown"]
+    assert change["before"] == [[0, 2, "thing"], [3, 4, "thing"]]
+    assert change["after"] == change["gold"] == [[0, 5, "thing"]]
+    assert report["changes"]["counts"]["mended"] == 1
+
+
+def test_missing_neighbors_are_not_outside():
+    words = ["a", "b", "c"]
+    vectors = {w: np.eye(3)[i] for i, w in enumerate(words)}
+    nlp = planted_pipeline(vectors, {w: np.array([1.0, 0, 0]) for w in words}, k=3)
+    knn = nlp.get_pipe("knn_ner")
+    entity = labelled(nlp.vocab, "a", [(0, 1, "thing")])
+    outside = labelled(nlp.vocab, "b", [])
+    knn.build([entity, entity, outside], show_progress=False)
+    knn.forget([3])
+    report = evaluate(knn, [entity], ks=(3,), resamples=10)
+    assert report["distances"]["entity"]["share_outside"] == 0
+
+
 def test_nothing_found_is_no_score():
     vectors = {"a": np.ones(2)}
     nlp = planted_pipeline(vectors, {"a": np.array([1.0, 0, 0])})
@@ -272,6 +306,17 @@ def test_a_report_needs_docs_and_a_store():
 
 
 # --- the cache ---------------------------------------------------------------
+
+
+def test_the_cache_knows_the_settings_of_the_encoder(tmp_path):
+    nlp = cnn_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    docs = labelled_docs(nlp)
+    knn.build(docs, show_progress=False)
+    encode(knn, docs, cache=tmp_path)
+    nlp.get_pipe_config("tok2vec")["model"]["window"] = 6
+    encode(knn, docs, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_cache_knows_what_its_contents_depend_on(tmp_path):

@@ -86,7 +86,7 @@ CASES = [
 def test_a_recipe_is_a_config(name, encoder, tmp_path):
     """Every setting of a recipe is one that the config has."""
     recipe = train.recipe(name, encoder)
-    changes = train.overrides(recipe, name, tmp_path, n_docs=1000, seed=1)
+    changes = train.overrides(recipe, name, n_docs=1000, seed=1)
     is_cnn = encoder == "default" and data_sets.DATASETS[name].lang == "zh"
     path = train.config_for("cnn" if is_cnn else encoder, "ner_tagger", tmp_path)
     config = spacy.util.load_config(path, overrides=changes, interpolate=True)
@@ -102,7 +102,7 @@ def test_a_recipe_is_a_config(name, encoder, tmp_path):
 def test_the_papers_settings():
     """CoNLL-2003 with BERT-large: 5e-5, 16 × 2, 40 epochs, dropout .1, decay .01."""
     changes = train.overrides(
-        train.recipe("conll2003", "bert-large-cased"), "conll2003", ROOT, 14041, 0
+        train.recipe("conll2003", "bert-large-cased"), "conll2003", 14041, 0
     )
     assert changes["vars.learn_rate"] == 5e-5
     assert changes["training.batcher.size"] == 32
@@ -110,6 +110,23 @@ def test_the_papers_settings():
     assert changes["vars.total_steps"] == 439 * 40
     assert changes["training.optimizer.learn_rate.warmup_steps"] == 18  # .001 of it
     assert changes["training.eval_frequency"] == 109  # a quarter of an epoch
+
+
+@pytest.mark.parametrize("n_docs", [100, 96, 97, 16, 5])
+@pytest.mark.parametrize("checks", [1, 2])
+def test_the_last_epoch_is_checked(n_docs, checks):
+    """spaCy scores dev where update % eval_frequency == 0, counting from 0."""
+    recipe = {**train.recipe("wnut17", "default"), "checks": checks}
+    changes = train.overrides(recipe, "wnut17", n_docs, 0)
+    total, every = changes["vars.total_steps"], changes["training.eval_frequency"]
+    last = max(step for step in range(total) if step % every == 0)
+    assert total - 1 - last < recipe["epochs"] * checks
+
+
+def test_encoders_of_ones_own_are_trained_as_their_kind():
+    assert train.recipe("resume", "some-bert") == RECIPES["transformer"]
+    assert train.recipe("wnut17", "cnn") == RECIPES["cnn"]
+    assert RECIPES["transformer"]["learn_rate"] < 1e-4 < RECIPES["cnn"]["learn_rate"]
 
 
 def test_a_config_with_spacys_own_ner(tmp_path):
@@ -132,7 +149,7 @@ def test_a_package_carries_its_card_and_works(tmp_path):
     nlp.to_disk(tmp_path / "tuned")
     report = evaluate(knn, docs, ks=(1, 2), resamples=10)
     (tmp_path / "report.json").write_text(json.dumps(report))
-    (tmp_path / "training.json").write_text('{"epochs": 7}')
+    (tmp_path / "training.json").write_text('{"epochs": 7, "hashes": {}}')
     package.main(
         "wnut17",
         tmp_path / "tuned",

@@ -5,6 +5,7 @@ import pytest
 from conftest import labelled, planted_pipeline
 
 from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.evaluation.neighbors import own_documents
 from spacy_knn_ner.evaluation.scores import entities, span_prf
 from spacy_knn_ner.evaluation.tuning import (
     TEMPERATURES,
@@ -64,6 +65,7 @@ def test_every_trial_scores_as_the_pipeline_would(metric, tmp_path):
         assert predicted(nlp, dev) == pytest.approx(expected)
     assert len({trial.f1 for trial in trials}) > 4
     assert len(list(tmp_path.glob("*.npz"))) == 1
+    knn.settings = before
     assert tune(knn, dev, **grid, cache=tmp_path) == trials  # from the cache
 
 
@@ -112,6 +114,24 @@ def test_leaving_one_out_takes_each_of_equal_sentences_for_its_own():
     assert trial.f1 == 1  # the other copy says it all
 
 
+def test_leaving_one_out_of_equal_sentences_leaves_ones_own_document_out():
+    """Whichever comes first, and whether or not the other document is asked too."""
+    nlp, train, _ = noisy_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    docs = [train[0].copy(), train[1].copy(), train[0].copy()]
+    for doc, name in zip(docs, "aab", strict=True):
+        doc.user_data["document"] = name
+    knn.build(docs, show_progress=False)
+    queries = knn.queries(
+        nlp.get_pipe("knn_ner").encoder.docs(
+            [labelled_text(doc, "test") for doc in (docs[2], docs[1])]
+        )
+    )
+    of_query, of_row = own_documents(knn, [docs[2], docs[1]], queries)
+    assert set(of_query[:6]) == set(of_row[12:]) != set(of_row[:12])
+    assert set(of_query[6:]) == set(of_row[:12])
+
+
 def test_leaving_one_out_needs_the_docs_of_the_store():
     nlp, _, dev = noisy_pipeline()
     with pytest.raises(KnnNerError, match="KNN-E062"):
@@ -125,12 +145,48 @@ def test_corrections_are_tuned_as_the_pipeline_would_score():
     trials = tune_corrections(
         knn, dev, radii=(0.05, 0.5, 2.0), correction_weights=(0.3, 1.0)
     )
-    assert len(trials) == 6
+    assert len(trials) == 7
+    present = {"correction_weight": knn.correction_weight, "radius": knn.radius}
+    assert trials[0].settings == present
     for trial in trials:
         knn.set_settings(**trial.settings)
         expected = (trial.precision, trial.recall, trial.f1)
         assert predicted(nlp, dev) == pytest.approx(expected)
     assert len({trial.f1 for trial in trials}) > 2
+
+
+def test_corrections_that_dev_does_not_meet_stay_as_they_are():
+    nlp, _, dev = noisy_pipeline(metric="euclidean", correction_weight=0.85)
+    knn = nlp.get_pipe("knn_ner")
+    nlp.get_pipe("planted").vectors["far"] = np.full(4, 1e3)
+    nlp.get_pipe("planted").p_ner["far"] = np.array([1.0, 0, 0])
+    knn.add([labelled(nlp.vocab, "far", [(0, 1, "thing")])])
+    chosen = best(tune_corrections(knn, dev))
+    assert chosen.settings == {"correction_weight": 0.85, "radius": knn.radius}
+
+
+def test_radii_follow_the_metric():
+    nlp, _, dev = noisy_pipeline(metric="euclidean")
+    knn = nlp.get_pipe("knn_ner")
+    for word, vector in nlp.get_pipe("planted").vectors.items():
+        nlp.get_pipe("planted").vectors[word] = 1000 * vector
+    knn.build(dev[5:], show_progress=False)
+    knn.add(dev[:3])
+    assert len({trial.f1 for trial in tune_corrections(knn, dev[:5])}) > 1
+
+
+def test_the_tagger_alone_keeps_the_settings_it_does_not_use():
+    nlp, _, dev = noisy_pipeline(k=7, temperature=0.3)
+    alone = tune(nlp.get_pipe("knn_ner"), dev, ks=[2], temperatures=[1], weights=[1])[0]
+    assert alone.settings["weight"] == 0
+    assert (alone.settings["k"], alone.settings["temperature"]) == (7, 0.3)
+
+
+def test_docs_that_nobody_annotated_score_nothing():
+    nlp, _, dev = noisy_pipeline()
+    bare = [make_doc(nlp, labelled_text(doc, "test")) for doc in dev]
+    with pytest.raises(KnnNerError, match="KNN-E067"):
+        tune(nlp.get_pipe("knn_ner"), bare)
 
 
 @pytest.mark.parametrize("choose", [tune, tune_corrections])

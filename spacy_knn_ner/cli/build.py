@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..corpora.docbin import read_docs
+from ..errors import Errors, KnnNerError
 from .terminal import (
     BatchOpt,
     GpuOpt,
@@ -39,6 +40,7 @@ def build(
 
     Example: spacy knn build training/model-best train.spacy model
     """
+    from ..datastore.datastore import STORE
     from ..evaluation.report import about
 
     nlp = load_pipeline(model, gpu_id)
@@ -48,7 +50,9 @@ def build(
     if dtype is not None:
         knn.set_settings(keys={"dtype": dtype})
     docs = read_docs(corpus, nlp.vocab)
-    knn.build(docs, batch_size=batch_size)
+    knn.build(docs, batch_size=batch_size, show_progress=not as_json)
+    if not knn.datastore.size(STORE):
+        raise KnnNerError(Errors.E066, path=corpus)
     output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
     found = about(knn)

@@ -39,10 +39,10 @@ def convert(
         bool | None, typer.Option(help="Split words into characters.")
     ] = None,
     part: Annotated[
-        str, typer.Option(help="Sentences to take: 1000, 1000: or 500:1000.")
+        str, typer.Option(help="Sentences to take: 500:1000, 500: or :1000.")
     ] = ":",
     n_sents: Annotated[
-        int, typer.Option("--n-sents", "-n", help="Per Doc; 0: whole documents.")
+        int, typer.Option("--n-sents", "-n", help="Per Doc; 0: whole documents.", min=0)
     ] = 1,
     as_json: JsonOpt = False,
 ) -> None:
@@ -80,10 +80,10 @@ def _slice(text: str) -> slice:
     start, colon, end = text.partition(":")
     try:
         if not colon:
-            return slice(int(start))
+            raise ValueError(text)
         return slice(int(start) if start else None, int(end) if end else None)
     except ValueError:
-        message = f"--part {text}: expected 1000, 1000: or 500:1000"
+        message = f"--part {text}: expected 500:1000, 500: or :1000"
         raise typer.BadParameter(message) from None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..corpora.docbin import read_docs
+from ..errors import Errors, KnnNerError
 from .terminal import (
     CacheOpt,
     GpuOpt,
@@ -16,10 +17,10 @@ from .terminal import (
     clear_errors,
     find_component,
     load_pipeline,
-    percent,
     print_json,
     print_table,
     write_json,
+    write_page,
 )
 
 
@@ -53,6 +54,7 @@ def evaluate(
     from ..evaluation.pages import report_page
     from ..evaluation.report import evaluate as make_report
 
+    by_share = None if shares is None else _read_shares(shares)
     nlp = load_pipeline(model, gpu_id)
     knn = find_component(nlp, name)
     report = make_report(
@@ -62,25 +64,36 @@ def evaluate(
         cache=cache,
         show_progress=not as_json,
     )
-    if shares is not None:
-        report["by_share"] = json.loads(shares.read_text(encoding="utf8"))
+    if by_share is not None:
+        report["by_share"] = by_share
     if output is not None:
-        page = report_page(report, title or corpus.name)
         output.mkdir(parents=True, exist_ok=True)
         write_json(output / "report.json", report)
-        (output / "report.html").write_text(page, encoding="utf8")
+        name = title or corpus.name
+        write_page(output / "report.html", lambda: report_page(report, name))
     if as_json:
         print_json(report)
     else:
         _show(report, output)
 
 
+def _read_shares(path: Path) -> list[dict[str, float]]:
+    keys = ("share", "tagger", "mixture")
+    try:
+        rows = json.loads(path.read_text(encoding="utf8"))
+        return [{key: float(row[key]) for key in keys} for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise KnnNerError(Errors.E069, path=path) from error
+
+
 def _show(report: dict[str, Any], output: Path | None) -> None:
+    from ..evaluation.report import TITLES
+    from ..evaluation.scores import percent
+
     systems = report["systems"]
-    titles = {"tagger": "tagger alone", "neighbors": "neighbors alone"}
     rows = [
         (
-            titles.get(name, "with neighbors"),
+            TITLES[name],
             *(percent(scores[key]) for key in ("precision", "recall", "f1")),
         )
         for name, scores in systems.items()

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from wasabi import color
 
+from ..errors import Errors, KnnNerError
 from .terminal import (
     JsonOpt,
     ModelArg,
@@ -43,11 +44,14 @@ def explain(
         tokens = [token for token in doc if token.ent_type_]
     else:
         tokens = [token for token in doc if token.text == word]
+    if word is not None and not tokens:
+        raise KnnNerError(Errors.E070, word=word, words=[t.text for t in doc])
+    group = doc.spans[name]  # with scores, and untouched by what comes behind
     found = {
         "text": text,
         "entities": [
             {"start": e.start, "end": e.end, "label": e.label_, "score": float(score)}
-            for e, score in zip(doc.ents, doc.spans[name].attrs["scores"], strict=True)
+            for e, score in zip(group, group.attrs["scores"], strict=True)
         ],
         "tokens": [
             {
@@ -91,14 +95,22 @@ def _show(doc: Any, found: dict[str, Any]) -> None:
         p = ", ".join(f"{tag} {value:.2f}" for tag, value in token["tagger"].items())
         typer.echo(f"\n{color(token['text'], bold=True)}  tagger: {p}")
         for neighbor in token["neighbors"]:
-            at = neighbor["token"]
-            words = list(neighbor["words"])
-            words[at] = color(f"[{words[at]}]", bold=True)
-            pairs = list(zip(words, neighbor["spaces"], strict=True))
-            part = pairs[max(0, at - _WORDS) : at + _WORDS + 1]
-            around = "".join(word + " " * space for word, space in part)
-            tier = "  correction" if neighbor["tier"] == "corrections" else ""
-            typer.echo(
-                f"  {neighbor['tag']:<16} distance {neighbor['distance']:.3f}  "
-                f"vote {neighbor['share']:4.0%}{tier}  {around}"
-            )
+            typer.echo(f"  {neighbor_line(neighbor)}")
+
+
+def neighbor_line(neighbor: dict[str, Any]) -> str:
+    """A neighbor on one line, with a few words around it.
+
+    neighbor (dict): An `Evidence` as a dict.
+    """
+    at = neighbor["token"]
+    words = list(neighbor["words"])
+    words[at] = color(f"[{words[at]}]", bold=True)
+    pairs = list(zip(words, neighbor["spaces"], strict=True))
+    part = pairs[max(0, at - _WORDS) : at + _WORDS + 1]
+    around = "".join(word + " " * space for word, space in part)
+    tier = "  correction" if neighbor["tier"] == "corrections" else ""
+    return (
+        f"{neighbor['tag']:<16} distance {neighbor['distance']:.3f}  "
+        f"vote {neighbor['share']:4.0%}{tier}  {around}"
+    )

@@ -23,7 +23,7 @@ GpuOpt = Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, or -1.")]
 CacheOpt = Annotated[
     Path | None, typer.Option(help="Folder that keeps what the encoder computed.")
 ]
-BatchOpt = Annotated[int, typer.Option(help="Docs encoded at once.")]
+BatchOpt = Annotated[int, typer.Option(help="Docs encoded at once.", min=1)]
 
 
 def clear_errors(verb: F) -> F:
@@ -54,6 +54,16 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(text + "\n", encoding="utf8")
 
 
+def write_page(path: Path, make: Callable[[], str]) -> None:
+    """A page, where there is something to draw it with; else a word about it."""
+    try:
+        page = make()
+    except KnnNerError as error:
+        typer.echo(f"⚠ No {path.name}: {error}", err=True)
+        return
+    path.write_text(page, encoding="utf8")
+
+
 def print_table(
     rows: Iterable[Sequence[Any]], header: Sequence[str], n_left: int = 1
 ) -> None:
@@ -67,17 +77,15 @@ def print_table(
     )
 
 
-def percent(share: float | None) -> str:
-    """0.4168 → 41.68; a dash where there is none."""
-    return "–" if share is None else f"{100 * share:.2f}"
-
-
 def load_pipeline(model: str, gpu: int = -1) -> Language:
     """Load a pipeline, on a GPU if one is asked for."""
     import spacy
 
     if gpu >= 0:
-        spacy.require_gpu(gpu)
+        try:
+            spacy.require_gpu(gpu)
+        except ValueError as error:
+            raise KnnNerError(Errors.E068, gpu=gpu, reason=error) from error
     return spacy.load(model)
 
 

@@ -18,10 +18,10 @@ from .terminal import (
     clear_errors,
     find_component,
     load_pipeline,
-    percent,
     print_json,
     print_table,
     write_json,
+    write_page,
 )
 
 
@@ -69,7 +69,6 @@ def tune(
         show_progress=not as_json,
     )
     chosen = best(trials)
-    page = tuning_page(trials, chosen, f"Tuning on {dev.name}")
     knn.set_settings(**chosen.settings)
     found = {"docs": len(docs), "tagger_f1": trials[0].f1, **asdict(chosen)}
     folder = output / "tuning"
@@ -85,7 +84,8 @@ def tune(
     for file, rows in rounds.items():
         _write_csv(folder / file, rows)
     write_json(folder / "chosen.json", found)
-    (folder / "tuning.html").write_text(page, encoding="utf8")
+    title = f"Tuning on {dev.name}"
+    write_page(folder / "tuning.html", lambda: tuning_page(trials, chosen, title))
     if as_json:
         print_json({"output": str(output), **found})
     else:
@@ -103,6 +103,8 @@ def _write_csv(path: Path, trials: Sequence[Any]) -> None:
 
 
 def _show(trials: Any, chosen: Any, found: dict[str, Any], output: Path) -> None:
+    from ..evaluation.scores import percent
+
     rows = []
     for title, trial in [("tagger alone", trials[0]), ("chosen", chosen)]:
         s = trial.settings

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from ..errors import Errors, KnnNerError
 from ..tags import SpanTuple
-from .lines import numbered_lines
+from .lines import numbered_lines, split_columns
 from .sentence import Sentence
 
 BEGIN = "#begin document"
@@ -14,16 +14,12 @@ _WORD, _NAMED_ENTITY = 3, 10  # columns; those behind are arguments and corefere
 _MARK = re.compile(r"\([^()*]+\)|(\([^()*]+)?\*\)?")
 
 
-def read_conll2012(
-    path: Path, *, joined: bool, characters: bool = False
-) -> list[Sentence]:
+def read_conll2012(path: Path, *, joined: bool) -> list[Sentence]:
     """Read a CoNLL-2012 file: named entities in brackets, as in `(GPE)` or
     `(ORG*`, `*`, `*)`.
 
     path (Path): A UTF-8 file.
     joined (bool): No spaces between tokens, as in Chinese.
-    characters (bool): Every character becomes a token, as published Chinese results
-        count. Default: False.
     RETURNS (list[Sentence]): The sentences, with their documents.
     RAISES (KnnNerError): For a malformed line, with its number.
     """
@@ -31,19 +27,20 @@ def read_conll2012(
     words: list[str] = []
     spans: list[SpanTuple] = []
     opened: tuple[int, str] | None = None
-    document, number = None, 0
-    for number, line in [*numbered_lines(path), (-1, "")]:
-        if not line.strip() or line.startswith("#"):
+    document, last = None, (0, "")
+    for number, line in [*numbered_lines(path), (0, "")]:
+        if not line.strip(" \t") or line.startswith("#"):
             if opened:
-                _fail(path, number - 1, f"({opened[1]} is never closed", line)
+                _fail(path, last[0], f"({opened[1]} is never closed", last[1])
             if words:
                 sentence = Sentence(words, spans, [not joined] * len(words), document)
-                sentences.append(_in_characters(sentence) if characters else sentence)
+                sentences.append(sentence)
                 words, spans = [], []
             if line.startswith(BEGIN):
                 document = line[len(BEGIN) :].strip()
             continue
-        parts = line.split()
+        last = number, line
+        parts = split_columns(line)
         if len(parts) <= _NAMED_ENTITY:
             _fail(path, number, f"{len(parts)} columns instead of 11 or more", line)
         words.append(parts[_WORD])
@@ -60,15 +57,6 @@ def read_conll2012(
             spans.append((opened[0], len(words), opened[1]))
             opened = None
     return sentences
-
-
-def _in_characters(sentence: Sentence) -> Sentence:
-    starts = [0]
-    for word in sentence.words:
-        starts.append(starts[-1] + len(word))
-    words = list("".join(sentence.words))
-    spans = [(starts[a], starts[b], label) for a, b, label in sentence.entities]
-    return Sentence(words, spans, [False] * len(words), sentence.document)
 
 
 def _fail(path: Path, line: int, reason: str, text: str) -> NoReturn:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import spacy
+from spacy import util
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
+from spacy.vocab import Vocab, create_vocab
 
 from ..errors import Errors, KnnNerError
 from .conll2012 import BEGIN, read_conll2012
@@ -19,7 +20,7 @@ from .sentence import Counts, Sentence, count, to_docs
 from .token_lines import SEPARATORS, Columns, read_token_lines
 
 # Languages written without spaces between words.
-_UNSPACED = {"zh", "ja", "th", "lo", "km", "my", "bo"}
+_UNSPACED = {"zh", "ja", "th", "bo"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def read_corpus(
     n_sents (int): Sentences per Doc; 0: whole documents. Default: 1.
     vocab (Vocab | None): The Docs' vocabulary. Default: a new one.
     RETURNS (tuple[list[Doc], Counts]): The Docs, and what was found.
-    RAISES (KnnNerError): For an unknown format, or a malformed line.
+    RAISES (KnnNerError): For an unknown format or language, options that the format
+        has no use for, or a malformed line.
     """
     if format not in FORMATS:
         raise KnnNerError(Errors.E027, format=format, known=list(FORMATS))
@@ -99,23 +101,36 @@ def read_corpus(
     if found.columns.separator not in (None, *SEPARATORS):
         known = list(SEPARATORS)
         raise KnnNerError(Errors.E019, separator=found.columns.separator, known=known)
-    sentences, scheme, skipped = _read(path, found)
+    vocab = _vocab(found.lang) if vocab is None else vocab
+    sentences, scheme, skipped = _read(path, format, found, bool(layout))
     sentences = sentences[part]
+    if found.characters:
+        sentences = [sentence.in_characters() for sentence in sentences]
     if not sentences:
         raise KnnNerError(Errors.E029, path=path)
-    vocab = spacy.blank(found.lang).vocab if vocab is None else vocab
     docs = list(to_docs(sentences, vocab, n_sents=n_sents, path=path))
     return docs, count(sentences, scheme=scheme, skipped=skipped)
 
 
-def _read(path: Path, format: Format) -> tuple[list[Sentence], str | None, int]:
+def _vocab(lang: str) -> Vocab:
+    """A language's vocabulary, without its tokenizer, which may not be installed."""
+    try:
+        return create_vocab(lang, util.get_lang_class(lang).Defaults)
+    except ImportError as error:
+        raise KnnNerError(Errors.E017, lang=lang) from error
+
+
+def _read(
+    path: Path, name: str, format: Format, has_layout: bool
+) -> tuple[list[Sentence], str | None, int]:
     joined = format.lang in _UNSPACED
     kind = _kind(path) if format.kind == "auto" else format.kind
+    if has_layout and kind != "tokens":
+        raise KnnNerError(Errors.E016, path=path, format=name)
     if kind == "tokens":
         return *read_token_lines(path, format.columns, joined=joined), 0
     if kind == "conll2012":
-        characters = format.characters
-        return read_conll2012(path, joined=joined, characters=characters), None, 0
+        return read_conll2012(path, joined=joined), None, 0
     if kind == "segments":
         return read_segments(path), None, 0
     sentences, skipped = read_json_lines(path, spacy.blank(format.lang))

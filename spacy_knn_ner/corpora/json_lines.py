@@ -14,6 +14,10 @@ from .sentence import Sentence
 
 # Where annotators keep the spans of a record, and how they name what is in one.
 _SPANS = ("spans", "label", "labels", "entities")
+_EXPECTED = (
+    'no object with a "text", and with spans of start, end and label in one of '
+    + ", ".join(f'"{key}"' for key in _SPANS)
+)
 _START, _END = ("start", "start_offset"), ("end", "end_offset")
 
 
@@ -38,17 +42,16 @@ def read_json_lines(path: Path, nlp: Language) -> tuple[list[Sentence], int]:
             continue
         try:
             record = json.loads(line)
+            if record.get("answer", "accept") != "accept":
+                skipped += 1
+                continue
             text, found = record["text"], _spans(record)
-            if not isinstance(text, str):
-                raise ValueError('"text" is not a string')
+            if not isinstance(text, str) or not text:
+                raise ValueError('"text" is no text')
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = 'no object with "text" and spans of start, end and label'
             raise KnnNerError(
-                Errors.E020, path=path, line=number, reason=reason, text=line[:80]
+                Errors.E020, path=path, line=number, reason=_EXPECTED, text=line[:80]
             ) from error
-        if record.get("answer", "accept") != "accept":
-            skipped += 1
-            continue
         doc = nlp.make_doc(text)
         spans = [_in_tokens(doc, *span, path, number) for span in sorted(found)]
         entities: list[SpanTuple] = []
@@ -67,6 +70,7 @@ def read_json_lines(path: Path, nlp: Language) -> tuple[list[Sentence], int]:
                 [bool(token.whitespace_) for token in doc],
                 f"{path.name}:{number}",
                 repaired,
+                is_one=False,
             )
         )
     return sentences, skipped
@@ -74,9 +78,12 @@ def read_json_lines(path: Path, nlp: Language) -> tuple[list[Sentence], int]:
 
 def _spans(record: dict[str, Any]) -> list[tuple[int, int, str]]:
     """RAISES: One of many errors, if they are not as they should be."""
-    key = next((key for key in _SPANS if key in record), None)
+    keys = [key for key in _SPANS if record.get(key) is not None]
+    filled = [key for key in keys if record[key]]
+    if not keys or len(filled) > 1:
+        raise ValueError("no spans, or in several places")
     found = []
-    for span in (record[key] or []) if key else []:
+    for span in record[filled[0]] if filled else []:
         if isinstance(span, dict):
             start, end = (
                 next((span[key] for key in names if key in span), None)
@@ -85,7 +92,7 @@ def _spans(record: dict[str, Any]) -> list[tuple[int, int, str]]:
             label = span["label"]
         else:
             start, end, label = span
-        if not (isinstance(start, int) and isinstance(end, int) and label):
+        if not (type(start) is type(end) is int and label):
             raise ValueError(span)
         found.append((start, end, str(label)))
     return found

@@ -1,9 +1,18 @@
 """Lines of text files, with their numbers."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import Errors, KnnNerError
+
+# Not str.split(): a token may be a no-break or an ideographic space.
+_SPACES = re.compile("[ \t]+")
+
+
+def split_columns(line: str) -> list[str]:
+    """The columns of a line, separated by spaces and tabs."""
+    return _SPACES.split(line.strip(" \t"))
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -18,7 +27,11 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         # Not splitlines(): it would also cut at U+2028 and friends inside a token.
         with path.open(encoding="utf-8-sig", newline="\n") as file:
             for number, line in enumerate(file, start=1):
-                yield number, line.rstrip("\r\n")
+                line = line.rstrip("\r\n")
+                if "\r" in line:
+                    reason = f"line {number} has a carriage return inside"
+                    raise KnnNerError(Errors.E024, path=path, reason=reason)
+                yield number, line
     except UnicodeDecodeError as error:
         raise KnnNerError(
             Errors.E024, path=path, reason=f"it is not UTF-8 after line {number}"

@@ -1,8 +1,9 @@
 """What every reader makes: sentences with entities; and what becomes of them."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Sentence:
     spaces (list[bool]): Whether a space follows each token.
     document (str | None): The document it belongs to; None if none are marked.
     repaired (int): Annotations that had to be read otherwise than written.
+    is_one (bool): It is known to be one sentence, not several.
     """
 
     words: list[str]
@@ -32,6 +34,18 @@ class Sentence:
     spaces: list[bool]
     document: str | None = None
     repaired: int = 0
+    is_one: bool = True
+
+    def in_characters(self) -> "Sentence":
+        """The same with every character as a token."""
+        lengths = [len(word) for word in self.words]
+        starts = [0, *itertools.accumulate(lengths)]
+        spaces: list[bool] = []
+        for length, space in zip(lengths, self.spaces, strict=True):
+            spaces += [False] * (length - 1) + [space]
+        entities = [(starts[a], starts[b], label) for a, b, label in self.entities]
+        words = list("".join(self.words))
+        return replace(self, words=words, entities=entities, spaces=spaces)
 
 
 @dataclass
@@ -93,9 +107,12 @@ def to_docs(
     vocab (Vocab): The Docs' vocabulary.
     n_sents (int): Sentences per Doc; 0: whole documents. Default: 1.
     path (Path): Their file, for messages.
-    YIELDS (Doc): With entities, every token annotated, and with sentence starts.
+    YIELDS (Doc): With entities, every token annotated, and with sentence starts where
+        they are known.
     RAISES (KnnNerError): If whole documents are wanted and none are marked.
     """
+    if n_sents < 0:
+        raise KnnNerError(Errors.E018, n_sents=n_sents)
     group: list[Sentence] = []
     for sentence in sentences:
         if n_sents == 0 and sentence.document is None:
@@ -110,11 +127,14 @@ def to_docs(
 
 
 def _doc(group: list[Sentence], vocab: Vocab) -> Doc:
+    starts: list[bool | int | None] = [
+        i == 0 for s in group for i in range(len(s.words))
+    ]
     doc = Doc(
         vocab,
         words=[word for s in group for word in s.words],
         spaces=[space for s in group for space in s.spaces],
-        sent_starts=[i == 0 for s in group for i in range(len(s.words))],
+        sent_starts=starts if all(s.is_one for s in group) else None,
     )
     spans, offset = [], 0
     for sentence in group:

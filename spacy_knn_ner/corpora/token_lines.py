@@ -7,14 +7,14 @@ from pathlib import Path
 
 from ..errors import Errors, KnnNerError
 from ..tags import split_tag
-from .lines import numbered_lines
+from .lines import numbered_lines, split_columns
 from .schemes import SCHEMES, find_scheme, prefixes, read_tags
 from .sentence import Sentence
 
 DOCSTART = "-DOCSTART-"
 SEPARATORS = ("tab", "space")
-# Not str.split(): a token may be a no-break or an ideographic space.
-_SPACES = re.compile("[ \t]+")
+# Several tags in one, as in files that were not adjudicated: B-product,B-person.
+_SEVERAL = re.compile(r",(O$|[BIMELSU]-)")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def read_token_lines(
     for lines, words, tags, document in raw:
         for line, tag in zip(lines, tags, strict=True):
             prefix, label = split_tag(tag)
-            if prefix not in {"O", *prefixes(scheme)} or bool(label) == (prefix == "O"):
+            known = prefix in {"O", *prefixes(scheme)}
+            if not known or bool(label) == (prefix == "O") or _SEVERAL.search(label):
                 raise KnnNerError(
                     Errors.E021, path=path, line=line, tag=tag, scheme=scheme
                 )
@@ -123,7 +124,7 @@ def _sentences(path: Path, columns: Columns) -> Iterator[_Raw]:
 def _splitter(line: str, separator: str | None) -> Callable[[str], list[str]]:
     if separator == "tab" or (separator is None and "\t" in line):
         return lambda line: line.split("\t")
-    return lambda line: _SPACES.split(line.strip(" \t"))
+    return split_columns
 
 
 def _character(word: str) -> str:

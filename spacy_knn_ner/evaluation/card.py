@@ -3,6 +3,7 @@
 from typing import Any
 
 from .report import MIXTURE, TAGGER
+from .scores import percent
 
 
 def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -> str:
@@ -22,8 +23,8 @@ def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -
         (
             label,
             scores["gold"],
-            _percent(systems[TAGGER]["labels"][label]["f1"]),
-            _percent(scores["f1"]),
+            percent(systems[TAGGER]["labels"][label]["f1"]),
+            percent(scores["f1"]),
         )
         for label, scores in systems[MIXTURE]["labels"].items()
     ]
@@ -31,8 +32,8 @@ def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -
         (
             "**all**",
             systems[MIXTURE]["gold"],
-            _percent(systems[TAGGER]["f1"]),
-            _percent(systems[MIXTURE]["f1"]),
+            percent(systems[TAGGER]["f1"]),
+            percent(systems[MIXTURE]["f1"]),
         )
     )
     return "\n".join(
@@ -90,10 +91,6 @@ def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
 def _settings(values: dict[str, Any]) -> list[str]:
     rows = [(name, f"`{_show(value)}`") for name, value in values.items()]
     return _table(("setting", "value"), rows)
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.2f}"
 
 
 def _show(value: Any) -> str:

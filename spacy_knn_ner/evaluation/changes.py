@@ -27,18 +27,22 @@ def find_changes(before: System, after: System, corpus: Corpus) -> list[dict[str
     before, after (System): On the same corpus.
     corpus (Corpus): Theirs.
     RETURNS (list[dict]): `doc`, `start`, `end` (tokens in the Doc), the entities
-        `before`, `after` and `gold` there, and `verdict`: `"mended"` (right now),
-        `"broken"` (right before) or `"still wrong"`.
+        `before`, `after` and `gold` there, and `verdict`: `"mended"` (all right
+        now), `"broken"` (all right before) or `"still wrong"`.
     """
     one, other = corpus.code(before.spans), corpus.code(after.spans)
     lost = before.spans.where(~np.isin(one, other))
     won = after.spans.where(~np.isin(other, one))
-    regions = _regions([lost, won])
-    return [_change(before, after, corpus, *region) for region in regions]
+    changed = np.unique(np.concatenate([lost.starts, won.starts]))
+    return [
+        _change(before, after, corpus, start, end)
+        for start, end in _regions([lost, won, corpus.gold])
+        if np.any((changed >= start) & (changed < end))
+    ]
 
 
 def _regions(spans: list[Spans]) -> list[tuple[int, int]]:
-    """The union of some entities: ranges of tokens that do not touch inside."""
+    """The union of some entities: ranges of tokens that do not overlap."""
     pairs = sorted(
         (int(a), int(b)) for s in spans for a, b in zip(s.starts, s.ends, strict=True)
     )
@@ -124,16 +128,19 @@ def distances(
     near (Neighbors): Of every key.
     store (Votes): The store's, per token.
     RETURNS (dict): For tokens inside and outside gold entities: quartiles of the
-        distance of the nearest neighbor, the mean share of `O` among neighbors, and
-        how often the most voted tag has the right label.
+        distance of the nearest neighbor, the mean share of `O` among the k nearest
+        (of those that were found, where every entry votes), and how often the most
+        voted tag has the right label.
     """
     is_outside = np.array([tag == OUTSIDE for tag in knn.tag_set.tags])
     shares = np.zeros(len(queries.p_ner))
     counts = np.bincount(queries.keys.tokens, minlength=len(shares))
-    nearest = near.tags[:, : knn.k]
-    per_key = is_outside[nearest].mean(axis=1) if nearest.size else np.zeros(0)
+    first = slice(0, knn.k)
+    there = near.rows[:, first] >= 0
+    outside = is_outside[near.tags[:, first]] & there
+    per_key = outside.sum(axis=1) / np.maximum(there.sum(axis=1), 1)
     np.add.at(shares, queries.keys.tokens, per_key)
-    has = counts > 0
+    has = (counts > 0) & ~corpus.silent
     shares[has] /= counts[has]
     labels = np.full(len(shares), -1)
     for start, end, label in zip(

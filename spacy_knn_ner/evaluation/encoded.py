@@ -2,10 +2,14 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from spacy import __version__ as spacy_version
 from spacy import util
 from spacy.tokens import Doc
 from tqdm import tqdm
@@ -75,15 +79,18 @@ def _joined(batches: list[Queries]) -> Queries:
 
 def _digest(knn: KnnNer, docs: Sequence[Doc]) -> str:
     """Over everything that the result depends on."""
-    found = hashlib.sha256()
-    models = []
-    for name, component in knn.nlp.components:
+    nlp = knn.nlp
+    front: list[Any] = []
+    for name, component in nlp.components:
         if component is knn:
             break
         model = getattr(component, "model", None)
-        models.append((name, None if model is None else hash_model(model, knn.nlp)))
-    about = [models, knn.settings.config()["keys"], knn.tag_set.scheme, knn.labels]
-    found.update(json.dumps(about).encode())
+        weights = None if model is None else hash_model(model, nlp)
+        labels = list(getattr(component, "labels", ()))
+        front.append([name, nlp.get_pipe_config(name), labels, weights])
+    about = [front, nlp.lang, knn.settings.config()["keys"]]
+    about += [knn.tag_set.scheme, knn.labels, spacy_version, package_version()]
+    found = hashlib.sha256(json.dumps(about, default=str).encode())
     for doc in docs:
         text = labelled_text(doc, knn.name)
         parts = [text.words, text.spaces, text.sentence_starts]
@@ -91,8 +98,14 @@ def _digest(knn: KnnNer, docs: Sequence[Doc]) -> str:
     return found.hexdigest()[:32]
 
 
+def package_version() -> str:
+    """Of this package: another one may compute keys otherwise."""
+    return version("spacy-knn-ner")
+
+
 def _save(queries: Queries, path: Path) -> None:
-    partial = path.with_suffix(".partial.npz")
+    # A name of its own, for another process may be writing the same.
+    partial = path.with_suffix(f".{os.getpid()}.npz")
     np.savez(
         partial,
         scheme=np.array(queries.tag_set.scheme),

@@ -1,6 +1,7 @@
 """The neighbors of a whole corpus: found once, voting with many settings."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from spacy.tokens import Doc
@@ -12,7 +13,7 @@ from ..errors import Errors, KnnNerError
 from ..pipeline.knn_ner import KnnNer
 from ..pipeline.labelled import labelled_text
 from ..pipeline.mixing import Queries, per_token
-from ..ty import Neighbors, Votes
+from ..ty import LabelledText, Neighbors, Votes
 
 # Keys searched at once: enough for the index, and few enough to show progress.
 _AT_ONCE = 2048
@@ -124,7 +125,7 @@ def own_documents(knn: KnnNer, docs: Sequence[Doc], queries: Queries) -> Groups:
     """Lets no document vote on itself, where a store is asked about its own text.
 
     A document is what `doc.user_data["document"]` names; a Doc without a name is
-    one of its own. Of equal sentences each is taken for its own turn.
+    one of its own. Of Docs that are equal in every way each gets its turn.
 
     knn (KnnNer): Whose store was built from the Docs.
     docs (Sequence[Doc]): The Docs, all of them in the store.
@@ -134,25 +135,29 @@ def own_documents(knn: KnnNer, docs: Sequence[Doc], queries: Queries) -> Groups:
     """
     names: dict[str | int, int] = {}
     group_of: dict[int, int] = {}
-    turns: dict[tuple[str, ...], list[int]] = {}
+    turns: dict[Any, list[int]] = {}
     for example in knn.datastore.examples:
         if example.tier == STORE:
             name = example.labelled.document or example.example_id
             group = names.setdefault(name, len(names))
             group_of[example.example_id] = group
-            turns.setdefault(tuple(example.labelled.words), []).append(group)
+            turns.setdefault(_identity(example.labelled), []).append(group)
     of_doc = []
     for doc in docs:
-        words = tuple(labelled_text(doc, knn.name).words)
-        if not turns.get(words):
+        same = turns.get(_identity(labelled_text(doc, knn.name)))
+        if not same:
             raise KnnNerError(Errors.E062, name=knn.name, text=doc.text[:60])
-        of_doc.append(turns[words].pop(0))
+        of_doc.append(same.pop(0))
     of_token = np.repeat(np.array(of_doc, dtype=np.int64), queries.lengths)
     entries = knn.datastore.tiers[STORE].entries.array()
     ids, places = np.unique(entries["example_id"], return_inverse=True)
     of_id = np.array([group_of.get(int(i), -1) for i in ids], dtype=np.int64)
     of_row = of_id[places]
     return of_token[queries.keys.tokens], np.where(of_row < 0, len(names), of_row)
+
+
+def _identity(text: LabelledText) -> Any:
+    return text.document, tuple(text.words), tuple(text.entities), tuple(text.missing)
 
 
 def _without(

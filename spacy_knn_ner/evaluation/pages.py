@@ -6,14 +6,9 @@ from typing import Any
 
 from . import plots
 from .changes import BROKEN, MENDED, OTHER
-from .report import MIXTURE, NEIGHBORS, TAGGER
+from .report import MIXTURE, TAGGER, TITLES
+from .scores import percent
 from .tuning import Trial
-
-_TITLES = {
-    TAGGER: "tagger alone",
-    NEIGHBORS: "neighbors alone",
-    MIXTURE: "with neighbors",
-}
 
 
 def report_page(report: dict[str, Any], title: str) -> str:
@@ -46,7 +41,7 @@ def report_page(report: dict[str, Any], title: str) -> str:
         "report.html",
         report=report,
         title=title,
-        titles=_TITLES,
+        titles=TITLES,
         labels=labels,
         groups=_side_by_side(systems, "groups"),
         pictures=pictures,
@@ -93,10 +88,6 @@ def _render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
+    environment.filters["percent"] = percent
     environment.filters["k"] = lambda k: "all" if k is None else k
     return environment.get_template(template).render(**values)
-
-
-def _percent(share: float | None, digits: int = 2) -> str:
-    return "–" if share is None else f"{100 * share:.{digits}f}"

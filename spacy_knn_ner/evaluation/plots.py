@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import Errors, KnnNerError
+from .report import MIXTURE, TAGGER, TITLES
 
 # Colors that people with color blindness can tell apart (Okabe and Ito 2008).
-COLORS = {"tagger": "#8a8f98", "mixture": "#0072b2", "neighbors": "#e69f00"}
-NAMES = {"tagger": "tagger alone", "mixture": "with neighbors"}
+COLORS = {TAGGER: "#8a8f98", MIXTURE: "#0072b2"}
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -64,10 +64,10 @@ def bars(rows: Sequence[dict[str, Any]], title: str) -> str:
     names = [row["title"] for row in rows]
     places = np.arange(len(rows))
     with _figure(max(4.2, 0.85 * len(rows) + 1.6), 2.9) as axes:
-        for i, name in enumerate(NAMES):
+        for i, name in enumerate(COLORS):
             values = [100 * (row[name]["f1"] or 0) for row in rows]
             at = places + (i - 0.5) * 0.38
-            axes.bar(at, values, 0.36, color=COLORS[name], label=NAMES[name])
+            axes.bar(at, values, 0.36, color=COLORS[name], label=TITLES[name])
         long = max(map(len, names), default=0) * len(names) > 70
         axes.set_xticks(
             places, names, rotation=30 if long else 0, ha="right" if long else "center"
@@ -89,8 +89,8 @@ def by_k(rows: Sequence[dict[str, Any]], tagger_f1: float, chosen: int | None) -
     values = [100 * (row["f1"] or 0) for row in rows]
     names = ["all" if row["k"] is None else str(row["k"]) for row in rows]
     with _figure(5.6, 2.9) as axes:
-        axes.plot(names, values, "o-", color=COLORS["mixture"], label="with neighbors")
-        axes.axhline(100 * tagger_f1, color=COLORS["tagger"], label="tagger alone")
+        axes.plot(names, values, "o-", color=COLORS[MIXTURE], label=TITLES[MIXTURE])
+        axes.axhline(100 * tagger_f1, color=COLORS[TAGGER], label=TITLES[TAGGER])
         mine = "all" if chosen is None else str(chosen)
         if mine in names:
             place = names.index(mine)
@@ -108,7 +108,7 @@ def reliability(systems: dict[str, Any]) -> str:
     """
     with _figure(4.2, 3.6) as axes:
         axes.plot([0, 1], [0, 1], color="#c5c9d0", lw=1)
-        for name in NAMES:
+        for name in COLORS:
             found = systems[name]["reliability"]
             if found:
                 axes.plot(
@@ -116,7 +116,7 @@ def reliability(systems: dict[str, Any]) -> str:
                     [row["right"] for row in found],
                     "o-",
                     color=COLORS[name],
-                    label=f"{NAMES[name]}, ECE {systems[name]['ece']:.3f}",
+                    label=f"{TITLES[name]}, ECE {systems[name]['ece']:.3f}",
                 )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="score", ylabel="share that is right")
         _legend_above(axes, columns=1)
@@ -129,13 +129,13 @@ def by_share(rows: Sequence[dict[str, Any]]) -> str:
     rows (Sequence[dict]): `share`, `tagger` and `mixture` (F1, 0 to 1).
     """
     with _figure(5.6, 2.9) as axes:
-        for name in NAMES:
+        for name in COLORS:
             axes.plot(
                 [100 * row["share"] for row in rows],
                 [100 * row[name] for row in rows],
                 "o-",
                 color=COLORS[name],
-                label=NAMES[name],
+                label=TITLES[name],
             )
         axes.set_xlabel("share of the training data the tagger has seen, in %")
         axes.set_ylabel("F1")

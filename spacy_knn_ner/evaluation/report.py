@@ -22,6 +22,11 @@ from .systems import System
 
 # The systems that are compared.
 TAGGER, NEIGHBORS, MIXTURE = "tagger", "neighbors", "mixture"
+TITLES = {
+    TAGGER: "tagger alone",
+    NEIGHBORS: "neighbors alone",
+    MIXTURE: "with neighbors",
+}
 
 
 def evaluate(

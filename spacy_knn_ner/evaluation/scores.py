@@ -28,6 +28,11 @@ def span_prf(golds: Iterable[Doc], found: Iterable[Sequence[SpanTuple]]) -> PRFS
     return score
 
 
+def percent(share: float | None, digits: int = 2) -> str:
+    """0.4168 → "41.68"; a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.{digits}f}"
+
+
 def entities(doc: Doc) -> list[SpanTuple]:
     """The entities of a Doc as tuples."""
     return [(ent.start, ent.end, ent.label_) for ent in doc.ents]

@@ -9,6 +9,7 @@ import numpy as np
 from spacy.scorer import PRFScore
 from spacy.tokens import Doc
 
+from ..errors import Errors, KnnNerError
 from ..pipeline.entities import annotated_entities
 from ..tags import TagSet, split_tag, viterbi
 
@@ -77,11 +78,13 @@ class Corpus:
     labels (list[str]): Every label there is.
     gold (Spans): The right entities.
     doc_of (ndarray): The Doc of each token.
+    silent (ndarray): Tokens that nobody annotated, bool.
     """
 
     def __init__(self, docs: Sequence[Doc], tag_set: TagSet) -> None:
         """docs (Sequence[Doc]): With entities.
         tag_set (TagSet): The tags that can be found.
+        RAISES (KnnNerError): If nobody annotated any of their tokens.
         """
         self.docs = docs
         self.lengths = np.array([len(doc) for doc in docs], dtype=np.int64)
@@ -99,11 +102,12 @@ class Corpus:
         table = np.array(rows, dtype=np.int64).reshape(-1, 3)
         self.gold = Spans(*table.T)
         n = int(self.lengths.sum())
-        self._silent = np.zeros(n + 1, dtype=np.int64)  # unannotated tokens before
-        silent = np.zeros(n, dtype=np.int64)
+        self.silent = np.zeros(n, dtype=bool)
         for (_, missing), offset in zip(annotations, self.offsets, strict=True):
-            silent[[offset + i for i in missing]] = 1
-        self._silent[1:] = np.cumsum(silent)
+            self.silent[[offset + i for i in missing]] = True
+        if self.silent.all():
+            raise KnnNerError(Errors.E067)
+        self._silent_before = np.append(0, np.cumsum(self.silent))
         visible = np.array([not token.is_space for doc in docs for token in doc], bool)
         # The first visible token from here on, and the last one up to here.
         places = np.arange(n)
@@ -127,7 +131,8 @@ class Corpus:
         ends = self._last[np.flatnonzero(is_last)] + 1
         found = Spans(self._next[starts], ends, labels[ids[starts]])
         found = found.where(found.starts < found.ends)
-        return found.where(self._silent[found.starts] == self._silent[found.ends])
+        before = self._silent_before
+        return found.where(before[found.starts] == before[found.ends])
 
     def code(self, spans: Spans) -> np.ndarray:
         """A number for each entity, equal for equal ones."""

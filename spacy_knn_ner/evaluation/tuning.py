@@ -89,8 +89,12 @@ def tune(
     bar = tqdm(total=total, desc="Scoring", unit="setting", disable=not show_progress)
     trials: list[Trial] = []
     for k, temperature, vote in found:
-        # The tagger alone is scored once.
-        for weight in weights if trials else (0.0, *weights):
+        if not trials:
+            # The tagger alone is scored once; what it does not use stays as it is.
+            alone = {"k": knn.k, "temperature": knn.temperature, "weight": 0.0}
+            trials += _score(corpus, queries, queries.p_ner, alone, decodings)
+            bar.update(len(decodings))
+        for weight in weights:
             p = kernel.interpolate(queries.p_ner, vote.p_knn, weight)
             settings = {"k": k, "temperature": temperature, "weight": weight}
             trials += _score(corpus, queries, p, settings, decodings)
@@ -145,7 +149,7 @@ def tune_corrections(
     knn: KnnNer,
     docs: Sequence[Doc],
     *,
-    radii: Sequence[float] = RADII,
+    radii: Sequence[float] | None = None,
     correction_weights: Sequence[float] = CORRECTION_WEIGHTS,
     cache: str | Path | None = None,
     show_progress: bool = False,
@@ -155,9 +159,12 @@ def tune_corrections(
 
     knn (KnnNer): With corrections; its settings are not changed.
     docs (Sequence[Doc]): Development data with entities. Never the test data.
-    radii, correction_weights (Sequence[float]): What to try.
+    radii (Sequence[float] | None), correction_weights (Sequence[float]): What to try.
+        Default radii: in units of the metric, like `temperatures_for`.
     cache, show_progress: As for `tune`.
-    RETURNS (list[Trial]): Simplest first: by correction weight, then radius.
+    RETURNS (list[Trial]): The component's present settings first: where dev does not
+        meet the corrections, nothing is better than them. Then by correction
+        weight and radius.
     RAISES (KnnNerError): If there are no corrections, or no Docs.
     """
     if not knn.datastore.size(CORRECTIONS):
@@ -167,32 +174,43 @@ def tune_corrections(
     store = knn.votes(queries, STORE)
     corrections = knn.votes(queries, CORRECTIONS)
     base = kernel.interpolate(queries.p_ner, store.p_knn, knn.weight)
+    if radii is None:
+        radii = [scale_of(knn) * radius for radius in RADII]
+    present = knn.correction_weight, knn.radius
     trials: list[Trial] = []
-    for weight, radius in itertools.product(correction_weights, radii):
+    for weight, radius in [
+        present,
+        *sorted(itertools.product(correction_weights, radii)),
+    ]:
         trust = kernel.trust(corrections.nearest, weight, radius)
         p = kernel.interpolate(base, corrections.p_knn, trust)
         settings = {"correction_weight": weight, "radius": radius}
         for trial in _score(corpus, queries, p, settings, [knn.decoding]):
             trials.append(Trial(settings, trial.precision, trial.recall, trial.f1))
-    return sorted(trials, key=_simplicity)
+    return trials
 
 
 def temperatures_for(knn: KnnNer) -> tuple[float, ...]:
-    """The temperatures worth trying.
-
-    For other metrics than cosine they are scaled by the length of the keys: where
-    lengths are alike, squared distances are 2 · length² times those of cosine.
+    """The temperatures worth trying, in units of the metric.
 
     knn (KnnNer): With a store.
     """
+    return tuple(scale_of(knn) * temperature for temperature in TEMPERATURES)
+
+
+def scale_of(knn: KnnNer) -> float:
+    """How large distances are, next to those of cosine: on keys of one length L,
+    squared distances are 2 · L² times as large; for plain ones L is taken.
+
+    knn (KnnNer): With entries.
+    """
     if knn.metric == "cosine":
-        return TEMPERATURES
-    keys = next(knn.datastore.tiers[STORE].keys.chunks(1 << 14))
+        return 1.0
+    filled = next(tier for tier in knn.datastore.tiers.values() if len(tier))
+    keys = next(filled.keys.chunks(1 << 14))
     squared = float(np.mean(np.einsum("nw,nw->n", keys, keys, dtype=np.float64)))
     scale = 2 * squared if knn.metric == "sqeuclidean" else float(np.sqrt(squared))
-    # Two significant digits and halves thereof.
-    scale = float(f"{scale:.1e}")
-    return tuple(scale * temperature for temperature in TEMPERATURES)
+    return float(f"{scale:.1e}")  # two digits, for people to read
 
 
 def best(trials: Sequence[Trial]) -> Trial:
@@ -205,7 +223,5 @@ def best(trials: Sequence[Trial]) -> Trial:
 
 def _simplicity(trial: Trial) -> tuple[float, ...]:
     s = trial.settings
-    if "radius" in s:
-        return s["correction_weight"], s["radius"]
     k = float("inf") if s["k"] is None else s["k"]
     return s["weight"], k, s["temperature"], DECODINGS.index(s["decoding"])

@@ -27,6 +27,7 @@ class Asset:
 
 
 _GITHUB = "https://raw.githubusercontent.com"
+# HEAD is the default branch, whatever its name; a changed file is refused.
 
 
 def _files(place: str, **files: tuple[str, str]) -> dict[str, Asset]:
@@ -40,7 +41,7 @@ def _files(place: str, **files: tuple[str, str]) -> dict[str, Asset]:
 # CC BY 4.0; Derczynski et al. 2017, "Results of the WNUT2017 shared task". The scored
 # test file; emerging.test.conll is the test set before adjudication.
 WNUT17 = _files(
-    "leondz/emerging_entities_17/master",
+    "leondz/emerging_entities_17/HEAD",
     train=(
         "wnut17/wnut17train.conll",
         "731820e13f71af324c6b55a1575ec2ce59fbaa2a0806f8f0400b98d56cd6a7a5",
@@ -56,7 +57,7 @@ WNUT17 = _files(
 )
 # Reuters text; Tjong Kim Sang and De Meulder 2003.
 CONLL2003 = _files(
-    "synalp/NER/master/corpus/CoNLL-2003",
+    "synalp/NER/HEAD/corpus/CoNLL-2003",
     train=(
         "conll2003/eng.train",
         "eac0822f501353f265383ddf1edb0dcd42a1b6eefd3e383d7074db98c38eb41c",
@@ -72,7 +73,7 @@ CONLL2003 = _files(
 )
 # Wang et al. 2019, "CrossWeigh": the test set of CoNLL-2003, corrected.
 CONLLPP = _files(
-    "ZihanWangKi/CrossWeigh/master/data",
+    "ZihanWangKi/CrossWeigh/HEAD/data",
     train=(
         "conllpp/conllpp_train.txt",
         "213953b5522fb7924802d883e50f027b2c6ffb5d4d0e63368ed82909f9b60423",
@@ -88,7 +89,7 @@ CONLLPP = _files(
 )
 # CC BY 4.0; Dogan et al. 2014, in the form of Crichton et al. 2017.
 NCBI = _files(
-    "cambridgeltl/MTL-Bioinformatics-2016/master/data/NCBI-disease-IOB",
+    "cambridgeltl/MTL-Bioinformatics-2016/HEAD/data/NCBI-disease-IOB",
     train=(
         "ncbi-disease/train.tsv",
         "58379baf4614b8d757d93dd7a21b202849ca99f9b9d71b49185523ff5443300c",
@@ -104,7 +105,7 @@ NCBI = _files(
 )
 # Annotations CC BY-SA 3.0; Peng and Dredze 2015, second version.
 WEIBO = _files(
-    "hltcoe/golden-horse/master/data",
+    "hltcoe/golden-horse/HEAD/data",
     train=(
         "weibo/weiboNER_2nd_conll.train",
         "4e8954c54ab33b0afc9a8abb85715c47422645cc6d1b49fdb24540f4a427e997",
@@ -120,7 +121,7 @@ WEIBO = _files(
 )
 # Zhang and Yang 2018.
 RESUME = _files(
-    "jiesutd/LatticeLSTM/master/ResumeNER",
+    "jiesutd/LatticeLSTM/HEAD/ResumeNER",
     train=(
         "resume/train.char.bmes",
         "93b9bb0be5dd4730121587f9dc1378de3fbbe55cba1c575edec271f822c27be7",
@@ -136,7 +137,7 @@ RESUME = _files(
 )
 # SIGHAN 2006; Levow 2006. No dev part was published: it is cut from train.
 MSRA = _files(
-    "Determined22/zh-NER-TF/master/data_path",
+    "Determined22/zh-NER-TF/HEAD/data_path",
     train=(
         "msra/train_data",
         "62befe1988b0981834f6f9007ffd5de03c33eceab5dd5cd52fa43546b9221c5f",

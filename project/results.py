@@ -69,7 +69,7 @@ def main() -> None:
     header += ["test F1", "95 % interval of Δ", "mended, broken, still wrong"]
     print_table(header, [settings(run) for run in runs])
     header = ["data set", "unseen", "1–5", "more than 5", "distance of the nearest"]
-    header += ["O among neighbors", "label right"]
+    header += ["O among neighbors", "label right", "same error", "error mended"]
     print_table(header, [reasons(group[0]) for group in groups.values()])
 
 
@@ -116,7 +116,11 @@ def reasons(run: Run) -> list[str]:
         cells.append(f"{one} → {other} ({share:.0%})")
     near = run.report["distances"]["entity"]
     share, right = percent(near["share_outside"], 0), percent(near["label_right"], 0)
-    return [*cells, f"{near['nearest'][1]:.3f}", f"{share} %", f"{right} %"]
+    cells += [f"{near['nearest'][1]:.3f}", f"{share} %", f"{right} %"]
+    errors = run.report["distances"].get("errors")
+    if errors is None:
+        return [*cells, "–", "–"]
+    return [*cells, *(f"{percent(errors[key], 0)} %" for key in ("same", "right"))]
 
 
 def spread(values: Iterable[float]) -> str:

@@ -283,6 +283,23 @@ def test_missing_neighbors_are_not_outside():
     assert report["distances"]["entity"]["share_outside"] == 0
 
 
+def test_what_neighbors_say_where_the_tagger_is_wrong():
+    words = ["a", "b", "c", "d"]
+    vectors = {w: np.eye(4)[i] for i, w in enumerate(words)}
+    p = {w: np.array([1.0, 0, 0]) for w in words}  # the tagger never finds anything
+    nlp = planted_pipeline(vectors, p, k=1)
+    knn = nlp.get_pipe("knn_ner")
+    things = [(0, 1, "thing"), (1, 2, "thing"), (2, 3, "thing")]
+    knn.build([labelled(nlp.vocab, "a b c d", things[:1])], show_progress=False)
+    gold = labelled(nlp.vocab, "a b c d", things)
+    errors = evaluate(knn, [gold], ks=(1,), resamples=10)["distances"]["errors"]
+    assert errors == {
+        "tokens": 3,
+        "same": pytest.approx(2 / 3),
+        "right": pytest.approx(1 / 3),
+    }
+
+
 def test_nothing_found_is_no_score():
     vectors = {"a": np.ones(2)}
     nlp = planted_pipeline(vectors, {"a": np.array([1.0, 0, 0])})

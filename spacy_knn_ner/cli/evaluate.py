@@ -69,8 +69,8 @@ def evaluate(
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         write_json(output / "report.json", report)
-        name = title or corpus.name
-        write_page(output / "report.html", lambda: report_page(report, name))
+        heading = title or corpus.name
+        write_page(output / "report.html", lambda: report_page(report, heading))
     if as_json:
         print_json(report)
     else:
@@ -112,4 +112,4 @@ def _show(report: dict[str, Any], output: Path | None) -> None:
         f"p = {d['p']:.3f})"
     )
     if output is not None:
-        typer.echo(f"{output / 'report.html'}: the whole report")
+        typer.echo(f"{output}: the whole report")

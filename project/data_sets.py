@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from spacy_knn_ner.corpora import assets
 from spacy_knn_ner.corpora.assets import Asset
 
+VERSION = "0.1.0"  # of the packages
+
 
 @dataclass(frozen=True)
 class Split:

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from data_sets import DATASETS
+from data_sets import DATASETS, VERSION
 from spacy.cli.package import package as spacy_package
 
 from spacy_knn_ner.evaluation.card import model_card
 from spacy_knn_ner.evaluation.report import MIXTURE
-
-VERSION = "0.1.0"
 
 
 def main(

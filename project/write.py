@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import srsly
-from data_sets import DATASETS, Dataset
+from data_sets import DATASETS, VERSION, Dataset
 
 ROOT = Path(__file__).parent.parent
 HEAD = """# Written by project/write.py from project/data_sets.py. Change those, then:
@@ -119,7 +119,7 @@ def commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
                 f"python project/package.py {name} {tuned} {training}/training.json "
                 f"{report}/report.json {package}",
                 f"python -m pip install --quiet --no-deps --force-reinstall {package}/"
-                f"{dataset.lang}_{name}_knn-0.1.0-py3-none-any.whl",
+                f"{dataset.lang}_{name}_knn-{VERSION}-py3-none-any.whl",
             ],
             "deps": [
                 tuned,

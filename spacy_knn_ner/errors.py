@@ -36,6 +36,11 @@ def warning(message: str, /, **details: Any) -> KnnNerWarning:
     return KnnNerWarning(f"[KNN-{_CODES[message]}] {message.format(**details)}")
 
 
+def note(message: str, /, **details: Any) -> str:
+    """The note with its code and details filled in, for the log."""
+    return f"[KNN-{_CODES[message]}] {message.format(**details)}"
+
+
 class Errors:
     # Tags
     E001 = "Unknown tag scheme {scheme!r}: use one of {known}."
@@ -234,9 +239,18 @@ class Warnings:
     )
 
 
+class Notes:
+    """For the log."""
+
+    I001 = (
+        "'{name}' has a weight of {weight:g}: from 0.5 on neighbors can change every "
+        "tag, so the gate has nothing to skip and every token is looked up."
+    )
+
+
 _CODES = {
     text: code
-    for holder in (Errors, Warnings)
+    for holder in (Errors, Warnings, Notes)
     for code, text in vars(holder).items()
     if not code.startswith("_")
 }

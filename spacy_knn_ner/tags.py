@@ -121,33 +121,61 @@ class TagSet:
 
     def is_valid(self, ids: np.ndarray) -> bool:
         """Whether every tag may stand where it stands."""
+        return not len(self.invalid(ids, [len(ids)]))
+
+    def invalid(self, ids: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+        """Which of several sequences are not valid.
+
+        ids (ndarray): Of all sequences, one after the other, shape (n_tokens,).
+        lengths (Sequence[int]): Tokens per sequence.
+        RETURNS (ndarray): The numbers of the sequences, ascending.
+        """
         if len(ids) == 0:
-            return True
+            return np.zeros(0, dtype=np.int64)
         allowed = self.transitions
-        return bool(
-            allowed.first[ids[0]]
-            and allowed.last[ids[-1]]
-            and allowed.step[ids[:-1], ids[1:]].all()
-        )
+        ends = np.cumsum(lengths)
+        filled = np.asarray(lengths) > 0
+        first, last = (ends - lengths)[filled], ends[filled] - 1
+        broken = np.zeros(len(ids), dtype=bool)  # at tokens that may not follow
+        broken[1:] = ~allowed.step[ids[:-1], ids[1:]]
+        broken[first] = ~allowed.first[ids[first]]
+        broken[last] |= ~allowed.last[ids[last]]
+        return np.unique(np.searchsorted(ends, np.flatnonzero(broken), side="right"))
 
     def decode(
-        self, probabilities: np.ndarray, decoding: str = "viterbi"
+        self,
+        probabilities: np.ndarray,
+        decoding: str = "viterbi",
+        lengths: Sequence[int] | None = None,
     ) -> np.ndarray:
-        """The best valid tag sequence.
+        """The best valid tag sequence, or several of them.
 
         probabilities (ndarray): Shape (n_tokens, n_tags).
         decoding (str): `"viterbi"`: the valid sequence with the highest product
             of probabilities. `"argmax"`: the most probable tag of each token,
             then repaired by reading it as conlleval does.
+        lengths (Sequence[int] | None): Tokens per sequence; None: it is one.
         RETURNS (ndarray): Ids, shape (n_tokens,).
         """
-        path = probabilities.argmax(axis=1)
-        if self.is_valid(path):
-            # No sequence beats the best tag of every token, so this is Viterbi's.
-            return path
+        lengths = [len(probabilities)] if lengths is None else lengths
+        ids = probabilities.argmax(axis=1)
+        # No sequence beats the best tag of every token: if that is valid, it is
+        # Viterbi's.
+        ends = np.cumsum(lengths)
+        parts = [
+            slice(ends[i] - lengths[i], ends[i]) for i in self.invalid(ids, lengths)
+        ]
         if decoding == "viterbi":
-            return viterbi([probabilities], self.transitions)[0]
-        return self.encode(len(path), self.spans(path))
+            paths = viterbi([probabilities[part] for part in parts], self.transitions)
+        else:
+            spans = [self.spans(ids[part]) for part in parts]
+            paths = [
+                self.encode(part.stop - part.start, found)
+                for part, found in zip(parts, spans, strict=True)
+            ]
+        for part, path in zip(parts, paths, strict=True):
+            ids[part] = path
+        return ids
 
 
 @dataclass(frozen=True)

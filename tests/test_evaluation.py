@@ -24,7 +24,7 @@ from spacy_knn_ner.evaluation.encoded import encode
 from spacy_knn_ner.evaluation.report import evaluate
 from spacy_knn_ner.evaluation.scores import entities, span_prf
 from spacy_knn_ner.evaluation.significance import paired_bootstrap
-from spacy_knn_ner.evaluation.spans import Corpus, decode
+from spacy_knn_ner.evaluation.spans import Corpus
 from spacy_knn_ner.evaluation.systems import label_groups
 from spacy_knn_ner.evaluation.tuning import best, tune
 from spacy_knn_ner.pipeline.entities import entity_spans
@@ -66,7 +66,7 @@ def test_arrays_say_what_docs_say(scheme, decoding, docs, seed):
     lengths = [len(doc) for doc in docs]
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.full(len(tag_set), 0.2), size=sum(lengths))
-    ids = decode(tag_set, lengths, p, decoding)
+    ids = tag_set.decode(p, decoding, lengths)
     parts = np.split(ids, np.cumsum(lengths)[:-1])
     rows = np.split(p, np.cumsum(lengths)[:-1])
     expected = []

@@ -144,7 +144,7 @@ def test_one_search_per_batch_and_tier(built, monkeypatch):
     import faiss
 
     knn = built.get_pipe("knn_ner")
-    knn.k = 2
+    knn.set_settings(k=2, gate=None)
     knn.add(labelled_docs(built))  # more than is fetched for k = 2
     searches, calls = [], []
     search, faiss_knn = Tier.search, faiss.knn

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# More than sums of a few rounded probabilities can be off.
+_SLACK = 1e-9
+
 
 def knn_distribution(
     distances: np.ndarray, tags: np.ndarray, temperature: float, n_tags: int
@@ -128,3 +131,27 @@ def trust(nearest: np.ndarray, correction_weight: float, radius: float) -> np.nd
         `interpolate(p, p_knn_of_corrections, trust(...))`.
     """
     return correction_weight * np.maximum(0.0, 1.0 - nearest / radius)
+
+
+def can_change(p: np.ndarray, outstanding: np.ndarray) -> np.ndarray:
+    """The gate: where could votes that are not known yet change the best tag?
+
+    Whatever they say, they add at most their mass to any tag. So a tag that leads by
+    strictly more keeps its lead, and nobody need ask.
+
+    p (ndarray): The mixture without these votes, shape (n, n_tags).
+    outstanding (ndarray): Their mass, shape (n,).
+    RETURNS (ndarray): Shape (n,), bool.
+    """
+    return lead(p) <= outstanding + _SLACK
+
+
+def lead(p: np.ndarray) -> np.ndarray:
+    """By how much the best tag is above the second, shape (n,); inf without one.
+
+    p (ndarray): Shape (n, n_tags).
+    """
+    if p.shape[1] == 1:
+        return np.full(len(p), np.inf)
+    ranked = np.partition(p, -2, axis=1)
+    return ranked[:, -1] - ranked[:, -2]

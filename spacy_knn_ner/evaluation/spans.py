@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, KnnNerError
 from ..pipeline.entities import annotated_entities
-from ..tags import TagSet, split_tag, viterbi
+from ..tags import TagSet, split_tag
 
 
 @dataclass(frozen=True)
@@ -35,41 +35,6 @@ class Spans:
         chosen (ndarray): Shape (n,), bool.
         """
         return Spans(self.starts[chosen], self.ends[chosen], self.labels[chosen])
-
-
-def decode(
-    tag_set: TagSet, lengths: Sequence[int], p: np.ndarray, decoding: str
-) -> np.ndarray:
-    """`tag_set.decode` for every Doc of a corpus.
-
-    tag_set (TagSet): What the columns mean.
-    lengths (Sequence[int]): Tokens per Doc.
-    p (ndarray): Shape (n_tokens, n_tags).
-    decoding (str): `"viterbi"` or `"argmax"`.
-    RETURNS (ndarray): Tag ids, shape (n_tokens,).
-    """
-    ids = p.argmax(axis=1)
-    if not len(ids):
-        return ids
-    allowed = tag_set.transitions
-    ends = np.cumsum(lengths)
-    starts = ends - lengths
-    filled = np.asarray(lengths) > 0
-    broken = np.zeros(len(ids), dtype=bool)  # at tokens that may not follow
-    broken[1:] = ~allowed.step[ids[:-1], ids[1:]]
-    broken[starts[filled]] = ~allowed.first[ids[starts[filled]]]
-    broken[ends[filled] - 1] |= ~allowed.last[ids[ends[filled] - 1]]
-    docs = np.unique(np.searchsorted(ends, np.flatnonzero(broken), side="right"))
-    parts = [slice(starts[i], ends[i]) for i in docs]
-    if decoding == "viterbi":
-        for part, path in zip(
-            parts, viterbi([p[part] for part in parts], allowed), strict=True
-        ):
-            ids[part] = path
-    else:
-        for part in parts:
-            ids[part] = tag_set.decode(p[part], decoding)
-    return ids
 
 
 class Corpus:

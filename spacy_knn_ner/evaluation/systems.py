@@ -8,7 +8,7 @@ import numpy as np
 
 from ..pipeline.mixing import Queries, span_scores
 from .calibration import expected_calibration_error, reliability
-from .spans import Corpus, Spans, decode
+from .spans import Corpus, Spans
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class System:
         """
         self.corpus = corpus
         self.p = p
-        self.ids = decode(queries.tag_set, queries.lengths, p, decoding)
+        self.ids = queries.tag_set.decode(p, decoding, queries.lengths)
         self.spans: Spans = corpus.spans(self.ids, queries.tag_set)
         self.right = corpus.is_right(self.spans)
 

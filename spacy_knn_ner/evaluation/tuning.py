@@ -19,7 +19,7 @@ from ..tags import DECODINGS
 from ..ty import Votes
 from .encoded import encode
 from .neighbors import Groups, every_entry_votes, find_neighbors, own_documents, votes
-from .spans import Corpus, decode
+from .spans import Corpus
 
 # None: every entry votes. The simplest first.
 KS = (4, 8, 16, 32, 64, 128, 256, None)
@@ -139,7 +139,7 @@ def _score(
     decodings: Sequence[str],
 ) -> Iterator[Trial]:
     for decoding in decodings:
-        ids = decode(queries.tag_set, queries.lengths, p, decoding)
+        ids = queries.tag_set.decode(p, decoding, queries.lengths)
         score = corpus.score(corpus.spans(ids, queries.tag_set))
         chosen = {**settings, "decoding": decoding}
         yield Trial(chosen, score.precision, score.recall, score.fscore)

@@ -1,5 +1,6 @@
 """The factory `knn_ner`: the tagger's distribution, mixed with the neighbors'."""
 
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,15 +16,18 @@ from spacy.training import Example
 
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.forksafe import make_fork_safe
-from ..errors import Warnings, warning
+from ..errors import Notes, Warnings, note, warning
 from ..tags import TagSet
 from ..ty import Votes
 from . import handover
 from .encoder import Encoder
 from .entities import SCORE_WEIGHTS, entity_spans
+from .gate import tokens_to_ask
 from .memory import Memory
 from .mixing import Queries, p_final, per_token, read_p_ner, span_scores
-from .settings import Setting, Settings
+from .settings import LOSSLESS, Setting, Settings
+
+logger = logging.getLogger("spacy_knn_ner")
 
 
 @Language.factory(
@@ -46,6 +50,8 @@ def make_knn_ner(
     index: str,
     keys: dict[str, Any],
     decoding: str,
+    gate: str | float | None,
+    scores: bool,
     correction_weight: float,
     correction_temperature: float,
     radius: float,
@@ -64,6 +70,8 @@ def make_knn_ner(
         "index": index,
         "keys": keys,
         "decoding": decoding,
+        "gate": gate,
+        "scores": scores,
         "correction_weight": correction_weight,
         "correction_temperature": correction_temperature,
         "radius": radius,
@@ -77,7 +85,8 @@ class Prediction:
 
     tag_set (TagSet): What the ids and columns mean.
     ids (ndarray): The decoded tags, shape (n_tokens,).
-    p (ndarray): p_final, shape (n_tokens, n_tags), float64.
+    p (ndarray): p_final, shape (n_tokens, n_tags), float64; NaN in the rows of tokens
+        that were not looked up.
     """
 
     tag_set: TagSet
@@ -102,6 +111,8 @@ class KnnNer(Memory, Pipe):
     index = Setting()
     keys = Setting()
     decoding = Setting()
+    gate = Setting()
+    scores = Setting()
     correction_weight = Setting()
     correction_temperature = Setting()
     radius = Setting()
@@ -130,6 +141,7 @@ class KnnNer(Memory, Pipe):
         self.settings = Settings().replace(name, **settings)
         self.datastore = Datastore(dtype=self.settings.keys.dtype)
         self.encoder = Encoder(self)
+        self._noted = False
         make_fork_safe()  # torch in the tagger needs it as much as the search does
 
     @property
@@ -196,17 +208,45 @@ class KnnNer(Memory, Pipe):
             was built with another encoder.
         """
         queries = self.queries(list(docs))
-        p = p_final(
-            queries.p_ner,
-            self.votes(queries, STORE),
-            self.votes(queries, CORRECTIONS),
-            self.settings,
-        )
-        tag_set, decoding = queries.tag_set, self.settings.decoding
-        return [
-            Prediction(tag_set, tag_set.decode(rows, decoding), rows)
-            for rows in queries.split(p)
-        ]
+        p, asked = self._mixture(queries)
+        ids = queries.tag_set.decode(p, self.settings.decoding, queries.lengths)
+        p[~asked] = np.nan
+        rows = zip(queries.split(ids), queries.split(p), strict=True)
+        return [Prediction(queries.tag_set, *row) for row in rows]
+
+    def _mixture(self, queries: Queries) -> tuple[np.ndarray, np.ndarray]:
+        """p_final, where it is needed.
+
+        queries (Queries): From `queries`.
+        RETURNS (tuple[ndarray, ndarray]): Shape (n_tokens, n_tags), and for which
+            tokens these are their probabilities, shape (n_tokens,); of the others
+            they only have the best tag.
+        """
+        settings = self.settings
+        corrections = self.votes(queries, CORRECTIONS)
+        asked = tokens_to_ask(queries.p_ner, corrections, settings)
+        if not self.datastore.size(STORE):
+            asked[:] = True  # for nothing is missing
+        elif settings.gate == LOSSLESS and settings.weight >= 0.5:
+            self._note_open_gate()
+        store = self.votes(queries, STORE, asked)
+        p = p_final(queries.p_ner, store, corrections, settings)
+        if settings.decoding == "viterbi":
+            invalid = queries.tag_set.invalid(p.argmax(axis=1), queries.lengths)
+            of_doc = np.repeat(np.arange(len(queries.lengths)), queries.lengths)
+            rest = np.isin(of_doc, invalid) & ~asked
+            if rest.any():
+                more = self.votes(queries, STORE, rest)
+                p[rest] = p_final(queries.p_ner, more, corrections, settings)[rest]
+                asked |= rest
+        asked[np.setdiff1d(np.arange(len(p)), queries.keys.tokens)] = True
+        return p, asked
+
+    def _note_open_gate(self) -> None:
+        if not self._noted:
+            weight = self.settings.weight
+            logger.info(note(Notes.I001, name=self.name, weight=weight))
+            self._noted = True
 
     def queries(self, docs: list[Doc]) -> Queries:
         """What the neighbors are asked about these Docs.
@@ -234,13 +274,19 @@ class KnnNer(Memory, Pipe):
         if any(t.startswith(f"{here}:") for t in taggers - mine):
             warnings.warn(warning(Warnings.W003, name=self.name), stacklevel=2)
 
-    def votes(self, queries: Queries, tier: str) -> Votes:
+    def votes(
+        self, queries: Queries, tier: str, asked: np.ndarray | None = None
+    ) -> Votes:
         """What a tier says, in one search for the whole batch.
 
         queries (Queries): From `queries`.
         tier (str): `"store"` or `"corrections"`.
-        RETURNS (Votes): Per token.
+        asked (ndarray | None): The tokens that are looked up, shape (n_tokens,), bool;
+            None: all of them.
+        RETURNS (Votes): Per token. The others have no neighbors.
         """
+        if asked is not None:
+            queries = queries.of(asked)
         if not self.datastore.size(tier) or not len(queries.keys):
             n, n_tags = queries.p_ner.shape
             return Votes(np.zeros((n, n_tags)), np.full(n, np.inf))

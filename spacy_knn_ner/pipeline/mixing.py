@@ -1,6 +1,6 @@
 """A batch of Docs as arrays: what is asked, what the tiers say, and the mixture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from spacy.tokens import Doc
@@ -28,6 +28,19 @@ class Queries:
     lengths: list[int]
     p_ner: np.ndarray
     keys: TokenKeys
+
+    def of(self, asked: np.ndarray) -> "Queries":
+        """The same with the keys of some tokens only.
+
+        asked (ndarray): Shape (n_tokens,), bool.
+        """
+        chosen = asked[self.keys.tokens]
+        if chosen.all():
+            return self
+        keys = TokenKeys(
+            self.keys.vectors[chosen], self.keys.tokens[chosen], self.keys.n_tokens
+        )
+        return replace(self, keys=keys)
 
     def split(self, rows: np.ndarray) -> list[np.ndarray]:
         """Rows of all tokens → rows per Doc."""

@@ -15,6 +15,8 @@ from ..errors import Errors, KnnNerError
 from ..tags import DECODINGS
 from .keys import POOLINGS, SOURCES, KeySettings
 
+LOSSLESS = "lossless"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -32,6 +34,12 @@ class Settings:
     keys (KeySettings): Which vectors are compared.
     decoding (str): `"viterbi"` (default): the best valid tag sequence.
         `"argmax"`: every token's best tag, then repaired.
+    gate (str | float | None): Which tokens are not looked up in the store.
+        `"lossless"` (default): those whose tag no vote can change; from a `weight` of
+        0.5 on there are none. A number from 0 to 1, which may change what is found:
+        those whose best tag leads by more than this. None (`null`): all are looked up.
+    scores (bool): Look up the tokens of all entities, for their scores. Default:
+        True. Without it the score of an entity that the gate passed over is NaN.
     correction_weight (float): Of the corrections' vote at distance 0, 0 to 1.
         Default: 0.9.
     correction_temperature (float): T of the corrections' vote. Default: 0.02. It
@@ -48,6 +56,8 @@ class Settings:
     index: str = "flat"
     keys: KeySettings = field(default_factory=KeySettings)
     decoding: str = "viterbi"
+    gate: str | float | None = LOSSLESS
+    scores: bool = True
     correction_weight: float = 0.9
     correction_temperature: float = 0.02
     radius: float = 0.5
@@ -126,6 +136,15 @@ def _count_or_none(value: Any) -> str:
     return "" if fine else "expected a whole number from 1 on, or null for all"
 
 
+def _gate(value: Any) -> str:
+    fine = value in (LOSSLESS, None) or (_is_number(value) and 0 <= value <= 1)
+    return "" if fine else f'expected "{LOSSLESS}", a number from 0 to 1, or null'
+
+
+def _boolean(value: Any) -> str:
+    return "" if isinstance(value, bool) else "expected true or false"
+
+
 def _whole(value: Any) -> str:
     return "" if _is_whole(value) else "expected a whole number"
 
@@ -146,6 +165,8 @@ _CHECKS: dict[str, Check] = {
     "keys.pooling": _one_of(POOLINGS),
     "keys.dtype": _one_of(DTYPES),
     "decoding": _one_of(DECODINGS),
+    "gate": _gate,
+    "scores": _boolean,
     "correction_weight": _share,
     "correction_temperature": _positive,
     "radius": _positive,

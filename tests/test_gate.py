@@ -1,0 +1,191 @@
+"""The gate saves searches, and nothing else: no tag, no score comes out otherwise."""
+
+import logging
+
+import numpy as np
+import pytest
+from conftest import labelled_docs, planted_pipeline
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import Doc, Span
+
+from spacy_knn_ner.datastore import kernel
+from spacy_knn_ner.datastore.tier import Tier
+from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.pipeline.gate import tokens_to_ask
+from spacy_knn_ner.pipeline.settings import Settings
+from spacy_knn_ner.ty import Votes
+
+WORDS = [f"w{i}" for i in range(12)]
+NO_CORRECTIONS = Votes(np.zeros((3, 3)), np.full(3, np.inf))
+
+
+@given(seed=st.integers(0, 2**32 - 1), weight=st.floats(0, 1), n_tags=st.integers(1, 6))
+def test_what_the_gate_passes_over_no_vote_can_change(seed, weight, n_tags):
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.full(n_tags, 0.2), size=20)
+    known = (1 - weight) * p
+    passed = ~kernel.can_change(known, np.full(20, weight))
+    for tag in range(n_tags):  # the strongest vote there is: all for one tag
+        vote = np.eye(n_tags)[[tag] * 20]
+        mixed = kernel.interpolate(p, vote, weight)
+        assert (mixed.argmax(1) == p.argmax(1))[passed].all()
+
+
+def test_the_gate_passes_over_whatever_it_may():
+    """Just beyond weight / (1 − weight) nobody is asked, and at it somebody is."""
+    weight = 0.3
+    margins = np.array([3 / 7 - 1e-6, 3 / 7, 3 / 7 + 1e-6])
+    p = np.stack([(1 + margins) / 2, (1 - margins) / 2, np.zeros(3)], axis=1)
+    asked = tokens_to_ask(p, NO_CORRECTIONS, Settings(weight=weight))
+    assert asked.tolist() == [True, True, False]
+
+
+def test_tokens_of_entities_are_asked_for_their_scores():
+    p = np.array([[0.98, 0.02, 0.0], [0.01, 0.99, 0.0], [0.5, 0.5, 0.0]])
+    asked = tokens_to_ask(p, NO_CORRECTIONS, Settings())
+    assert asked.tolist() == [False, True, True]
+    asked = tokens_to_ask(p, NO_CORRECTIONS, Settings(scores=False))
+    assert asked.tolist() == [False, False, True]
+
+
+def test_a_number_is_the_lead_from_which_nobody_is_asked():
+    p = np.array([[0.7, 0.3, 0.0], [0.65, 0.35, 0.0], [0.6, 0.4, 0.0]])
+    for gate, expected in {0.35: [False, True, True], 0.1: [False] * 3}.items():
+        asked = tokens_to_ask(p, NO_CORRECTIONS, Settings(gate=gate))
+        assert asked.tolist() == expected
+    assert tokens_to_ask(p, NO_CORRECTIONS, Settings(gate=None)).all()
+
+
+@pytest.mark.parametrize("gate", ["lossy", -0.1, 1.1, float("nan"), True])
+def test_impossible_gates_are_refused(gate):
+    with pytest.raises(KnnNerError, match=r"KNN-E040.*gate"):
+        Settings().replace("knn_ner", gate=gate)
+
+
+def random_docs(nlp, rng, n):
+    """Labelled Docs of random words, some with entities only."""
+    docs = []
+    for _ in range(n):
+        doc = Doc(nlp.vocab, words=rng.choice(WORDS, size=rng.integers(1, 8)).tolist())
+        starts = np.flatnonzero(rng.random(len(doc)) < 0.3)
+        labels = rng.choice(["thing", "new"], size=len(starts))
+        spans = [
+            Span(doc, i, i + 1, label=label)
+            for i, label in zip(starts.tolist(), labels.tolist(), strict=True)
+        ]
+        missing = bool(spans) and rng.random() < 0.25
+        doc.set_ents(spans, default="missing" if missing else "outside")
+        docs.append(doc)
+    return docs
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    k=st.sampled_from([1, 3, None]),
+    weight=st.sampled_from([0.0, 0.1, 0.3, 0.49, 0.5, 0.8, 1.0]),
+    decoding=st.sampled_from(["viterbi", "argmax"]),
+    scheme=st.sampled_from(["BIO", "BILUO"]),
+    scores=st.booleans(),
+    corrected=st.booleans(),
+)
+def test_nothing_comes_out_otherwise(
+    seed, k, weight, decoding, scheme, scores, corrected
+):
+    rng = np.random.default_rng(seed)
+    nlp = planted_pipeline({}, {}, scheme=scheme)
+    planted, knn = nlp.get_pipe("planted"), nlp.get_pipe("knn_ner")
+    n_tags = len(planted.tag_set)
+    planted.vectors = {word: rng.normal(size=4) for word in WORDS}
+    planted.p_ner = {w: rng.dirichlet(np.full(n_tags, 0.3)) for w in WORDS}
+    knn.set_settings(k=k, weight=weight, decoding=decoding, temperature=0.2)
+    knn.build(random_docs(nlp, rng, 6), show_progress=False)
+    if corrected:
+        knn.set_settings(correction_weight=float(rng.random()), radius=0.8)
+        knn.add(random_docs(nlp, rng, 3))
+    docs = [nlp(doc.copy()) for doc in random_docs(nlp, rng, 6)]
+    knn.set_settings(gate=None)
+    expected = knn.predict(docs)
+    knn.set_settings(gate="lossless", scores=scores)
+    found = knn.predict(docs)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.ids, other.ids)
+        known = ~np.isnan(one.p).any(axis=1)
+        np.testing.assert_allclose(one.p[known], other.p[known], rtol=0, atol=1e-9)
+        if scores:
+            assert known[one.ids > 0].all()
+
+
+def searched(monkeypatch):
+    """How many queries each search has, from now on."""
+    sizes, search = [], Tier.search
+
+    def counting(tier, queries, k, **kwargs):
+        sizes.append(len(queries))
+        return search(tier, queries, k, **kwargs)
+
+    monkeypatch.setattr(Tier, "search", counting)
+    return sizes
+
+
+def pipeline_of_four(**settings):
+    """a: certainly O, b: certainly B, c: open, i: certainly I."""
+    vectors = dict(zip("abci", np.eye(4), strict=True))
+    p_ner = {
+        "a": np.array([0.98, 0.01, 0.01]),
+        "b": np.array([0.01, 0.98, 0.01]),
+        "c": np.array([0.5, 0.4, 0.1]),
+        "i": np.array([0.01, 0.01, 0.98]),
+    }
+    nlp = planted_pipeline(vectors, p_ner, **settings)
+    doc = Doc(nlp.vocab, words=["c", "a"])
+    doc.set_ents([Span(doc, 0, 1, label="thing")])
+    nlp.get_pipe("knn_ner").build([doc], show_progress=False)
+    return nlp
+
+
+def test_only_what_is_needed_is_searched(monkeypatch):
+    nlp = pipeline_of_four()
+    sizes = searched(monkeypatch)
+    texts = ["a a a", "b a", "c a", "a a a a"]
+    list(nlp.pipe(Doc(nlp.vocab, words=text.split()) for text in texts))
+    assert sizes == [2]  # b for its score, c because its tag is open
+    nlp.get_pipe("knn_ner").scores = False
+    sizes.clear()
+    docs = [Doc(nlp.vocab, words=text.split()) for text in texts]
+    docs = list(nlp.pipe(docs))
+    assert sizes == [1]
+    assert np.isnan(docs[1].spans["knn_ner"].attrs["scores"]).all()
+    assert not np.isnan(docs[2].spans["knn_ner"].attrs["scores"]).any()
+
+
+def test_a_sentence_whose_tags_do_not_fit_is_searched_in_full(monkeypatch):
+    nlp = pipeline_of_four(scores=False)
+    sizes = searched(monkeypatch)
+    nlp(Doc(nlp.vocab, words=["a", "a", "i"]))  # no I without a B
+    assert sizes == [3]
+    nlp.get_pipe("knn_ner").decoding = "argmax"  # repair reads tags alone
+    sizes.clear()
+    doc = nlp(Doc(nlp.vocab, words=["a", "a", "i"]))
+    assert sizes == []
+    assert [ent.text for ent in doc.ents] == ["i"]
+
+
+def test_a_weight_that_leaves_nothing_to_skip_is_said_once(caplog):
+    nlp = pipeline_of_four(weight=0.5)
+    with caplog.at_level(logging.INFO, logger="spacy_knn_ner"):
+        for _ in range(2):
+            nlp(Doc(nlp.vocab, words=["a"]))
+    assert [r.message.split()[0] for r in caplog.records] == ["[KNN-I001]"]
+
+
+def test_the_gate_is_kept_with_the_pipeline(cnn, tmp_path):
+    import spacy
+
+    knn = cnn.get_pipe("knn_ner")
+    knn.build(labelled_docs(cnn), show_progress=False)
+    knn.set_settings(gate=0.25, scores=False)
+    cnn.to_disk(tmp_path)
+    again = spacy.load(tmp_path).get_pipe("knn_ner")
+    assert (again.gate, again.scores) == (0.25, False)

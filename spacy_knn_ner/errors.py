@@ -106,7 +106,10 @@ class Errors:
     E029 = "{path} holds no sentences to convert."
 
     # The datastore
-    E030 = "Unknown index {value!r}: use one of {known}."
+    E030 = (
+        "Unknown index {value!r}: use one of {known}, or a string that FAISS's index "
+        "factory takes for keys of this width ({reason})."
+    )
     E031 = (
         "A key has values that {dtype} cannot hold, so distances to it would be "
         "wrong. Build the datastore with keys of dtype float32."

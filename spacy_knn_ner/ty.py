@@ -80,6 +80,19 @@ class Neighbors:
     rows: np.ndarray
     tags: np.ndarray
 
+    def without(self, gone: np.ndarray, k: int) -> "Neighbors":
+        """The first k of the others.
+
+        gone (ndarray): Which do not count, shape (n, more than k), bool.
+        """
+        distances = np.where(gone, np.inf, self.distances)
+        order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        distances = np.take_along_axis(distances, order, axis=1)
+        there = np.isfinite(distances)
+        rows = np.where(there, np.take_along_axis(self.rows, order, axis=1), -1)
+        tags = np.where(there, np.take_along_axis(self.tags, order, axis=1), 0)
+        return Neighbors(distances, rows, tags)
+
 
 @dataclass(frozen=True)
 class Votes:
@@ -117,11 +130,29 @@ class Evidence:
     example_id: int
 
 
+@dataclass(frozen=True)
+class Fidelity:
+    """Of the tags that exact neighbors change, how many an index changes alike.
+
+    Over all tokens it would say little: no search at all is right nearly always.
+
+    share (float | None): From 0 to 1; None where nothing was changed.
+    changed (int): How many tags exact neighbors changed.
+    """
+
+    share: float | None
+    changed: int
+
+
 class VectorIndex(Protocol):
     """Search by squared L2 distance over vectors in the order they were added.
 
     Small on purpose: a remote vector engine can stand behind it.
+
+    exact (bool): Whether the k nearest are found, as far as float32 can tell.
     """
+
+    exact: bool
 
     def __len__(self) -> int:
         """Number of vectors."""
@@ -129,6 +160,10 @@ class VectorIndex(Protocol):
 
     def add(self, vectors: np.ndarray) -> None:
         """vectors (ndarray): Shape (n, width), float32."""
+        ...
+
+    def proposes(self, k: int) -> int:
+        """How many it should propose where the k nearest are wanted."""
         ...
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -164,7 +164,7 @@ def test_a_sentence_whose_tags_do_not_fit_is_searched_in_full(monkeypatch):
     nlp = pipeline_of_four(scores=False)
     sizes = searched(monkeypatch)
     nlp(Doc(nlp.vocab, words=["a", "a", "i"]))  # no I without a B
-    assert sizes == [3]
+    assert sizes == [2]  # equal vectors are asked once
     nlp.get_pipe("knn_ner").decoding = "argmax"  # repair reads tags alone
     sizes.clear()
     doc = nlp(Doc(nlp.vocab, words=["a", "a", "i"]))

@@ -60,7 +60,9 @@ def test_rooms_import_downwards_only():
 
 
 def test_every_error_has_a_code_of_its_own():
-    from spacy_knn_ner.errors import _CODES, Errors, Warnings
+    from spacy_knn_ner.errors import _CODES, Errors, Notes, Warnings
 
-    texts = [v for c in (Errors, Warnings) for k, v in vars(c).items() if k[0] != "_"]
+    texts = [
+        v for c in (Errors, Warnings, Notes) for k, v in vars(c).items() if k[0] != "_"
+    ]
     assert len(texts) == len(set(texts)) == len(_CODES)

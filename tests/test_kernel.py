@@ -117,6 +117,7 @@ def arrange(case, metric, k, with_corrections, dtype="float32"):
         temperature=TEMPERATURE * scale,
         weight=WEIGHT,
         metric=metric,
+        gate=None,
         correction_weight=CORRECTION_WEIGHT,
         correction_temperature=CORRECTION_TEMPERATURE,
         radius=RADIUS,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_knn_ner.datastore import index as indexes
 from spacy_knn_ner.datastore.distances import METRICS, all_pairs, paired
+from spacy_knn_ner.datastore.faiss_index import INDEXES
 from spacy_knn_ner.datastore.tier import Tier
 from spacy_knn_ner.errors import KnnNerError
 
@@ -29,7 +29,7 @@ def brute_force(tier, queries, k, metric):
     return np.take_along_axis(distances, order, axis=1), order
 
 
-@pytest.mark.parametrize("index", indexes.INDEXES)
+@pytest.mark.parametrize("index", INDEXES)
 @pytest.mark.parametrize("metric", METRICS)
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 30), near=st.booleans())
 @settings(deadline=None, max_examples=25)
@@ -50,7 +50,7 @@ def test_search_is_exact(index, metric, seed, k, near):
     np.testing.assert_array_equal(found.tags, rows % 5)
 
 
-@pytest.mark.parametrize("index", indexes.INDEXES)
+@pytest.mark.parametrize("index", INDEXES)
 def test_entries_can_be_found_at_once_and_across_blocks(index, monkeypatch):
     monkeypatch.setattr("spacy_knn_ner.datastore.blocks.BLOCK_ROWS", 7)
     rng = np.random.default_rng(0)
@@ -78,7 +78,7 @@ def test_k_greater_than_the_tier_returns_what_there_is():
     assert np.isinf(found.distances[:, 4:]).all()
 
 
-@pytest.mark.parametrize("index", indexes.INDEXES)
+@pytest.mark.parametrize("index", INDEXES)
 def test_forgotten_rows_are_given_up(index):
     rng = np.random.default_rng(0)
     keys = rng.normal(size=(60, 4)).astype("float32")

@@ -25,7 +25,7 @@ class Blocks:
         first (ndarray | None): Rows to begin with, not copied.
         """
         self.dtype = np.dtype(dtype)
-        self.tail = () if width is None else (width,)
+        self.tail: tuple[int, ...] = () if width is None else (width,)
         self._blocks: list[np.ndarray] = []
         self._filled: list[int] = []
         if first is not None and len(first):

@@ -16,6 +16,7 @@ from ..ty import Example, LabelledText, TokenKeys
 from . import storage
 from .blocks import Blocks
 from .examples import ExampleStore
+from .index import load_index
 from .tier import Tier
 
 STORE, CORRECTIONS = TIERS = ("store", "corrections")
@@ -223,7 +224,12 @@ class Datastore:
             keep = ~tier.entries.array()["forgotten"]
             writers[f"{name}.keys.npy"] = partial(tier.keys.save, keep=keep)
             writers[f"{name}.entries.npy"] = partial(tier.entries.save, keep=keep)
-        storage.save(Path(path), writers, self._about())
+        about = self._about()
+        saved = self.tiers[STORE].saved_index() if self.tiers else None
+        if saved is not None:
+            index, about["index"] = saved
+            writers["store.index"] = index.save
+        storage.save(Path(path), writers, about)
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -305,6 +311,13 @@ def _load(
     generation, manifest = storage.current(folder, check=check)
     names = () if manifest["width"] is None else TIERS
     tiers = {name: _load_tier(generation, name, manifest) for name in names}
+    if "index" in manifest:
+        about = manifest["index"]
+        index = load_index(generation / "store.index", about, manifest["width"])
+        if len(index) != len(tiers[STORE].keys):
+            reason = f"the index has {len(index)} keys"
+            raise KnnNerError(Errors.E032, path=folder, reason=reason)
+        tiers[STORE].use_index(index, about)
     return manifest, tiers, ExampleStore(generation / "examples.sqlite")
 
 

@@ -78,5 +78,13 @@ def to_search_distance(distances: np.ndarray, metric: str) -> np.ndarray:
     return distances**2 if metric == "euclidean" else distances
 
 
+def from_search_distance(squared: np.ndarray, metric: str) -> np.ndarray:
+    """The distances that belong to squared L2 distances in search space."""
+    squared = np.maximum(squared, 0.0)
+    if metric == "cosine":
+        return squared / 2.0
+    return np.sqrt(squared) if metric == "euclidean" else squared
+
+
 def _norms(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt(np.einsum("nw,nw->n", vectors, vectors))

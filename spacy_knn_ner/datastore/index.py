@@ -1,135 +1,93 @@
-"""Vector indexes. Both are exact: they differ in where they compute."""
+"""Which vector index? Made, trained and filled from the keys."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import Errors, KnnNerError
 from ..ty import VectorIndex
+from . import distances as metrics
 from .blocks import Blocks
+from .clusters import CLUSTERS, ClusterIndex
+from .exhaustive import FlatIndex, TorchIndex
+from .faiss_index import FaissIndex
 from .forksafe import make_fork_safe
 
-INDEXES = ("flat", "torch")
+# Up to here comparing everything takes less than finding out what to compare.
+SMALL = 20_000
+# Clusters are compared vector by vector, everything by matrix multiplication, which
+# is so much faster.
+_WORTH_IT = 0.15
+_CHUNK = 1 << 14
 
 
-def make_index(name: str, vectors: Blocks) -> VectorIndex:
-    """The index of this name.
+def make_index(name: str, keys: Blocks, metric: str) -> VectorIndex:
+    """The index of this name over these keys.
 
-    name (str): `"flat"`: FAISS on the CPU. `"torch"`: torch, on the GPU if
-        spaCy uses one.
-    vectors (Blocks): Where the index keeps its vectors; those that are there
-        already need not be added.
+    name (str): `"exact"`: exact search by whichever of the next is fastest here.
+        `"flat"`: FAISS compares everything. `"torch"`: so does torch, on the GPU if
+        spaCy uses one. `"auto"`: approximate from `SMALL` keys on. Anything else is
+        for FAISS's index factory.
+    keys (Blocks): The keys; those added later are for `fill`.
+    metric (str): What the distances are to order.
+    RETURNS (VectorIndex): Over `metrics.to_search_space` of the keys.
     RAISES (KnnNerError): For an unknown name.
     """
-    if name not in INDEXES:
-        raise KnnNerError(Errors.E030, value=name, known=list(INDEXES))
     make_fork_safe()
-    return FlatIndex(vectors) if name == "flat" else TorchIndex(vectors)
+    width = keys.tail[0]
+    if name in ("exact", "auto") and len(keys) < SMALL:
+        name = "flat"
+    if name in ("flat", "torch"):
+        as_they_are = metric != "cosine" and keys.dtype == np.float32
+        vectors = keys if as_they_are else Blocks("float32", width)
+        make = FlatIndex if name == "flat" else TorchIndex
+        index: VectorIndex = make(vectors)
+        fill(index, keys, metric)
+        return index
+    if name == "exact":
+        clusters = trained(ClusterIndex(width, len(keys)), keys, metric)
+        queries = sample(keys, 256)
+        clusters.search(metrics.to_search_space(queries, metric), 32)
+        if clusters.visited > _WORTH_IT:
+            return make_index("flat", keys, metric)
+        return clusters
+    factory = f"IVF{round(4 * len(keys) ** 0.5)},Flat" if name == "auto" else name
+    return trained(FaissIndex(factory, width), keys, metric)
 
 
-class FlatIndex:
-    """Exhaustive search with FAISS."""
-
-    def __init__(self, vectors: Blocks) -> None:
-        """vectors (Blocks): float32, not copied."""
-        self.vectors = vectors
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def add(self, vectors: np.ndarray) -> None:
-        """See `VectorIndex.add`."""
-        self.vectors.append(vectors)
-
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `VectorIndex.search`."""
-        import faiss
-
-        # By default FAISS leaves matrix multiplication for a slow loop when
-        # queries × width is small, which is what a batch of sentences is.
-        threshold = faiss.cvar.distance_compute_blas_threshold
-        faiss.cvar.distance_compute_blas_threshold = 1
-        best = Best(len(queries), k)
-        try:
-            for block in self.vectors:
-                best.add(*faiss.knn(queries, block, min(k, len(block))), len(block))
-        finally:
-            faiss.cvar.distance_compute_blas_threshold = threshold
-        return best.distances, best.rows
+# Those that take so long to make that they are saved.
+Saved = ClusterIndex | FaissIndex
+Trained = TypeVar("Trained", ClusterIndex, FaissIndex)
 
 
-class TorchIndex:
-    """Exhaustive search with torch, on the device that spaCy computes on."""
-
-    def __init__(self, vectors: Blocks) -> None:
-        """vectors (Blocks): float32; the device gets a copy."""
-        self.vectors = vectors
-        self._on_device: list[Any] = []
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def add(self, vectors: np.ndarray) -> None:
-        """See `VectorIndex.add`."""
-        self.vectors.append(vectors)
-
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `VectorIndex.search`."""
-        import torch
-        from thinc.api import get_torch_default_device
-
-        device = get_torch_default_device()
-        best = Best(len(queries), k)
-        x = torch.as_tensor(queries, device=device)
-        x_squared = (x * x).sum(1, keepdim=True)
-        for i, block in enumerate(self.vectors):
-            y, y_squared = self._block(i, block, device)
-            distances = torch.addmm(y_squared, x, y.T, alpha=-2.0).add_(x_squared)
-            found = distances.topk(min(k, len(block)), dim=1, largest=False)
-            values, rows = found.values.cpu().numpy(), found.indices.cpu().numpy()
-            best.add(values, rows, len(block))
-        return best.distances, best.rows
-
-    def _block(self, i: int, block: np.ndarray, device: Any) -> tuple[Any, Any]:
-        import torch
-
-        if i == len(self._on_device):
-            self._on_device.append(None)
-        held = self._on_device[i]
-        if held is None or len(held[0]) != len(block) or held[0].device != device:
-            # torch does not take read-only (mapped) arrays without a warning.
-            y = torch.tensor(block, device=device)
-            self._on_device[i] = held = (y, (y * y).sum(1)[None])
-        return held
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and other processes make their own tensors."""
-        return {"vectors": self.vectors, "_on_device": []}
+def trained(index: Trained, keys: Blocks, metric: str) -> Trained:
+    """The index, trained on a sample of the keys and filled with all."""
+    chosen = sample(keys, index.sample_size)
+    index.train(metrics.to_search_space(chosen, metric))
+    fill(index, keys, metric)
+    return index
 
 
-class Best:
-    """The k nearest so far, over blocks.
+def load_index(path: Path, about: dict[str, Any], width: int) -> Saved:
+    """An index that was saved.
 
-    distances, rows (ndarray): Shape (n, k), ascending by distance.
+    path (Path): Its file.
+    about (dict[str, Any]): What the manifest says of it.
+    width (int): Of the keys.
+    RETURNS (Saved): Mapped into memory.
     """
+    make_fork_safe()
+    kind = ClusterIndex if about["made"] == CLUSTERS else FaissIndex
+    return kind.from_disk(path, about, width)
 
-    def __init__(self, n: int, k: int) -> None:
-        self.distances = np.full((n, 0), np.inf, dtype=np.float32)
-        self.rows = np.full((n, 0), -1, dtype=np.int64)
-        self._k = k
-        self._offset = 0
 
-    def add(self, distances: np.ndarray, rows: np.ndarray, block_size: int) -> None:
-        """distances, rows (ndarray): Found in the next block, rows from its start.
-        block_size (int): The block's rows.
-        """
-        rows = rows + self._offset
-        self._offset += block_size
-        if self.distances.shape[1] == 0:
-            self.distances, self.rows = distances, rows
-            return
-        distances = np.concatenate([self.distances, distances], axis=1)
-        rows = np.concatenate([self.rows, rows], axis=1)
-        order = np.argsort(distances, axis=1, kind="stable")[:, : self._k]
-        self.distances = np.take_along_axis(distances, order, axis=1)
-        self.rows = np.take_along_axis(rows, order, axis=1)
+def fill(index: VectorIndex, keys: Blocks, metric: str) -> None:
+    """Add the keys that are not in it yet."""
+    for chunk in keys.chunks(_CHUNK, start=len(index)):
+        index.add(metrics.to_search_space(chunk, metric))
+
+
+def sample(keys: Blocks, size: int) -> np.ndarray:
+    """Some of the keys, the same every time."""
+    rows = np.random.default_rng(0).permutation(len(keys))[:size]
+    return keys.take(np.sort(rows))

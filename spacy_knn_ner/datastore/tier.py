@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -10,15 +11,18 @@ import numpy as np
 from ..ty import Neighbors, VectorIndex, Votes
 from . import distances as metrics
 from .blocks import Blocks
-from .index import make_index
+from .faiss_index import FaissIndex
+from .fidelity import TARGET, Trial, efforts
+from .index import Saved, fill, make_index
 from .kernel import EveryEntryVotes, knn_distribution
+from .search import nearest
 
 # An entry is a token of an example. Its key is the row of the same number.
 ENTRY = np.dtype(
     [("example_id", "<i8"), ("token", "<i4"), ("tag", "<u2"), ("forgotten", "?")]
 )
-# Bound of what is held in memory at once, in elements of float64.
-_GATHERED = 1 << 23
+# One that orders keys alike, by whether the index holds unit vectors.
+_METRIC = {True: "cosine", False: "sqeuclidean"}
 # Distances between so many queries and keys stay in the processor's cache.
 _QUERIES, _KEYS = 512, 1024
 
@@ -61,7 +65,7 @@ class Tier:
         self.entries = Blocks(ENTRY) if entries is None else entries
         self.width = width
         self._index: VectorIndex | None = None
-        self._index_is: tuple[str, str] | None = None
+        self._index_is: tuple[bool, str] | None = None
         self._longest, self._measured = 0.0, 0
         # Counted once: how many entries there are is asked for every batch.
         self._forgotten = sum(int(block["forgotten"].sum()) for block in self.entries)
@@ -112,112 +116,102 @@ class Tier:
         for kept in self.entries.kept(keep):
             entries.append(kept)
         self.keys, self.entries, self._forgotten = keys, entries, 0
-        self._index, self._longest, self._measured = None, 0.0, 0
+        self._longest, self._measured = 0.0, 0
+        if isinstance(self._index, Saved):
+            self._index.reset()
+        else:
+            self._index = None
+
+    # --- the index ---------------------------------------------------------
+
+    @_locked
+    def saved_index(self) -> tuple[Saved, dict[str, Any]] | None:
+        """The index as it has to be saved, where it is worth it.
+
+        RETURNS (tuple[Saved, dict[str, Any]] | None): The index over the entries that
+            are not forgotten, and what the manifest says of it.
+        """
+        if self._index_is is None or not isinstance(self._index, Saved):
+            return None
+        unit, asked = self._index_is
+        index = self._index
+        if self._forgotten or len(index) < len(self.keys):
+            index = deepcopy(index)
+            index.reset()
+            for part in self.keys.kept(~self.entries.array()["forgotten"]):
+                index.add(metrics.to_search_space(part, _METRIC[unit]))
+        return index, {"asked": asked, "unit": unit, **index.about()}
+
+    def use_index(self, index: Saved, about: dict[str, Any]) -> None:
+        """Use an index that was saved with these keys.
+
+        index (Saved): Over all of the keys.
+        about (dict[str, Any]): What the manifest says of it.
+        """
+        self._index, self._index_is = index, (about["unit"], about["asked"])
 
     # --- search ------------------------------------------------------------
 
     @_locked
     def search(
-        self, queries: np.ndarray, k: int, *, metric: str, index: str = "flat"
+        self, queries: np.ndarray, k: int, *, metric: str, index: str = "exact"
     ) -> Neighbors:
-        """The k nearest entries of each query.
-
-        The index works in float32, where nearly equal distances may change
-        places. So it is asked for a few more than k; the candidates' distances
-        are computed again in float64; and where an entry that was not proposed
-        could still belong to the k nearest, it is asked for more.
+        """The k nearest entries of each query; see `nearest`.
 
         queries (ndarray): Shape (n, width), float32, finite, no row of zeros.
         k (int): How many, at least 1; fewer come back from a smaller tier.
         metric (str): `"cosine"`, `"euclidean"` or `"sqeuclidean"`.
-        index (str): `"flat"` or `"torch"`.
+        index (str): See `make_index`.
         RETURNS (Neighbors): Shape (n, min(k, rows of the tier)).
         """
-        n_rows = len(self.entries)
-        k = min(k, n_rows)
-        found = Neighbors(
-            np.full((len(queries), k), np.inf),
-            np.full((len(queries), k), -1, dtype=np.int64),
-            np.zeros((len(queries), k), dtype=np.int64),
-        )
-        if k == 0 or len(queries) == 0:
-            return found
-        prepared = metrics.to_search_space(queries, metric)
-        slack = self._slack(prepared, metric)
-        pending = np.arange(len(queries))
-        fetch = min(n_rows, k + max(8, k // 4))
-        while len(pending):
-            proposed = self._propose(prepared[pending], fetch, metric, index)
-            certain = np.zeros(len(pending), dtype=bool)
-            step = max(1, _GATHERED // (fetch * self.width))
-            for i in range(0, len(pending), step):
-                part = slice(i, i + step)
-                rows = pending[part]
-                far = proposed[0][part, -1] - slack[rows]
-                certain[part] = self._rank(
-                    queries[rows], proposed[1][part], far, metric, found, rows
-                )
-            pending = pending[~certain] if fetch < n_rows else pending[:0]
-            fetch = min(n_rows, fetch * 2)
-        return found
-
-    def _propose(
-        self, queries: np.ndarray, fetch: int, metric: str, index: str
-    ) -> tuple[np.ndarray, np.ndarray]:
-        if fetch == len(self.entries):
-            rows = np.broadcast_to(np.arange(fetch), (len(queries), fetch))
-            return np.zeros(rows.shape, dtype=np.float32), rows
-        return self._searchable(metric, index).search(queries, fetch)
-
-    def _rank(
-        self,
-        queries: np.ndarray,
-        proposed: np.ndarray,
-        far: np.ndarray,
-        metric: str,
-        found: Neighbors,
-        at: np.ndarray,
-    ) -> np.ndarray:
-        """Write the nearest of the proposed entries into `found[at]`.
-
-        far (ndarray): Squared search distance that no other entry falls below.
-        RETURNS (ndarray): Whether the result is certain, shape (n,).
-        """
-        k = found.rows.shape[1]
-        rows = np.sort(proposed, axis=1)  # so that a stable sort breaks ties by row
-        exact = metrics.paired(queries, self.keys.take(rows), metric)
-        entries = self.entries.take(rows)
-        exact[entries["forgotten"]] = np.inf
-        order = np.argsort(exact, axis=1, kind="stable")[:, :k]
-        nearest = np.take_along_axis(exact, order, axis=1)
-        there = np.isfinite(nearest)
-        found.distances[at] = nearest
-        found.rows[at] = np.where(there, np.take_along_axis(rows, order, axis=1), -1)
-        tags = np.take_along_axis(entries["tag"], order, axis=1)
-        found.tags[at] = np.where(there, tags, 0)
-        return metrics.to_search_distance(nearest[:, -1], metric) < far
+        if not len(self.entries) or not len(queries):
+            shape = (len(queries), min(k, len(self.entries)))
+            none = np.full(shape, -1)
+            return Neighbors(np.full(shape, np.inf), none, np.zeros_like(none))
+        made, longest = self._searchable(metric, index), self._longest_key(metric)
+        return nearest(self.keys, self.entries, made, queries, k, metric, longest)
 
     def _searchable(self, metric: str, index: str) -> VectorIndex:
         """The index with every key in it."""
-        if self._index is None or self._index_is != (metric, index):
-            as_they_are = metric != "cosine" and self.keys.dtype == np.float32
-            vectors = self.keys if as_they_are else Blocks("float32", self.width)
-            self._index = make_index(index, vectors)
-            self._index_is = (metric, index)
-        for chunk in self.keys.chunks(1 << 14, start=len(self._index)):
-            self._index.add(metrics.to_search_space(chunk, metric))
+        wanted = (metric == "cosine", index)  # the other metrics order keys alike
+        if self._index is None or self._index_is != wanted:
+            self._index = make_index(index, self.keys, metric)
+            self._index_is = wanted
+        fill(self._index, self.keys, metric)
         return self._index
 
-    def _slack(self, prepared: np.ndarray, metric: str) -> np.ndarray:
-        """By how much the index's squared distances may err, per query.
+    @_locked
+    def prepare(
+        self, index: str, *, k: int, temperature: float, metric: str, n_tags: int
+    ) -> VectorIndex | None:
+        """Make the index that is to be searched, unless it is there; an approximate
+        one is turned up until it is faithful enough.
 
-        A float32 sum of n products errs by at most about n·u·‖x‖·‖y‖ with
-        u = 2⁻²⁴; ‖x‖² + ‖y‖² − 2xy then by (n + 8)·u·(‖x‖ + ‖y‖)², the 8 for
-        the additions and for rounding to unit length.
+        index (str): See `make_index`.
+        k, temperature, metric, n_tags: As for `vote`.
+        RETURNS (VectorIndex | None): The index; None where there are no entries.
         """
-        lengths = np.sqrt(np.einsum("nw,nw->n", prepared, prepared, dtype=np.float64))
-        unit = 2.0**-24
-        return (self.width + 8) * unit * (lengths + self._longest_key(metric)) ** 2
+        if not len(self):
+            return None
+        made = self._searchable(metric, index)
+        if isinstance(made, FaissIndex) and made.fidelity is None:
+            trial = Trial(
+                self.keys,
+                self.entries,
+                k=k,
+                temperature=temperature,
+                metric=metric,
+                n_tags=n_tags,
+            )
+            for _ in efforts(made):
+                made.fidelity = trial(
+                    lambda queries, reach: self.search(
+                        queries, reach, metric=metric, index=index
+                    )
+                )
+                if made.fidelity.share is None or made.fidelity.share >= TARGET:
+                    break
+        return made
 
     def _longest_key(self, metric: str) -> float:
         if metric == "cosine":
@@ -238,7 +232,7 @@ class Tier:
         temperature: float,
         metric: str,
         n_tags: int,
-        index: str = "flat",
+        index: str = "exact",
     ) -> Votes:
         """Equation 3 for each query.
 
@@ -252,9 +246,11 @@ class Tier:
         if k is None:
             votes = self.count_all(queries, [temperature], metric, n_tags)
             return Votes(votes.distributions()[0], votes.nearest)
-        found = self.search(queries, k, metric=metric, index=index)
+        self.prepare(index, k=k, temperature=temperature, metric=metric, n_tags=n_tags)
+        first, back = _distinct(queries)
+        found = self.search(queries[first], k, metric=metric, index=index)
         p = knn_distribution(found.distances, found.tags, temperature, n_tags)
-        return Votes(p, found.distances.min(axis=1, initial=np.inf))
+        return Votes(p[back], found.distances.min(axis=1, initial=np.inf)[back])
 
     @_locked
     def count_all(
@@ -297,8 +293,16 @@ class Tier:
         return counted
 
     def __getstate__(self) -> dict[str, Any]:
-        """The index is made again where it is needed."""
-        return {**self.__dict__, "_index": None, "_index_is": None, "lock": None}
+        """An index that is quickly made is made again where it is needed."""
+        index = self._index if isinstance(self._index, Saved) else None
+        return {**self.__dict__, "_index": index, "lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, lock=threading.RLock())
+
+
+def _distinct(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each query stands first, and which of these each of them is."""
+    seen: dict[bytes, int] = {}
+    back = np.array([seen.setdefault(q.tobytes(), len(seen)) for q in queries], int)
+    return np.unique(back, return_index=True)[1], back

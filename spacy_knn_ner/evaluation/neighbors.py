@@ -49,11 +49,11 @@ def find_neighbors(
     parts = []
     vectors = queries.keys.vectors
     for rows in _progress(len(vectors), "Searching", show_progress):
-        found = entries.search(
-            vectors[rows], k + extra, metric=knn.metric, index=knn.index
-        )
+        index = knn.settings.tier_index(tier)
+        found = entries.search(vectors[rows], k + extra, metric=knn.metric, index=index)
         if groups is not None:
-            found = _without(found, groups[0][rows], groups[1], k)
+            own = groups[1][found.rows] == groups[0][rows][:, None]
+            found = found.without(own, k)
         parts.append(found)
     if not parts:
         empty = np.zeros((0, k))
@@ -158,16 +158,3 @@ def own_documents(knn: KnnNer, docs: Sequence[Doc], queries: Queries) -> Groups:
 
 def _identity(text: LabelledText) -> Any:
     return text.document, tuple(text.words), tuple(text.entities), tuple(text.missing)
-
-
-def _without(
-    found: Neighbors, own: np.ndarray, of_row: np.ndarray, k: int
-) -> Neighbors:
-    gone = (found.rows >= 0) & (of_row[found.rows] == own[:, None])
-    distances = np.where(gone, np.inf, found.distances)
-    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    distances = np.take_along_axis(distances, order, axis=1)
-    there = np.isfinite(distances)
-    rows = np.where(there, np.take_along_axis(found.rows, order, axis=1), -1)
-    tags = np.where(there, np.take_along_axis(found.tags, order, axis=1), 0)
-    return Neighbors(distances, rows, tags)

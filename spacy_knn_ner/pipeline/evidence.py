@@ -35,7 +35,8 @@ def _in_tier(
     temperature = settings.tier_temperature(tier)
     # Another piece may rank an entry differently, so look further than n.
     reach = max(n, 1000) if k is None else k
-    near = entries.search(vectors, reach, metric=metric, index=settings.index)
+    index = settings.tier_index(tier)
+    near = entries.search(vectors, reach, metric=metric, index=index)
     sizes = vote_sizes(near.distances, temperature)
     total = sizes.sum(axis=1)
     if k is None:

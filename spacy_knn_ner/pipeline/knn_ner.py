@@ -295,7 +295,7 @@ class KnnNer(Memory, Pipe):
             k=self.settings.k,
             temperature=self.settings.tier_temperature(tier),
             metric=self.settings.metric,
-            index=self.settings.index,
+            index=self.settings.tier_index(tier),
             n_tags=len(self.tag_set),
         )
         return per_token(votes, queries, self.tag_set)

@@ -10,12 +10,14 @@ import numpy as np
 
 from ..datastore.datastore import DTYPES, STORE
 from ..datastore.distances import METRICS
-from ..datastore.index import INDEXES
+from ..datastore.faiss_index import INDEXES, from_factory
 from ..errors import Errors, KnnNerError
 from ..tags import DECODINGS
 from .keys import POOLINGS, SOURCES, KeySettings
 
 LOSSLESS = "lossless"
+# Divisible by every number of parts that a product quantizer is likely to have.
+_ANY_WIDTH = 3840
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,11 @@ class Settings:
     weight (float): Of the store's vote, 0 to 1; the paper's λ is 1 − weight.
         Default: 0.3.
     metric (str): `"cosine"` (default), `"euclidean"` or `"sqeuclidean"`.
-    index (str): `"flat"` (default): exact search with FAISS on the CPU.
-        `"torch"`: exact search with torch on spaCy's device.
+    index (str): `"exact"` (default): exact search, by whatever is fastest for the size
+        of the store. `"flat"`: exact search with FAISS, which compares all keys.
+        `"torch"`: the same with torch on spaCy's device. `"auto"`: approximate for
+        large stores. Any other string is for FAISS's index factory. Corrections are
+        always searched exactly.
     keys (KeySettings): Which vectors are compared.
     decoding (str): `"viterbi"` (default): the best valid tag sequence.
         `"argmax"`: every token's best tag, then repaired.
@@ -53,7 +58,7 @@ class Settings:
     temperature: float = 0.05
     weight: float = 0.3
     metric: str = "cosine"
-    index: str = "flat"
+    index: str = "exact"
     keys: KeySettings = field(default_factory=KeySettings)
     decoding: str = "viterbi"
     gate: str | float | None = LOSSLESS
@@ -98,6 +103,11 @@ class Settings:
         """T of equation 3 in this tier."""
         return self.temperature if tier == STORE else self.correction_temperature
 
+    def tier_index(self, tier: str) -> str:
+        """The index of this tier. Corrections are few, and each of them counts."""
+        exact = tier == STORE or self.index == "torch"
+        return self.index if exact else "flat"
+
     def config(self) -> dict[str, Any]:
         """As they stand in a config."""
         return asdict(self)
@@ -141,6 +151,17 @@ def _gate(value: Any) -> str:
     return "" if fine else f'expected "{LOSSLESS}", a number from 0 to 1, or null'
 
 
+def _index(value: Any) -> str:
+    if value in INDEXES:
+        return ""
+    try:
+        from_factory(value, _ANY_WIDTH)
+    except (KnnNerError, TypeError):
+        names = ", ".join(f'"{name}"' for name in INDEXES)
+        return f"expected one of {names}, or a string for FAISS's index factory"
+    return ""
+
+
 def _boolean(value: Any) -> str:
     return "" if isinstance(value, bool) else "expected true or false"
 
@@ -159,7 +180,7 @@ _CHECKS: dict[str, Check] = {
     "temperature": _positive,
     "weight": _share,
     "metric": _one_of(METRICS),
-    "index": _one_of(INDEXES),
+    "index": _index,
     "keys.source": _one_of(SOURCES),
     "keys.layer": _whole,
     "keys.pooling": _one_of(POOLINGS),

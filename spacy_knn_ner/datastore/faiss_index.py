@@ -1,0 +1,179 @@
+"""Indexes that FAISS makes: trained, approximate, saved in FAISS's own format."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import Errors, KnnNerError
+from ..ty import Fidelity
+
+INDEXES = ("exact", "auto", "flat", "torch")
+# What may be turned to search longer and find more, by the kind of index.
+_EFFORTS = ("nprobe", "efSearch")
+_SAMPLED = 64  # vectors per cluster that training looks at
+_MOST_SAMPLED = 1 << 18
+
+
+class Faiss:
+    """An index of FAISS's that can be saved, mapped, copied and sent elsewhere."""
+
+    _index: Any
+    _is_mapped = False
+
+    def __len__(self) -> int:
+        return self._index.ntotal
+
+    def save(self, path: Path) -> None:
+        """Write a file."""
+        import faiss
+
+        faiss.write_index(self._index, str(path))
+
+    def load(self, path: Path) -> None:
+        """Read a file; its vectors stay on disk, mapped into memory."""
+        import faiss
+
+        self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        self._is_mapped = True
+
+    def reset(self) -> None:
+        """Forget all vectors, but not what was learnt of them."""
+        self._own().reset()
+
+    def _own(self) -> Any:
+        """The index, in memory of its own: FAISS cannot change a mapped one."""
+        import faiss
+
+        if self._is_mapped:
+            data = faiss.serialize_index(self._index)
+            self._index = faiss.deserialize_index(data)
+            self._is_mapped = False
+        return self._index
+
+    def __getstate__(self) -> dict[str, Any]:
+        import faiss
+
+        data = faiss.serialize_index(self._index)
+        return {**self.__dict__, "_index": data, "_is_mapped": False}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import faiss
+
+        index = faiss.deserialize_index(state["_index"])
+        self.__dict__.update(state, _index=index)
+
+
+class FaissIndex(Faiss):
+    """Any index of FAISS's factory. What it finds is near, but perhaps not nearest."""
+
+    exact = False
+
+    def __init__(self, factory: str, width: int) -> None:
+        """factory (str): Such as `"IVF1024,Flat"` or `"OPQ32,IVF1024,PQ32"`.
+        width (int): Of the vectors.
+        RAISES (KnnNerError): If FAISS does not know it.
+        """
+        self._index = from_factory(factory, width)
+        self.factory = factory
+        self._effort_name = _effort_of(self._index)
+        self.effort = 16
+        self.stretch = 2
+        self.fidelity: Fidelity | None = None
+
+    @property
+    def sample_size(self) -> int:
+        """How many vectors `train` wants to see."""
+        import faiss
+
+        ivf = faiss.try_extract_index_ivf(self._index)
+        clusters = 256 if ivf is None else max(256, ivf.nlist)
+        return min(_MOST_SAMPLED, _SAMPLED * clusters)
+
+    @property
+    def effort(self) -> int | None:
+        """How long to search (nprobe, efSearch); None where there is no choice."""
+        return self._effort
+
+    @effort.setter
+    def effort(self, value: int | None) -> None:
+        import faiss
+
+        if self._effort_name is None or value is None:
+            self._effort = None
+            return
+        self._effort = value
+        faiss.ParameterSpace().set_index_parameter(
+            self._index, self._effort_name, value
+        )
+
+    def about(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        fidelity = None if self.fidelity is None else asdict(self.fidelity)
+        return {
+            "made": self.factory,
+            "effort": self.effort,
+            "stretch": self.stretch,
+            "fidelity": fidelity,
+        }
+
+    @classmethod
+    def from_disk(cls, path: Path, about: dict[str, Any], width: int) -> "FaissIndex":
+        """What was saved.
+
+        path (Path): The file.
+        about (dict[str, Any]): What the manifest says of it.
+        width (int): Of the vectors.
+        """
+        new = cls(about["made"], width)
+        new.load(path)
+        new.effort, new.stretch = about["effort"], about["stretch"]
+        if about["fidelity"] is not None:
+            new.fidelity = Fidelity(**about["fidelity"])
+        return new
+
+    def train(self, sample: np.ndarray) -> None:
+        """Learn clusters and codes.
+
+        sample (ndarray): Of the vectors, shape (n, width), float32.
+        """
+        self._index.train(sample)
+
+    def add(self, vectors: np.ndarray) -> None:
+        """See `VectorIndex.add`."""
+        self._own().add(vectors)
+
+    def proposes(self, k: int) -> int:
+        """See `VectorIndex.proposes`."""
+        return self.stretch * k
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `VectorIndex.search`; −1 where too little was found."""
+        return self._index.search(queries, k)
+
+
+def from_factory(factory: str, width: int) -> Any:
+    """FAISS's index of this name.
+
+    RAISES (KnnNerError): If there is none for this width.
+    """
+    import faiss
+
+    try:
+        return faiss.index_factory(width, factory)
+    except RuntimeError as error:
+        # FAISS says where in its source it noticed, and then what.
+        reason = str(error).split(": ", 1)[-1].strip()
+        details = {"value": factory, "known": list(INDEXES), "reason": reason}
+        raise KnnNerError(Errors.E030, **details) from error
+
+
+def _effort_of(index: Any) -> str | None:
+    import faiss
+
+    space = faiss.ParameterSpace()
+    space.initialize(index)
+    ranges = space.parameter_ranges
+    names = [ranges.at(i).name for i in range(ranges.size())]
+    return next((name for name in _EFFORTS if name in names), None)

@@ -1,0 +1,94 @@
+"""The k nearest keys, in float64, of what an index proposes."""
+
+import numpy as np
+
+from ..ty import Neighbors, VectorIndex
+from . import distances as metrics
+from .blocks import Blocks
+
+# Bound of what is held in memory at once, in elements of float64.
+_GATHERED = 1 << 23
+
+
+def nearest(
+    keys: Blocks,
+    entries: Blocks,
+    index: VectorIndex,
+    queries: np.ndarray,
+    k: int,
+    metric: str,
+    longest: float,
+) -> Neighbors:
+    """The k nearest entries of each query.
+
+    An exact index works in float32, where nearly equal distances may change places.
+    So it is asked for a few more than k; the candidates' distances are computed again
+    in float64; and where an entry that was not proposed could still belong to the k
+    nearest, it is asked for more. An approximate index is asked once.
+
+    keys, entries (Blocks): What is searched.
+    index (VectorIndex): Over all of the keys.
+    queries (ndarray): Shape (n, width), float32, finite, no row of zeros.
+    k (int): How many, at least 1; fewer come back of fewer rows.
+    metric (str): One of `metrics.METRICS`.
+    longest (float): Length of the longest key in search space.
+    RETURNS (Neighbors): Shape (n, min(k, rows)).
+    """
+    n_rows = len(entries)
+    k = min(k, n_rows)
+    found = Neighbors(
+        np.full((len(queries), k), np.inf),
+        np.full((len(queries), k), -1, dtype=np.int64),
+        np.zeros((len(queries), k), dtype=np.int64),
+    )
+    prepared = metrics.to_search_space(queries, metric)
+    slack = _slack(prepared, longest)
+    pending = np.arange(len(queries))
+    fetch = min(n_rows, index.proposes(k))
+    while len(pending):
+        everything = fetch == n_rows
+        if everything:
+            rows = np.broadcast_to(np.arange(fetch), (len(pending), fetch))
+        else:
+            squared, rows = index.search(prepared[pending], fetch)
+        step = max(1, _GATHERED // (fetch * queries.shape[1]))
+        for i in range(0, len(pending), step):
+            at = pending[i : i + step]
+            ranked = _rank(keys, entries, queries[at], rows[i : i + step], k, metric)
+            for name in ("distances", "rows", "tags"):
+                getattr(found, name)[at] = getattr(ranked, name)
+        if everything or not index.exact:
+            break
+        # No entry that was not proposed is nearer than this.
+        limit = squared[:, -1] - slack[pending]
+        last = metrics.to_search_distance(found.distances[pending, -1], metric)
+        pending = pending[last >= limit]
+        fetch = min(n_rows, fetch * 2)
+    return found
+
+
+def _rank(
+    keys: Blocks,
+    entries: Blocks,
+    queries: np.ndarray,
+    proposed: np.ndarray,
+    k: int,
+    metric: str,
+) -> Neighbors:
+    """The k nearest of the proposed entries; −1 stands for none."""
+    rows = np.sort(proposed, axis=1)  # so that a stable sort breaks ties by row
+    distances = metrics.paired(queries, keys.take(rows), metric)
+    about = entries.take(rows)
+    gone = about["forgotten"] | (rows < 0)
+    return Neighbors(distances, rows, about["tag"].astype(np.int64)).without(gone, k)
+
+
+def _slack(prepared: np.ndarray, longest: float) -> np.ndarray:
+    """By how much an index's squared distances may err, per query.
+
+    A float32 sum of n products errs by at most about n·u·‖x‖·‖y‖ with
+    u = 2⁻²⁴; ‖x‖² + ‖y‖² − 2xy then by (n + 8)·u·(‖x‖ + ‖y‖)², the 8 for
+    the additions and for rounding to unit length.
+    """
+    lengths = np.sqrt(np.einsum("nw,nw->n", prepared, prepared, dtype=np.float64))
+    return (prepared.shape[1] + 8) * 2.0**-24 * (lengths + longest) ** 2

@@ -1,0 +1,269 @@
+"""Indexes: exact ones that skip, approximate ones that know how faithful they are."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_knn_ner.datastore import index as indexes
+from spacy_knn_ner.datastore.blocks import Blocks
+from spacy_knn_ner.datastore.clusters import ClusterIndex
+from spacy_knn_ner.datastore.datastore import Datastore
+from spacy_knn_ner.datastore.exhaustive import FlatIndex, compare_all
+from spacy_knn_ner.datastore.faiss_index import FaissIndex
+from spacy_knn_ner.datastore.fidelity import fidelity
+from spacy_knn_ner.datastore.index import make_index, trained
+from spacy_knn_ner.datastore.tier import Tier
+from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.ty import LabelledText, TokenKeys
+
+WIDTH = 16
+
+
+def heaps(rng, n, n_heaps=20, spread=0.15):
+    """Vectors in heaps, as those of an encoder that was trained to tell tags apart."""
+    centers = rng.normal(size=(n_heaps, WIDTH))
+    vectors = centers[rng.integers(0, n_heaps, n)]
+    return (vectors + spread * rng.normal(size=(n, WIDTH))).astype("float32")
+
+
+def blocks(vectors):
+    found = Blocks("float32", WIDTH)
+    found.append(vectors)
+    return found
+
+
+def a_tier(keys, n_tags=5):
+    """Every third entry begins an example; tags go with the first coordinates."""
+    tier = Tier(WIDTH)
+    tags = (keys[:, :4].argmax(axis=1) + (keys[:, 4] > 0)) % n_tags
+    numbers = np.arange(len(keys))
+    tier.add(keys, numbers // 3 + 1, numbers % 3, tags)
+    return tier
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Tests are small: from here on stores of any size count as large."""
+    monkeypatch.setattr(indexes, "SMALL", 0)
+
+
+# --- clusters ------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    k=st.integers(1, 40),
+    spread=st.sampled_from([0.0, 0.05, 0.5, 3.0]),
+    metric=st.sampled_from(["cosine", "euclidean"]),
+)
+def test_passing_over_clusters_loses_nothing(seed, k, spread, metric):
+    rng = np.random.default_rng(seed)
+    keys = blocks(heaps(rng, 500, spread=spread))
+    index = trained(ClusterIndex(WIDTH, 500), keys, metric)
+    queries = indexes.metrics.to_search_space(heaps(rng, 20), metric)
+    vectors = indexes.metrics.to_search_space(keys.array(), metric)
+    expected, _ = compare_all(queries, [vectors], k)
+    distances, rows = index.search(queries, k)
+    np.testing.assert_allclose(distances, expected, atol=1e-4, rtol=1e-4)
+    assert all(len(set(row)) == k for row in rows.tolist())
+
+
+def test_far_clusters_are_not_looked_at():
+    rng = np.random.default_rng(0)
+    keys = blocks(heaps(rng, 4000))
+    index = trained(ClusterIndex(WIDTH, 4000), keys, "euclidean")
+    index.search(keys.array()[:100], 5)
+    assert index.visited < 0.2
+
+
+def test_clusters_that_save_nothing_are_not_used(large):
+    rng = np.random.default_rng(0)
+    near, even = heaps(rng, 3000), rng.normal(size=(3000, WIDTH)).astype("float32")
+    assert isinstance(make_index("exact", blocks(near), "cosine"), ClusterIndex)
+    assert isinstance(make_index("exact", blocks(even), "cosine"), FlatIndex)
+
+
+def test_small_stores_are_compared_as_a_whole():
+    keys = blocks(heaps(np.random.default_rng(0), 300))
+    for name in ("exact", "auto", "flat"):
+        assert isinstance(make_index(name, keys, "cosine"), FlatIndex)
+
+
+# --- every index in a tier -----------------------------------------------------
+
+EVERY = ["exact", "auto", "flat", "torch", "HNSW16", "PCA8,IVF16,SQ8", "SQfp16"]
+EXACT = ["exact", "flat", "torch"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_what_is_found_has_its_true_distance(name, large):
+    rng = np.random.default_rng(0)
+    tier = a_tier(heaps(rng, 1500))
+    queries = heaps(rng, 30)
+    tier.prepare(name, k=8, temperature=0.1, metric="cosine", n_tags=5)
+    found = tier.search(queries, 8, metric="cosine", index=name)
+    keys = tier.keys.array().astype(float)[found.rows]
+    keys /= np.linalg.norm(keys, axis=-1, keepdims=True)
+    unit = queries / np.linalg.norm(queries.astype(float), axis=1, keepdims=True)
+    expected = 1 - np.einsum("nw,nkw->nk", unit, keys)
+    np.testing.assert_allclose(found.distances, expected, atol=1e-12)
+    best = tier.search(queries, 8, metric="cosine", index="flat")
+    hits = [len(set(a) & set(b)) for a, b in zip(found.rows, best.rows, strict=True)]
+    assert np.mean(hits) / 8 > (0.999 if name in EXACT else 0.4)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_entries_come_and_go(name, large):
+    rng = np.random.default_rng(1)
+    keys = heaps(rng, 900)
+    tier = a_tier(keys[:600])
+    tier.search(keys[:1], 3, metric="cosine", index=name)
+    numbers = np.arange(600, 900)
+    tier.add(keys[600:], numbers // 3 + 1, numbers % 3, numbers % 5)
+    found = tier.search(keys[600:], 4, metric="cosine", index=name)
+    assert (found.rows[:, 0] == numbers).mean() > (0.99 if name in EXACT else 0.8)
+    for gone in (range(201, 251), range(1, 150)):  # the second time rows are given up
+        tier.forget(gone)
+        found = tier.search(keys, 4, metric="cosine", index=name)
+        tags = tier.entries.array()["example_id"][found.rows]
+        assert not np.isin(tags[found.rows >= 0], list(gone)).any()
+
+
+def test_an_unknown_index_says_what_there_is():
+    with pytest.raises(KnnNerError, match=r"KNN-E030.*exact.*IVFx"):
+        make_index("IVFx", blocks(heaps(np.random.default_rng(0), 50)), "cosine")
+    with pytest.raises(KnnNerError, match=r"KNN-E030.*PQ7"):  # 16 / 7
+        make_index("PQ7", blocks(heaps(np.random.default_rng(0), 50)), "cosine")
+
+
+# --- fidelity ------------------------------------------------------------------
+
+
+def test_fidelity_looks_at_changed_tags_only():
+    before = np.array([0, 0, 0, 0, 1])
+    exact = np.array([0, 1, 1, 2, 1])
+    found = np.array([3, 1, 0, 2, 0])
+    result = fidelity(before, exact, found)
+    assert (result.share, result.changed) == (pytest.approx(2 / 3), 3)
+    assert fidelity(before, before, found).share is None
+
+
+def test_an_approximate_index_is_turned_up_until_it_is_faithful(large):
+    keys = heaps(np.random.default_rng(0), 3000, n_heaps=3, spread=1.0)
+    tier = a_tier(keys)
+    how = {"k": 8, "temperature": 0.1, "metric": "euclidean", "n_tags": 5}
+    index = tier.prepare("IVF64,Flat", **how)
+    assert isinstance(index, FaissIndex)
+    assert index.effort > 1  # one cluster would not do
+    assert index.fidelity.share >= 0.95
+    assert index.fidelity.changed > 100
+    assert tier.prepare("IVF64,Flat", **how) is index
+
+
+def test_fidelity_is_measured_without_the_own_example(large):
+    """Every vector is its own nearest: asked with it, all would be right at once."""
+    rng = np.random.default_rng(0)
+    keys = rng.normal(size=(900, WIDTH)).astype("float32")
+    tier = Tier(WIDTH)
+    numbers = np.arange(900)
+    tier.add(keys, numbers, np.zeros(900, int), rng.integers(0, 5, 900))
+    how = {"k": 1, "temperature": 0.1, "metric": "cosine", "n_tags": 5}
+    index = tier.prepare("IVF16,Flat", **how)
+    assert index.fidelity.changed > 500
+    assert index.effort > 1
+
+
+# --- saving --------------------------------------------------------------------
+
+
+def a_datastore(keys):
+    datastore = Datastore()
+    texts, vectors = [], []
+    for i in range(0, len(keys), 3):
+        n = len(keys[i : i + 3])
+        entities = [(0, 1, "thing")] if keys[i, 0] > 0 else []
+        texts.append(LabelledText(["w"] * n, [True] * n, entities))
+        vectors.append(TokenKeys(keys[i : i + 3], np.arange(n), n))
+    datastore.add(texts, vectors, tier="store")
+    return datastore
+
+
+def search_of(datastore, name):
+    return lambda queries: datastore.tiers["store"].search(
+        queries, 5, metric="cosine", index=name
+    )
+
+
+@pytest.mark.parametrize("name", ["exact", "auto", "HNSW16", "PCA8,IVF16,SQ8"])
+@pytest.mark.parametrize("how", ["disk", "pickle", "deepcopy", "forgotten"])
+def test_an_index_travels_with_its_datastore(name, how, large, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    keys = heaps(rng, 1200)
+    datastore, queries = a_datastore(keys), heaps(rng, 20)
+    tier = datastore.tiers["store"]
+    tier.prepare(name, k=5, temperature=0.1, metric="cosine", n_tags=5)
+    if how == "forgotten":
+        datastore.forget(range(5, 60))
+    before = search_of(datastore, name)(queries)
+    if how in ("disk", "forgotten"):
+        datastore.to_disk(tmp_path)
+        again = Datastore().from_disk(tmp_path)
+    else:
+        copied = copy.deepcopy(tier) if how == "deepcopy" else None
+        again = Datastore()
+        again.tiers["store"] = copied or pickle.loads(pickle.dumps(tier))
+    made = []
+    monkeypatch.setattr(ClusterIndex, "train", lambda *args: made.append(args))
+    monkeypatch.setattr(FaissIndex, "train", lambda *args: made.append(args))
+    after = search_of(again, name)(queries)
+    assert not made
+    if how != "forgotten" or name == "exact":
+        np.testing.assert_array_equal(after.distances, before.distances)
+    # An approximate one finds more where what was forgotten is not in its way.
+    assert after.distances.mean() < 1.02 * before.distances.mean()
+    new = again.tiers["store"].prepare(
+        name, k=5, temperature=0.1, metric="cosine", n_tags=5
+    )
+    if isinstance(new, FaissIndex):
+        assert new.fidelity is not None
+
+
+@pytest.mark.parametrize("name", ["exact", "auto", "HNSW16", "PCA8,IVF16,SQ8"])
+def test_a_loaded_index_can_grow_and_shrink(name, large, tmp_path):
+    """FAISS cannot change what lies mapped on disk."""
+    rng = np.random.default_rng(0)
+    keys = heaps(rng, 900)
+    datastore = a_datastore(keys[:600])
+    search_of(datastore, name)(keys[:1])
+    datastore.to_disk(tmp_path)
+    again = Datastore().from_disk(tmp_path)
+    numbers = np.arange(600, 900)
+    tier = again.tiers["store"]
+    tier.add(keys[600:], numbers, np.zeros(300, int), np.zeros(300, int))
+    found = search_of(again, name)(keys[600:])
+    assert (found.rows[:, 0] == numbers).mean() > 0.8
+    tier.forget(range(1, 190))  # more than half
+    assert search_of(again, name)(keys[600:]).rows.max() < len(tier.keys)
+
+
+def test_a_saved_index_of_other_keys_is_refused(large, tmp_path):
+    import json
+
+    datastore = a_datastore(heaps(np.random.default_rng(0), 600))
+    search_of(datastore, "auto")(np.ones((1, WIDTH), "float32"))
+    datastore.to_disk(tmp_path / "one")
+    other = a_datastore(heaps(np.random.default_rng(0), 300))
+    search_of(other, "auto")(np.ones((1, WIDTH), "float32"))
+    other.to_disk(tmp_path / "other")
+    index = (tmp_path / "other" / "gen-1" / "store.index").read_bytes()
+    (tmp_path / "one" / "gen-1" / "store.index").write_bytes(index)
+    manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
+    manifest["files"]["store.index"]["size"] = len(index)
+    (tmp_path / "one" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(KnnNerError, match=r"KNN-E032.*300 keys"):
+        Datastore().from_disk(tmp_path / "one")

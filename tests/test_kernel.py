@@ -2,17 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import labelled, planted_pipeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
-from spacy_knn_ner.datastore.kernel import (
-    EveryEntryVotes,
-    interpolate,
-    knn_distribution,
-    trust,
-)
+from spacy_knn_ner.datastore.every_entry import EveryEntryVotes
+from spacy_knn_ner.datastore.kernel import interpolate, knn_distribution, trust
 
 WIDTH = 6
 TAGS = ("O", "B-thing", "I-thing")
@@ -202,8 +199,8 @@ def test_every_entry_votes_does_not_depend_on_blocks(columns, temperature, data)
     cut = data.draw(st.integers(0, n_entries))
     temperatures = [temperature, temperature / 4, temperature * 3, temperature * 2]
     votes = EveryEntryVotes(len(distances), temperatures, 4)
-    votes.add(distances[:, :cut], tags[:cut])
-    votes.add(distances[:, cut:], tags[cut:])
+    votes.add(torch.tensor(distances[:, :cut]), tags[:cut])
+    votes.add(torch.tensor(distances[:, cut:]), tags[cut:])
     order = np.argsort(distances, axis=1, kind="stable")
     ordered = np.take_along_axis(distances, order, axis=1)
     for p, t in zip(votes.distributions(), temperatures, strict=True):
@@ -215,8 +212,8 @@ def test_every_entry_votes_does_not_depend_on_blocks(columns, temperature, data)
 def test_an_entry_at_no_distance_does_not_vote():
     votes = EveryEntryVotes(3, [0.5], 2)
     inf = np.inf
-    votes.add(np.array([[inf, inf], [inf, 1.0], [2.0, inf]]), np.array([0, 1]))
-    votes.add(np.array([[inf], [inf], [1.0]]), np.array([1]))
+    votes.add(torch.tensor([[inf, inf], [inf, 1.0], [2.0, inf]]), np.array([0, 1]))
+    votes.add(torch.tensor([[inf], [inf], [1.0]]), np.array([1]))
     np.testing.assert_array_equal(votes.distributions()[0, :2], [[0, 0], [0, 1]])
     far = np.exp(-2.0)
     np.testing.assert_allclose(

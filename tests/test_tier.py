@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,9 +119,12 @@ def test_both_ways_to_compute_distances_agree(metric):
     keys[:3] = queries[:3]
     keys[3] = queries[3] + 1e-7
     pairs = paired(queries, np.broadcast_to(keys, (9, 9, 16)), metric)
-    np.testing.assert_allclose(
-        all_pairs(queries, keys, metric), pairs, rtol=1e-9, atol=1e-13
-    )
+    if metric == "cosine":
+        queries, keys = (
+            x / np.linalg.norm(x, axis=1, keepdims=True) for x in (queries, keys)
+        )
+    found = all_pairs(torch.tensor(queries), torch.tensor(keys), metric)
+    np.testing.assert_allclose(found.numpy(), pairs, rtol=1e-9, atol=1e-13)
 
 
 def test_one_batch_is_one_search(monkeypatch):
@@ -180,3 +184,24 @@ def test_an_unknown_index_is_refused():
         make_tier(np.eye(60, dtype="float32")).search(
             np.eye(60, dtype="float32"), 1, metric="cosine", index="x"
         )
+
+
+def test_single_precision_is_used_where_it_does_not_show(monkeypatch):
+    """Large stores, at temperatures that are not too low."""
+    from spacy_knn_ner.datastore import every_entry
+
+    rng = np.random.default_rng(0)
+    keys = rng.normal(size=(3000, 16)).astype("float32")
+    keys[1000:] = keys[:1000].repeat(2, axis=0) + 0.1 * keys[1000:]
+    tier, queries = make_tier(keys), keys[:40] + 0.05
+    temperatures = [0.005, 0.02, 0.3]
+    exact = tier.count_all(queries, temperatures, "cosine", 5).distributions()
+    monkeypatch.setattr(every_entry, "_FEW", 100)
+    single = tier.count_all(queries, temperatures, "cosine", 5).distributions()
+    assert 0 < np.abs(single - exact).max() < 1e-4
+    for temperatures, metric in ([0.001], "cosine"), ([0.3], "euclidean"):
+        p = tier.count_all(queries, temperatures, metric, 5).distributions()
+        monkeypatch.setattr(every_entry, "_FEW", 10_000)
+        again = tier.count_all(queries, temperatures, metric, 5).distributions()
+        monkeypatch.setattr(every_entry, "_FEW", 100)
+        np.testing.assert_array_equal(p, again)

@@ -5,6 +5,8 @@ and `"cosine"` (1 − cos) what the paper's published code computes. On unit
 vectors they order neighbors alike, and d_sqeuclidean = 2 · d_cosine.
 """
 
+from typing import Any
+
 import numpy as np
 
 # What is gathered at once, in elements of float64.
@@ -33,29 +35,27 @@ def paired(queries: np.ndarray, keys: np.ndarray, metric: str) -> np.ndarray:
     return np.sqrt(squared) if metric == "euclidean" else squared
 
 
-def all_pairs(queries: np.ndarray, keys: np.ndarray, metric: str) -> np.ndarray:
+def all_pairs(queries: Any, keys: Any, metric: str) -> Any:
     """Distances from every query to every key, by matrix multiplication.
 
-    queries (ndarray): Shape (n, width).
-    keys (ndarray): Shape (m, width).
+    queries (Tensor): Shape (n, width); of unit length for `"cosine"`.
+    keys (Tensor): Shape (m, width); likewise.
     metric (str): One of `METRICS`.
-    RETURNS (ndarray): Shape (n, m), float64.
+    RETURNS (Tensor): Shape (n, m).
     """
-    queries, keys = queries.astype(np.float64), keys.astype(np.float64)
+    import torch
+
     if metric == "cosine":
-        queries /= _norms(queries)[:, None]
-        keys /= _norms(keys)[:, None]
-        return np.maximum(1.0 - queries @ keys.T, 0.0)
-    scale = _norms(queries)[:, None] ** 2 + _norms(keys)[None] ** 2
-    squared = scale - 2.0 * (queries @ keys.T)
+        return torch.mm(queries, keys.T).neg_().add_(1.0).clamp_(min=0.0)
+    scale = (queries**2).sum(1)[:, None] + (keys**2).sum(1)[None]
+    squared = torch.addmm(scale, queries, keys.T, alpha=-2.0)
     # ‖q‖² + ‖k‖² − 2qk loses its digits where q and k nearly coincide.
-    rows, columns = np.nonzero(squared < 1e-6 * scale)
+    rows, columns = torch.nonzero(squared < 1e-6 * scale, as_tuple=True)
     step = max(1, _GATHERED // queries.shape[1])
     for i in range(0, len(rows), step):
         row, column = rows[i : i + step], columns[i : i + step]
-        difference = queries[row] - keys[column]
-        squared[row, column] = np.einsum("nw,nw->n", difference, difference)
-    return np.sqrt(squared) if metric == "euclidean" else squared
+        squared[row, column] = ((queries[row] - keys[column]) ** 2).sum(1)
+    return squared.sqrt_() if metric == "euclidean" else squared
 
 
 def to_search_space(vectors: np.ndarray, metric: str) -> np.ndarray:

@@ -4,8 +4,6 @@ Equations 3 and 4 of kNN-NER (Wang et al. 2022), and the corrections on top.
 All in float64: at low temperatures float32 distances show in the fourth digit.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 # More than sums of a few rounded probabilities can be off.
@@ -42,60 +40,6 @@ def vote_sizes(distances: np.ndarray, temperature: float) -> np.ndarray:
     found = np.isfinite(distances)
     nearest = np.where(found[:, :1], distances[:, :1], 0.0)
     return np.where(found, np.exp(-(distances - nearest) / temperature), 0.0)
-
-
-class EveryEntryVotes:
-    """Equation 3 with k = null: the sum runs over the whole datastore. One pass
-    serves several temperatures.
-
-    Entries arrive in blocks; the votes so far are rescaled whenever a nearer
-    one shows up, so nothing of size n_queries × n_entries is ever held.
-    """
-
-    def __init__(
-        self, n_queries: int, temperatures: Sequence[float], n_tags: int
-    ) -> None:
-        """n_queries (int), n_tags (int): As in equation 3.
-        temperatures (Sequence[float]): Every T that is wanted.
-        """
-        self.temperatures = temperatures
-        self.nearest = np.full(n_queries, np.inf)
-        self.votes = np.zeros((len(temperatures), n_queries, n_tags))
-
-    def add(self, distances: np.ndarray, tags: np.ndarray) -> None:
-        """Count the votes of a block.
-
-        distances (ndarray): Shape (n_queries, block); inf for who does not vote.
-        tags (ndarray): Shape (block,).
-        """
-        if distances.shape[1] == 0:
-            return
-        nearest = np.minimum(self.nearest, distances.min(axis=1))
-        origin = np.where(np.isfinite(nearest), nearest, 0.0)
-        farther, further = self.nearest - origin, distances - origin[:, None]
-        self.nearest = nearest
-        one_hot = np.eye(self.votes.shape[2])[tags]
-        sizes, before = further, np.nan
-        # From the highest down: exp(−d/(T/2)) = exp(−d/T)², and squares are cheap.
-        for i in np.argsort(self.temperatures)[::-1]:
-            temperature = self.temperatures[i]
-            if before == 2 * temperature:
-                sizes = np.square(sizes, out=sizes)
-            else:
-                sizes = np.exp(-further / temperature)
-            before = temperature
-            self.votes[i] *= np.exp(-farther / temperature)[:, None]
-            self.votes[i] += sizes @ one_hot
-
-    @property
-    def mass(self) -> np.ndarray:
-        """The denominator of equation 3, shape (n_temperatures, n_queries), where
-        the nearest entry's vote has size one."""
-        return self.votes.sum(axis=2)
-
-    def distributions(self) -> np.ndarray:
-        """p_kNN, as from `knn_distribution`, per temperature."""
-        return normalized(self.votes)
 
 
 def normalized(votes: np.ndarray) -> np.ndarray:

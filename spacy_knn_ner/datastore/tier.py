@@ -11,10 +11,11 @@ import numpy as np
 from ..ty import Neighbors, VectorIndex, Votes
 from . import distances as metrics
 from .blocks import Blocks
+from .every_entry import EveryEntryVotes, count_all
 from .faiss_index import FaissIndex
 from .fidelity import TARGET, Trial, efforts
 from .index import Saved, fill, make_index
-from .kernel import EveryEntryVotes, knn_distribution
+from .kernel import knn_distribution
 from .search import nearest
 
 # An entry is a token of an example. Its key is the row of the same number.
@@ -23,8 +24,6 @@ ENTRY = np.dtype(
 )
 # One that orders keys alike, by whether the index holds unit vectors.
 _METRIC = {True: "cosine", False: "sqeuclidean"}
-# Distances between so many queries and keys stay in the processor's cache.
-_QUERIES, _KEYS = 512, 1024
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -262,35 +261,16 @@ class Tier:
         *,
         groups: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> EveryEntryVotes:
-        """Let every entry vote, block by block; one pass serves all temperatures.
-
-        queries, metric, n_tags: As for `vote`.
-        temperatures (Sequence[float]): In units of the metric.
-        groups (tuple[ndarray, ndarray] | None): A number per query, and one per row
-            of the tier: an entry does not vote where the two are equal.
-        RETURNS (EveryEntryVotes): The counted votes.
-        """
-        counted = EveryEntryVotes(len(queries), temperatures, n_tags)
-        for start in range(0, len(queries), _QUERIES):
-            some = slice(start, start + _QUERIES)
-            votes = EveryEntryVotes(len(queries[some]), temperatures, n_tags)
-            first = 0
-            for keys, entries in zip(
-                self.keys.chunks(_KEYS), self.entries.chunks(_KEYS), strict=True
-            ):
-                kept = ~entries["forgotten"]
-                rows = first + np.flatnonzero(kept)
-                first += len(keys)
-                if not len(rows):
-                    continue
-                distances = metrics.all_pairs(queries[some], keys[kept], metric)
-                if groups is not None:
-                    same = groups[0][some, None] == groups[1][rows]
-                    distances[same] = np.inf
-                votes.add(distances, entries["tag"][kept])
-            counted.nearest[some] = votes.nearest
-            counted.votes[:, some] = votes.votes
-        return counted
+        """Let every entry vote; see `count_all`."""
+        return count_all(
+            self.keys,
+            self.entries,
+            queries,
+            temperatures,
+            metric,
+            n_tags,
+            groups=groups,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """An index that is quickly made is made again where it is needed."""

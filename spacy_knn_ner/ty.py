@@ -1,7 +1,7 @@
 """The small types that cross rooms."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -160,6 +160,10 @@ class VectorIndex(Protocol):
 
     def add(self, vectors: np.ndarray) -> None:
         """vectors (ndarray): Shape (n, width), float32."""
+        ...
+
+    def about(self) -> dict[str, Any]:
+        """What it is, for people and for JSON."""
         ...
 
     def proposes(self, k: int) -> int:

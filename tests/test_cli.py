@@ -147,7 +147,8 @@ def test_evaluate_prints_and_reports(folder, tmp_path):
 
 def test_info_says_what_is_there_and_checks_it(folder, tmp_path):
     found = run_json("info", folder / "built", "--check")
-    assert found["datastore"]["examples"] == 6 and found["checked"]
+    assert found["datastore"]["examples"] == 6 and "fidelity" in found["checked"]
+    assert found["datastore"]["index"] == {"made": "flat"}
     text, _ = run("info", folder / "built")
     assert "location" in text and "temperature" in text
     nlp = spacy.load(folder / "built")
@@ -159,6 +160,16 @@ def test_info_says_what_is_there_and_checks_it(folder, tmp_path):
     run("info", tmp_path / "damaged")
     _, error = run("info", tmp_path / "damaged", "--check", code=1)
     assert "KNN-E032" in error
+
+
+def test_an_approximate_index_says_how_faithful_it_is(folder, tmp_path):
+    arguments = ("build", folder / "trained", folder / "text.spacy", tmp_path / "m")
+    index = run_json(*arguments, "--index", "IVF2,Flat")["datastore"]["index"]
+    assert index["made"] == "IVF2,Flat" and "share" in index["fidelity"]
+    text, _ = run("info", tmp_path / "m", "--check")
+    assert "IVF2,Flat, effort" in text
+    _, error = run(*arguments, "--index", "IVFx", code=1)
+    assert "KNN-E040" in error and "factory" in error
 
 
 def test_explain_shows_entities_and_their_neighbors(folder):

@@ -18,7 +18,7 @@ from spacy_knn_ner.datastore.fidelity import fidelity
 from spacy_knn_ner.datastore.index import make_index, trained
 from spacy_knn_ner.datastore.tier import Tier
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.ty import LabelledText, TokenKeys
+from spacy_knn_ner.ty import Fidelity, LabelledText, TokenKeys
 
 WIDTH = 16
 
@@ -267,3 +267,13 @@ def test_a_saved_index_of_other_keys_is_refused(large, tmp_path):
     (tmp_path / "one" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(KnnNerError, match=r"KNN-E032.*300 keys"):
         Datastore().from_disk(tmp_path / "one")
+
+
+def test_too_little_to_go_by_means_more_effort(large):
+    tier = Tier(WIDTH)
+    keys = heaps(np.random.default_rng(0), 600)
+    tier.add(keys, np.arange(600), np.zeros(600, int), np.zeros(600, int))
+    how = {"k": 8, "temperature": 0.1, "metric": "cosine", "n_tags": 2}
+    index = tier.prepare("IVF64,Flat", **how)
+    assert index.fidelity == Fidelity(None, 0)
+    assert (index.stretch, index.effort) == (4, 32)

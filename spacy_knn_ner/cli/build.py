@@ -29,6 +29,10 @@ def build(
     dtype: Annotated[
         str | None, typer.Option(help="Of the keys: float32 or float16.")
     ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(help="exact, auto, flat, torch, or for FAISS's index factory."),
+    ] = None,
     batch_size: BatchOpt = 64,
     gpu_id: GpuOpt = -1,
     as_json: JsonOpt = False,
@@ -49,6 +53,8 @@ def build(
     knn = find_component(nlp, name)
     if dtype is not None:
         knn.set_settings(keys={"dtype": dtype})
+    if index is not None:
+        knn.set_settings(index=index)
     docs = read_docs(corpus, nlp.vocab)
     knn.build(docs, batch_size=batch_size, show_progress=not as_json)
     if not knn.datastore.size(STORE):

@@ -1,6 +1,7 @@
 """`spacy knn info`"""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +22,10 @@ def info(
     model: ModelArg,
     name: NameOpt = "knn_ner",
     check: Annotated[
-        bool, typer.Option("--check", help="Compare the SHA-256 of every file.")
+        bool,
+        typer.Option(
+            "--check", help="Compare every file's SHA-256; measure the index again."
+        ),
     ] = False,
     as_json: JsonOpt = False,
 ) -> None:
@@ -34,11 +38,14 @@ def info(
 
     nlp = load_pipeline(model)
     knn = find_component(nlp, name)
-    found = about(knn)
+    fidelity = None
     if check:
         Datastore().from_disk(nlp.path / name / "datastore", check=True)
         knn.encoder.check(knn.datastore)
-        found["checked"] = True
+        fidelity = knn.measure_fidelity()  # makes the index, if it was not saved
+    found = about(knn)
+    if check:
+        found["checked"] = {"fidelity": None if fidelity is None else asdict(fidelity)}
     if as_json:
         print_json(found)
         return
@@ -52,9 +59,27 @@ def info(
         ("keys", f"{store['width']} × {store['dtype']}, {store['key_bytes']:,} bytes"),
         ("tags", f"{store['tag_scheme']} over {', '.join(store['labels'])}"),
     ]
+    rows += [("index", _listed(store["index"]))] if store["index"] else []
     keys = found["settings"].pop("keys")
     settings = {**found["settings"], **{f"keys.{k}": v for k, v in keys.items()}}
     rows += [(k, "null" if v is None else v) for k, v in settings.items()]
     print_table(rows, ("", ""), n_left=2)
     if check:
         typer.echo("Every file is as it was saved, and the encoder is the datastore's.")
+        if fidelity is not None and fidelity.share is not None:
+            typer.echo(
+                f"Of {fidelity.changed} tags that exact neighbors change, the index "
+                f"changes {fidelity.share:.1%} alike."
+            )
+
+
+def _listed(index: dict[str, Any]) -> str:
+    """Its index in one line."""
+    parts = [str(index["made"])]
+    parts += [
+        f"{name} {index[name]}" for name in ("clusters", "effort") if index.get(name)
+    ]
+    fidelity = index.get("fidelity")
+    if fidelity and fidelity["share"] is not None:
+        parts.append(f"fidelity {fidelity['share']:.1%} of {fidelity['changed']}")
+    return ", ".join(parts)

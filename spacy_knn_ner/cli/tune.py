@@ -78,6 +78,7 @@ def tune(
         knn.set_settings(**best(again).settings)
         found["corrections"] = asdict(best(again))
         rounds["corrections.csv"] = again
+    knn.make_index()  # as faithful with these settings as with the ones before
     output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
     folder.mkdir(exist_ok=True)

@@ -42,18 +42,17 @@ class ClusterIndex(Faiss):
         self.radii[:], self.sizes[:] = 0.0, 0
 
     def about(self) -> dict[str, Any]:
-        """What the manifest says of it."""
-        return {
-            "made": CLUSTERS,
-            "vectors": len(self),
-            "radii": self.radii.tolist(),
-            "sizes": self.sizes.tolist(),
-        }
+        """See `VectorIndex.about`."""
+        return {"made": CLUSTERS, "clusters": self.n_clusters}
+
+    def state(self) -> dict[str, Any]:
+        """What is not in the file."""
+        return {"radii": self.radii.tolist(), "sizes": self.sizes.tolist()}
 
     @classmethod
     def from_disk(cls, path: Path, about: dict[str, Any], width: int) -> "ClusterIndex":
         """See `FaissIndex.from_disk`."""
-        new = cls(width, about["vectors"])
+        new = cls(width, 1)
         new.load(path)
         new._learn_centers()
         new.radii = np.array(about["radii"])

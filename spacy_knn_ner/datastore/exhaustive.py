@@ -49,6 +49,10 @@ class FlatIndex:
         """See `VectorIndex.add`."""
         self.vectors.append(vectors)
 
+    def about(self) -> dict[str, Any]:
+        """See `VectorIndex.about`."""
+        return {"made": "flat"}
+
     def proposes(self, k: int) -> int:
         """See `VectorIndex.proposes`."""
         return a_few_more(k)
@@ -74,6 +78,10 @@ class TorchIndex:
     def add(self, vectors: np.ndarray) -> None:
         """See `VectorIndex.add`."""
         self.vectors.append(vectors)
+
+    def about(self) -> dict[str, Any]:
+        """See `VectorIndex.about`."""
+        return {"made": "torch"}
 
     def proposes(self, k: int) -> int:
         """See `VectorIndex.proposes`."""

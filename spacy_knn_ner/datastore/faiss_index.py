@@ -109,7 +109,7 @@ class FaissIndex(Faiss):
         )
 
     def about(self) -> dict[str, Any]:
-        """What the manifest says of it."""
+        """See `VectorIndex.about`."""
         fidelity = None if self.fidelity is None else asdict(self.fidelity)
         return {
             "made": self.factory,
@@ -117,6 +117,10 @@ class FaissIndex(Faiss):
             "stretch": self.stretch,
             "fidelity": fidelity,
         }
+
+    def state(self) -> dict[str, Any]:
+        """What is not in the file."""
+        return {}
 
     @classmethod
     def from_disk(cls, path: Path, about: dict[str, Any], width: int) -> "FaissIndex":

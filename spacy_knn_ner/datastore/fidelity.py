@@ -1,6 +1,6 @@
 """Does an approximate index come to the tags that exact search comes to?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from .kernel import knn_distribution
 
 TARGET = 0.95
 _ASKED = 2048  # entries that an index is tried on
+# Fewer changed tags than this say nothing; then stretch and effort are these.
+_ENOUGH, _UNTRIED = 20, (4, 32)
 # Effort is doubled up to here; then more candidates are ranked.
 _MOST_EFFORT, _MOST_STRETCH = 256, 16
 
@@ -84,18 +86,23 @@ class Trial:
         return p.argmax(axis=1)
 
 
-def efforts(index: FaissIndex) -> Iterator[None]:
-    """Turn an index up step by step: at first as fast as it can be, at last as good
-    as makes sense.
+def make_faithful(index: FaissIndex, measure: Callable[[], Fidelity]) -> None:
+    """Turn an index up, from as fast as it can be, until it is faithful enough.
 
-    index (FaissIndex): To be turned up.
+    index (FaissIndex): To be turned up. What was measured last stays with it.
+    measure (Callable[[], Fidelity]): Of the index as it is then.
     """
-    index.stretch = 2
-    index.effort = 1
-    yield
-    while index.effort is not None and index.effort < _MOST_EFFORT:
-        index.effort = 2 * index.effort
-        yield
-    while index.stretch < _MOST_STRETCH:
-        index.stretch = 2 * index.stretch
-        yield
+    index.stretch, index.effort = 2, 1
+    index.fidelity = measure()
+    if index.fidelity.changed < _ENOUGH:
+        index.stretch, index.effort = _UNTRIED  # nothing to go by
+        index.fidelity = measure()
+        return
+    while (index.fidelity.share or 0.0) < TARGET:
+        if index.effort is not None and index.effort < _MOST_EFFORT:
+            index.effort = 2 * index.effort
+        elif index.stretch < _MOST_STRETCH:
+            index.stretch = 2 * index.stretch
+        else:
+            break
+        index.fidelity = measure()

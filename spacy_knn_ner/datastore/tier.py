@@ -8,12 +8,12 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from ..ty import Neighbors, VectorIndex, Votes
+from ..ty import Fidelity, Neighbors, VectorIndex, Votes
 from . import distances as metrics
 from .blocks import Blocks
 from .every_entry import EveryEntryVotes, count_all
 from .faiss_index import FaissIndex
-from .fidelity import TARGET, Trial, efforts
+from .fidelity import Trial, make_faithful
 from .index import Saved, fill, make_index
 from .kernel import knn_distribution
 from .search import nearest
@@ -123,6 +123,11 @@ class Tier:
 
     # --- the index ---------------------------------------------------------
 
+    @property
+    def index_about(self) -> dict[str, Any]:
+        """What its index is, for people; nothing while there is none."""
+        return {} if self._index is None else self._index.about()
+
     @_locked
     def saved_index(self) -> tuple[Saved, dict[str, Any]] | None:
         """The index as it has to be saved, where it is worth it.
@@ -139,7 +144,7 @@ class Tier:
             index.reset()
             for part in self.keys.kept(~self.entries.array()["forgotten"]):
                 index.add(metrics.to_search_space(part, _METRIC[unit]))
-        return index, {"asked": asked, "unit": unit, **index.about()}
+        return index, {"asked": asked, "unit": unit, **index.about(), **index.state()}
 
     def use_index(self, index: Saved, about: dict[str, Any]) -> None:
         """Use an index that was saved with these keys.
@@ -181,36 +186,53 @@ class Tier:
 
     @_locked
     def prepare(
-        self, index: str, *, k: int, temperature: float, metric: str, n_tags: int
+        self,
+        index: str,
+        *,
+        k: int,
+        temperature: float,
+        metric: str,
+        n_tags: int,
+        again: bool = False,
     ) -> VectorIndex | None:
         """Make the index that is to be searched, unless it is there; an approximate
         one is turned up until it is faithful enough.
 
         index (str): See `make_index`.
         k, temperature, metric, n_tags: As for `vote`.
+        again (bool): Do so even if it was done before, with other settings perhaps.
         RETURNS (VectorIndex | None): The index; None where there are no entries.
         """
         if not len(self):
             return None
         made = self._searchable(metric, index)
-        if isinstance(made, FaissIndex) and made.fidelity is None:
-            trial = Trial(
-                self.keys,
-                self.entries,
-                k=k,
-                temperature=temperature,
-                metric=metric,
-                n_tags=n_tags,
-            )
-            for _ in efforts(made):
-                made.fidelity = trial(
-                    lambda queries, reach: self.search(
-                        queries, reach, metric=metric, index=index
-                    )
-                )
-                if made.fidelity.share is None or made.fidelity.share >= TARGET:
-                    break
+        if isinstance(made, FaissIndex) and (again or made.fidelity is None):
+            trial = self._trial(k, temperature, metric, n_tags)
+            make_faithful(made, lambda: trial(self._by(index, metric)))
         return made
+
+    def fidelity(
+        self, index: str, *, k: int, temperature: float, metric: str, n_tags: int
+    ) -> Fidelity:
+        """How faithful an index is, measured anew; exact ones are, to the letter.
+
+        Arguments as for `prepare`. There must be entries.
+        """
+        trial = self._trial(k, temperature, metric, n_tags)
+        return trial(self._by(index, metric))
+
+    def _trial(self, k: int, temperature: float, metric: str, n_tags: int) -> Trial:
+        return Trial(
+            self.keys,
+            self.entries,
+            k=k,
+            temperature=temperature,
+            metric=metric,
+            n_tags=n_tags,
+        )
+
+    def _by(self, index: str, metric: str) -> Callable[[np.ndarray, int], Neighbors]:
+        return lambda queries, k: self.search(queries, k, metric=metric, index=index)
 
     def _longest_key(self, metric: str) -> float:
         if metric == "cosine":

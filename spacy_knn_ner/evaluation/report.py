@@ -151,6 +151,7 @@ def about(knn: KnnNer) -> dict[str, Any]:
             "labels": list(datastore.tag_set.labels),
             "tag_scheme": datastore.tag_set.scheme,
             "key_bytes": _key_bytes(knn),
+            "index": datastore.tiers[STORE].index_about if datastore.tiers else {},
         },
     }
 

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from spacy import util
 from spacy.language import Language
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..errors import Errors, KnnNerError, Warnings, warning
-from ..ty import Evidence, LabelledText, TokenKeys
+from ..ty import Evidence, Fidelity, LabelledText, TokenKeys
 from .encoder import Encoder
 from .evidence import find_evidence
 from .keys import joined, read_keys
@@ -78,7 +78,46 @@ class Memory:
             raise KnnNerError(Errors.E052, name=self.name)
         self._warn_of(empty)
         self._use(new)
+        self.make_index()
         return ids
+
+    def make_index(self) -> dict[str, Any]:
+        """Make the index of the store now, rather than at the first search.
+
+        An approximate one is searched the longer, until it is faithful: for 95 % of
+        entries whose neighbors (without their own example) vote for another tag than
+        theirs, it comes to the same tag as exact search. `build` does all this, and
+        `to_disk` keeps it; do it again after other settings have changed.
+
+        RETURNS (dict[str, Any]): What was made, and its fidelity where it is
+            approximate. Empty where there is nothing to search.
+        """
+        settings = self.settings
+        if settings.k is None or not self.datastore.size(STORE):
+            return {}
+        store = self.datastore.tiers[STORE]
+        store.prepare(settings.index, again=True, **self._voting(settings.k))
+        return store.index_about
+
+    def measure_fidelity(self) -> Fidelity | None:
+        """How faithful the store's index is, measured anew, as by `make_index`.
+
+        RETURNS (Fidelity | None): None where there is nothing to search.
+        """
+        settings = self.settings
+        if settings.k is None or not self.datastore.size(STORE):
+            return None
+        store = self.datastore.tiers[STORE]
+        return store.fidelity(settings.index, **self._voting(settings.k))
+
+    def _voting(self, k: int) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "k": k,
+            "temperature": settings.temperature,
+            "metric": settings.metric,
+            "n_tags": len(self.datastore.tag_set),
+        }
 
     def add(self, docs: Iterable[Doc]) -> list[int]:
         """Add corrections: labelled Docs that are heeded at once.

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import Errors, KnnNerError
 from ..ty import Fidelity
+from .exhaustive import a_few_more
 
 INDEXES = ("exact", "auto", "flat", "torch")
 # What may be turned to search longer and find more, by the kind of index.
@@ -79,7 +80,7 @@ class FaissIndex(Faiss):
         self.factory = factory
         self._effort_name = _effort_of(self._index)
         self.effort = 16
-        self.stretch = 2
+        self.stretch = 1
         self.fidelity: Fidelity | None = None
 
     @property
@@ -150,7 +151,7 @@ class FaissIndex(Faiss):
 
     def proposes(self, k: int) -> int:
         """See `VectorIndex.proposes`."""
-        return self.stretch * k
+        return max(a_few_more(k), self.stretch * k)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `VectorIndex.search`; −1 where too little was found."""

@@ -6,17 +6,18 @@ import numpy as np
 
 from ..ty import Fidelity, Neighbors
 from . import distances as metrics
+from . import kernel
 from .blocks import Blocks
 from .exhaustive import compare_all
 from .faiss_index import FaissIndex
-from .kernel import knn_distribution
 
 TARGET = 0.95
-_ASKED = 2048  # entries that an index is tried on
-# Fewer changed tags than this say nothing; then stretch and effort are these.
-_ENOUGH, _UNTRIED = 20, (4, 32)
-# Effort is doubled up to here; then more candidates are ranked.
-_MOST_EFFORT, _MOST_STRETCH = 256, 16
+# Entries that are looked at, and of them those that are asked, at most.
+_LOOKED_AT, _ASKED = 32_768, 1024
+_SURE = 0.5  # lead of the best tag
+_ENOUGH = 20  # fewer changed tags than this say nothing
+# Effort is doubled up to here; if that gains too little, more candidates are ranked.
+_MOST_EFFORT, _MOST_STRETCH, _GAIN = 256, 16, 0.005
 
 
 def fidelity(before: np.ndarray, exact: np.ndarray, found: np.ndarray) -> Fidelity:
@@ -31,16 +32,22 @@ def fidelity(before: np.ndarray, exact: np.ndarray, found: np.ndarray) -> Fideli
     return Fidelity(float(alike.mean()) if len(alike) else None, len(alike))
 
 
+Search = Callable[[np.ndarray, int], Neighbors]
+
+
 class Trial:
     """Entries that are asked about themselves, each without its own example.
 
-    What the store says of them is a tag that neighbors change.
+    What the store says of them is a tag that neighbors change. That is rare, and exact
+    search takes long: so many are looked at with the index, turned up, and those of
+    which it says another tag, or is not sure, are searched exactly.
     """
 
     def __init__(
         self,
         keys: Blocks,
         entries: Blocks,
+        search: Search,
         *,
         metric: str,
         k: int,
@@ -48,61 +55,78 @@ class Trial:
         n_tags: int,
     ) -> None:
         """keys, entries (Blocks): Of a tier.
+        search (Search): What tells which entries are worth asking.
         metric (str), k (int), temperature (float), n_tags (int): How neighbors vote.
         """
         self.entries, self.k = entries.array(), k
         self._temperature, self._n_tags = temperature, n_tags
-        alive = np.flatnonzero(~self.entries["forgotten"])
-        some = np.random.default_rng(0).permutation(alive)[:_ASKED]
-        self.own = self.entries[np.sort(some)]
-        self.queries = keys.take(np.sort(some)).astype(np.float32)
         examples = self.entries["example_id"]
-        # As many as could be of the same example.
         largest = int(np.unique(examples, return_counts=True)[1].max())
+        # As many as could be of the same example.
         self.reach = min(len(examples), k + largest)
+        alive = np.flatnonzero(~self.entries["forgotten"])
+        rows = np.random.default_rng(0).permutation(alive)[:_LOOKED_AT]
+        chosen: list[np.ndarray] = []
+        for i in range(0, len(rows), _ASKED):
+            if sum(map(len, chosen)) >= _ASKED:
+                break
+            some = np.sort(rows[i : i + _ASKED])
+            p = self._votes(search(keys.take(some), self.reach), self.entries[some])
+            doubtful = kernel.lead(p) < _SURE
+            doubtful |= p.argmax(axis=1) != self.entries["tag"][some]
+            chosen.append(some[doubtful])
+        asked = np.concatenate(chosen)[:_ASKED]
+        self.own = self.entries[asked]
+        self.queries = keys.take(asked).astype(np.float32)
         prepared = metrics.to_search_space(self.queries, metric)
         chunks = (metrics.to_search_space(c, metric) for c in keys.chunks(1 << 16))
-        squared, rows = compare_all(prepared, chunks, self.reach)
-        tags = self.entries["tag"][rows].astype(np.int64)
+        squared, found = compare_all(prepared, chunks, self.reach)
+        tags = self.entries["tag"][found].astype(np.int64)
         distances = metrics.from_search_distance(squared, metric)
-        self.exact = self._tags(Neighbors(distances, rows, tags))
+        exact = Neighbors(distances, found, tags)
+        self.exact = self._votes(exact, self.own).argmax(axis=1)
 
-    def __call__(self, search: Callable[[np.ndarray, int], Neighbors]) -> Fidelity:
-        """How faithful is this search?
+    def __call__(self, search: Search) -> Fidelity:
+        """How faithful is this search?"""
+        p = self._votes(search(self.queries, self.reach), self.own)
+        return fidelity(self.own["tag"], self.exact, p.argmax(axis=1))
 
-        search (Callable[[ndarray, int], Neighbors]): Of queries and k.
-        """
-        found = self._tags(search(self.queries, self.reach))
-        return fidelity(self.own["tag"], self.exact, found)
-
-    def _tags(self, found: Neighbors) -> np.ndarray:
-        """The tags with the most votes."""
+    def _votes(self, found: Neighbors, own: np.ndarray) -> np.ndarray:
+        """Equation 3 without the own examples."""
         examples = self.entries["example_id"][found.rows]
-        own = examples == self.own["example_id"][:, None]
-        others = found.without(own | (found.rows < 0), self.k)
-        p = knn_distribution(
+        gone = (found.rows < 0) | (examples == own["example_id"][:, None])
+        others = found.without(gone, self.k)
+        return kernel.knn_distribution(
             others.distances, others.tags, self._temperature, self._n_tags
         )
-        return p.argmax(axis=1)
 
 
-def make_faithful(index: FaissIndex, measure: Callable[[], Fidelity]) -> None:
+def make_faithful(index: FaissIndex, trial: Trial, search: Search) -> None:
     """Turn an index up, from as fast as it can be, until it is faithful enough.
 
     index (FaissIndex): To be turned up. What was measured last stays with it.
-    measure (Callable[[], Fidelity]): Of the index as it is then.
+    trial (Trial): What it is tried on.
+    search (Search): By the index.
     """
-    index.stretch, index.effort = 2, 1
-    index.fidelity = measure()
+    index.stretch, index.effort = 1, 1
+    index.fidelity = trial(search)
     if index.fidelity.changed < _ENOUGH:
-        index.stretch, index.effort = _UNTRIED  # nothing to go by
-        index.fidelity = measure()
+        turn_up(index)  # nothing to go by
+        index.fidelity = trial(search)
         return
-    while (index.fidelity.share or 0.0) < TARGET:
+    while index.stretch < _MOST_STRETCH:
+        before = index.fidelity.share or 0.0
+        if before >= TARGET:
+            break
         if index.effort is not None and index.effort < _MOST_EFFORT:
             index.effort = 2 * index.effort
-        elif index.stretch < _MOST_STRETCH:
+            index.fidelity = trial(search)
+        if (index.fidelity.share or 0.0) < before + _GAIN:
+            # What it is looking for it has seen, but did not propose.
             index.stretch = 2 * index.stretch
-        else:
-            break
-        index.fidelity = measure()
+            index.fidelity = trial(search)
+
+
+def turn_up(index: FaissIndex) -> None:
+    """As faithful as is good for most, measured or not."""
+    index.stretch, index.effort = 4, 32

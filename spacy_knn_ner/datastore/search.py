@@ -6,8 +6,8 @@ from ..ty import Neighbors, VectorIndex
 from . import distances as metrics
 from .blocks import Blocks
 
-# Bound of what is held in memory at once, in elements of float64.
-_GATHERED = 1 << 23
+# What is ranked at once, in elements: so few stay in a processor's cache.
+_GATHERED = 1 << 18
 
 
 def nearest(

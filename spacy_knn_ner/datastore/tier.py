@@ -13,7 +13,7 @@ from . import distances as metrics
 from .blocks import Blocks
 from .every_entry import EveryEntryVotes, count_all
 from .faiss_index import FaissIndex
-from .fidelity import Trial, make_faithful
+from .fidelity import Search, Trial, make_faithful, turn_up
 from .index import Saved, fill, make_index
 from .kernel import knn_distribution
 from .search import nearest
@@ -207,8 +207,10 @@ class Tier:
             return None
         made = self._searchable(metric, index)
         if isinstance(made, FaissIndex) and (again or made.fidelity is None):
-            trial = self._trial(k, temperature, metric, n_tags)
-            make_faithful(made, lambda: trial(self._by(index, metric)))
+            turn_up(made)
+            search = self._by(index, metric)
+            trial = self._trial(search, k, temperature, metric, n_tags)
+            make_faithful(made, trial, search)
         return made
 
     def fidelity(
@@ -218,20 +220,23 @@ class Tier:
 
         Arguments as for `prepare`. There must be entries.
         """
-        trial = self._trial(k, temperature, metric, n_tags)
-        return trial(self._by(index, metric))
+        search = self._by(index, metric)
+        return self._trial(search, k, temperature, metric, n_tags)(search)
 
-    def _trial(self, k: int, temperature: float, metric: str, n_tags: int) -> Trial:
+    def _trial(
+        self, search: Search, k: int, temperature: float, metric: str, n_tags: int
+    ) -> Trial:
         return Trial(
             self.keys,
             self.entries,
+            search,
             k=k,
             temperature=temperature,
             metric=metric,
             n_tags=n_tags,
         )
 
-    def _by(self, index: str, metric: str) -> Callable[[np.ndarray, int], Neighbors]:
+    def _by(self, index: str, metric: str) -> Search:
         return lambda queries, k: self.search(queries, k, metric=metric, index=index)
 
     def _longest_key(self, metric: str) -> float:

@@ -35,7 +35,7 @@ demo: $(VENV)/demo  ## Train, build, tune, evaluate, explain and teach on WNUT-1
 run-%: $(VENV)/demo  ## A workflow of project.yml, such as run-weibo; SEED=1 for another seed.
 	$(BIN)/python -m spacy project run $* . $(VARS)
 
-results:  ## The tables of docs/results.md, of all reports there are.
+results: $(VENV)/demo  ## The tables of docs/results.md, of all reports there are.
 	$(BIN)/python project/results.py
 
 test: lint  ## Lint, check types and run all tests.
@@ -53,6 +53,6 @@ format: $(VENV)/dev  ## Mend what ruff can mend.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:  ## Remove the environment and all runs.
+clean:  ## Remove the environment and all runs; assets/ stays, with your own copies.
 	rm -rf $(VENV) build *.egg-info project.lock cache
-	rm -rf assets corpus training models reports packages
+	rm -rf corpus training models reports packages

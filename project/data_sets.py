@@ -58,6 +58,19 @@ def _licensed(name: str) -> dict[str, Split]:
     return {split: Split(f"{name}/{split}.txt") for split in ("train", "dev", "test")}
 
 
+def find_data_set(name: str, *, trained: bool = False) -> Dataset:
+    """The data set of this name.
+
+    name (str): Its key in `DATASETS`.
+    trained (bool): It must have a model of its own.
+    RAISES (SystemExit): If there is none.
+    """
+    known = [key for key, value in DATASETS.items() if not (trained and value.model)]
+    if name not in known:
+        raise SystemExit(f"There is no data set {name!r}: use one of {known}.")
+    return DATASETS[name]
+
+
 DATASETS = {
     "wnut17": Dataset(
         "WNUT-17", "en", "wnut17", "CC BY 4.0", _published(assets.WNUT17)

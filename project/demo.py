@@ -47,9 +47,11 @@ def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
     copies = (clean_copy(nlp, gold) for gold in golds)
     alone = [entities(doc) for doc in nlp.pipe(copies, disable=["knn_ner"])]
     mixed = nlp.pipe(clean_copy(nlp, gold) for gold in golds)
-    for gold, doc, before in zip(golds, mixed, alone, strict=True):
+    for doc, gold, before in zip(mixed, golds, alone, strict=False):
+        if shown == n:
+            break
         changed = sorted(set(entities(doc)) ^ set(before))
-        if not changed or not doc.ents or shown == n:
+        if not changed or not doc.ents:
             continue
         shown += 1
         print(f"\n{color(doc.text.strip(), bold=True)}")
@@ -64,7 +66,11 @@ def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
 
 def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
     """Add the gold sentence of a missed entity; look at it and at another one."""
-    gold, missed, other = find_missed(nlp, golds)
+    found = find_missed(nlp, golds)
+    if found is None:
+        print("\nNothing was missed.")
+        return
+    gold, missed, other = found
     name = gold[missed[0] : missed[1]].text
     print(f"\nMissed: {color(name, bold=True)} ({missed[2]})")
     sentences = [gold] if other is None else [gold, other]
@@ -84,11 +90,14 @@ def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
     print(f"  and knn.forget({ids}) takes it back.\n")
 
 
-def find_missed(nlp: Language, golds: list[Doc]) -> tuple[Doc, SpanTuple, Doc | None]:
+def find_missed(
+    nlp: Language, golds: list[Doc]
+) -> tuple[Doc, SpanTuple, Doc | None] | None:
     """An entity of which nothing was found: the one missed most often.
 
-    RETURNS (tuple[Doc, SpanTuple, Doc | None]): A gold sentence with it, where it
-        stands, and another sentence in which it was missed, if there is one.
+    RETURNS (tuple[Doc, SpanTuple, Doc | None] | None): A gold sentence with it, where
+        it stands, and another sentence in which it was missed, if there is one. None
+        where nothing was missed.
     """
     missed: dict[tuple[str, str], list[tuple[Doc, SpanTuple]]] = {}
     docs = nlp.pipe(clean_copy(nlp, gold) for gold in golds)
@@ -97,6 +106,8 @@ def find_missed(nlp: Language, golds: list[Doc]) -> tuple[Doc, SpanTuple, Doc | 
             if all(token.ent_iob_ == "O" for token in doc[start:end]):
                 entity = gold[start:end].text.lower(), label
                 missed.setdefault(entity, []).append((gold, (start, end, label)))
+    if not missed:
+        return None
     (gold, span), *others = max(missed.values(), key=len)
     different = (other for other, _ in others if other.text != gold.text)
     return gold, span, next(different, None)

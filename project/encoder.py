@@ -21,6 +21,11 @@ def find_encoder(encoder: str) -> str:
     RETURNS (str): For `[vars] encoder` of a config.
     RAISES (SystemExit): If the package is missing or not what it should be.
     """
+    if ".." in Path(encoder).parts:
+        raise SystemExit(
+            f"{encoder}: give the encoder's full path; it is a part of the names of "
+            "the folders for what is trained."
+        )
     if encoder != MINILM:
         if Path(encoder).is_dir():
             os.environ["HF_HUB_OFFLINE"] = "1"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from data_sets import DATASETS, Dataset
+from data_sets import find_data_set
 from wasabi import msg
 
 from spacy_knn_ner.corpora.assets import fetch
@@ -20,7 +20,7 @@ def main(
     folder: Annotated[Path, typer.Option(help="Where to put them.")] = Path("assets"),
 ) -> None:
     """Fetch the files and compare their SHA-256; a wrong file is an error."""
-    known: Dataset = DATASETS[dataset]
+    known = find_data_set(dataset)
     try:
         for split in known.splits.values():
             if split.asset is not None:

@@ -30,7 +30,7 @@ def main(
     """Train on every share, build with all, tune on dev, score on test."""
     rows = []
     for share in map(float, shares.split(",")):
-        place = Path("training") / dataset / encoder / f"{seed}-share-{share:g}"
+        place = Path(f"training/{dataset}/{encoder}/{seed}-share-{share:g}")
         train(dataset, place, encoder, seed, gpu, share)
         nlp = load_pipeline(str(place / "model-best"), gpu)
         corpus = {
@@ -44,7 +44,7 @@ def main(
         report = evaluate(knn, corpus["test"], cache="cache", every_entry=False)
         rows.append(_row(share, report))
         msg.good(f"{share:.0%}: {rows[-1]}")
-    whole = Path("reports") / dataset / encoder / str(seed) / "report.json"
+    whole = Path(f"reports/{dataset}/{encoder}/{seed}/report.json")
     rows.append(_row(1.0, json.loads(whole.read_text(encoding="utf8"))))
     output.parent.mkdir(parents=True, exist_ok=True)
     srsly.write_json(output, rows)

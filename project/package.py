@@ -1,7 +1,7 @@
 """Make an installable package of a tuned pipeline, with a model card.
 
 python project/package.py wnut17 models/tuned training/training.json \
-    reports/wnut17/report.json packages/wnut17
+    reports/wnut17/report.json packages/wnut17/default/0
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from data_sets import DATASETS, VERSION
+from data_sets import DATASETS, VERSION, Dataset, find_data_set
 from spacy.cli.package import package as spacy_package
 
 from spacy_knn_ner.evaluation.card import model_card
@@ -26,7 +26,7 @@ def main(
     output: Annotated[Path, typer.Argument(help="Where the package goes.")],
 ) -> None:
     """Add name, scores and card to a copy of the pipeline, and build a wheel."""
-    known = DATASETS[dataset]
+    known = find_data_set(dataset)
     found = read_json(report)
     found["model"]["name"] = f"{known.lang}_{dataset}_knn"
     found["model"]["version"] = VERSION
@@ -55,22 +55,34 @@ def main(
             },
         )
         (copy / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf8")
-        data = (
-            f"Trained on the train part of {known.title}, settings chosen on its dev "
-            f"part, tested on its test part. Licence of the data: {known.licence}."
-        )
         trained = read_json(training)
         del trained["hashes"]
-        card = model_card(found, data=data, training=trained)
+        card = model_card(found, data=data_of(known), training=trained)
         (copy / "README.md").write_text(card, encoding="utf8")
-        shutil.rmtree(output, ignore_errors=True)
-        output.mkdir(parents=True)
+        name = f"{known.lang}_{dataset}_knn-{VERSION}"
+        shutil.rmtree(output / name, ignore_errors=True)
+        output.mkdir(parents=True, exist_ok=True)
         spacy_package(copy, output, create_sdist=False, create_wheel=True)
-    name = f"{known.lang}_{dataset}_knn-{VERSION}"
     wheel = next((output / name / "dist").glob("*.whl"))
     # The wheel is all that is kept: what it was built from is as large again.
     shutil.move(wheel, output / wheel.name)
     shutil.rmtree(output / name)
+
+
+def data_of(dataset: Dataset) -> str:
+    """What a model was trained and tested on, for its card."""
+    owner = DATASETS[dataset.model] if dataset.model else dataset
+    dev = owner.splits["dev"]
+    part = "its dev part"
+    if dev.file == owner.splits["train"].file:
+        part = "a part of it that was held out"
+    if owner.tune:
+        part += f" (`{owner.tune}`)"
+    return (
+        f"Trained on the train part of {owner.title}, settings chosen on {part}, "
+        f"tested on the test part of {dataset.title}. "
+        f"Licence of the data: {dataset.licence}."
+    )
 
 
 def read_json(path: Path) -> Any:

@@ -15,6 +15,7 @@ from data_sets import DATASETS
 from spacy_knn_ner.evaluation.report import MIXTURE, NEIGHBORS, TAGGER
 from spacy_knn_ner.evaluation.scores import percent
 
+DEFAULT = "default"
 REPORTS, MODELS = Path("reports"), Path("models")
 
 
@@ -62,10 +63,10 @@ def main() -> None:
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.data, run.encoder), []).append(run)
-    header = ["data set", "encoder", "seeds", "spaCy's ner", "tagger alone"]
+    header = ["data set", "seeds", "spaCy's `ner`", "tagger alone"]
     header += ["neighbors alone", "with neighbors", "Δ", "p"]
     print_table(header, [scores(group) for group in groups.values()])
-    header = ["data set", "seed", "k", "temperature", "weight", "decoding", "dev F1"]
+    header = ["data set", "seed", "k", "temperature", "weight", "dev F1"]
     header += ["test F1", "95 % interval of Δ", "mended, broken, still wrong"]
     print_table(header, [settings(run) for run in runs])
     header = ["data set", "unseen", "1–5", "more than 5", "distance of the nearest"]
@@ -78,42 +79,49 @@ def scores(group: list[Run]) -> list[str]:
     first = group[0]
     place = REPORTS / first.data / f"ner-{first.encoder}"
     ner = [read_json(path)["f1"] for path in sorted(place.glob("*.json"))]
+    ps = [run.report["difference"]["p"] for run in group]
+    difference = spread(run.f1(MIXTURE) - run.f1(TAGGER) for run in group)
+    difference = signed(difference)
     return [
-        DATASETS[first.data].title,
-        first.encoder,
+        title(first),
         str(len(group)),
-        spread(ner) if ner else "",
+        spread(ner) if ner else "–",
         *(spread(run.f1(name) for run in group) for name in (TAGGER, NEIGHBORS)),
         spread(run.f1(MIXTURE) for run in group),
-        spread(run.f1(MIXTURE) - run.f1(TAGGER) for run in group),
-        ", ".join(f"{run.report['difference']['p']:.3f}" for run in group),
+        f"**{difference}**" if all(p < 0.05 for p in ps) else difference,
+        ", ".join("< 0.001" if p < 0.001 else f"{p:.3f}" for p in ps),
     ]
+
+
+def title(run: Run) -> str:
+    """The data set, and the encoder unless it is the default."""
+    name = DATASETS[run.data].title
+    return name if run.encoder == DEFAULT else f"{name}, {run.encoder}"
 
 
 def settings(run: Run) -> list[str]:
     """What was chosen on dev, and what it did on test."""
     s, d = run.report["model"]["settings"], run.report["difference"]
     return [
-        DATASETS[run.data].title,
+        title(run),
         run.seed,
         "all" if s["k"] is None else str(s["k"]),
         f"{s['temperature']:g}",
         f"{s['weight']:g}",
-        s["decoding"],
         f"{percent(run.chosen['tagger_f1'])} → {percent(run.chosen['f1'])}",
         f"{percent(run.f1(TAGGER))} → {percent(run.f1(MIXTURE))}",
-        f"{100 * d['low']:+.2f} to {100 * d['high']:+.2f}",
+        " to ".join(signed(f"{100 * d[end]:.2f}") for end in ("low", "high")),
         ", ".join(map(str, run.report["changes"]["counts"].values())),
     ]
 
 
 def reasons(run: Run) -> list[str]:
     """Where neighbors help, and what they are like."""
-    cells = [DATASETS[run.data].title]
+    cells = [title(run)]
     for row in run.report["by_frequency"]:
         share = row[MIXTURE]["gold"] / run.report["data"]["entities"]
         one, other = percent(row[TAGGER]["f1"], 1), percent(row[MIXTURE]["f1"], 1)
-        cells.append(f"{one} → {other} ({share:.0%})")
+        cells.append(f"{one} → {other} ({100 * share:.0f} %)" if share else "–")
     near = run.report["distances"]["entity"]
     share, right = percent(near["share_outside"], 0), percent(near["label_right"], 0)
     cells += [f"{near['nearest'][1]:.3f}", f"{share} %", f"{right} %"]
@@ -128,6 +136,11 @@ def spread(values: Iterable[float]) -> str:
     percents = [100 * value for value in values]
     mean = f"{statistics.mean(percents):.2f}"
     return f"{mean} ± {statistics.stdev(percents):.2f}" if len(percents) > 1 else mean
+
+
+def signed(number: str) -> str:
+    """With a sign, and a minus that is one."""
+    return "−" + number[1:] if number.startswith("-") else "+" + number
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,6 +1,6 @@
 """Train a tagger as configs/recipes.yml says, once.
 
-python project/train.py wnut17 --seed 0
+python project/train.py wnut17 training/wnut17/default/0 --seed 0
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import spacy
 import srsly
 import typer
-from data_sets import DATASETS
+from data_sets import DATASETS, find_data_set
 from encoder import MINILM, find_encoder
 from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
@@ -128,10 +128,11 @@ def main(
     component: Annotated[str, typer.Option(help="ner_tagger, or ner.")] = "ner_tagger",
 ) -> None:
     """Train, unless just this was done before. The best check on dev is kept."""
+    known = find_data_set(dataset, trained=True)
     data = Path("corpus") / dataset
     settings = recipe(dataset, encoder)
     if encoder == DEFAULT:
-        encoder = CNN if DATASETS[dataset].lang == "zh" else MINILM
+        encoder = CNN if known.lang == "zh" else MINILM
     train = data / "train.spacy"
     if share < 1:
         train = part_of(train, share, seed, output)

@@ -110,6 +110,10 @@ class Errors:
         "Unknown index {value!r}: use one of {known}, or a string that FAISS's index "
         "factory takes for keys of this width ({reason})."
     )
+    E071 = (
+        "The index {value!r} cannot take {n} keys: {reason}. Use one with fewer "
+        'clusters or codes, or index = "exact".'
+    )
     E031 = (
         "A key has values that {dtype} cannot hold, so distances to it would be "
         "wrong. Build the datastore with keys of dtype float32."
@@ -239,6 +243,11 @@ class Warnings:
         "'{name}' gets Docs of another pipeline's tagger, so it cannot tell whether "
         "they come from the encoder of its datastore. If it was copied from another "
         "pipeline (source = ...), save and load the new one first."
+    )
+    W004 = (
+        "The index {made!r} of '{name}' is not faithful: it comes to the tags of exact "
+        "search in {share:.1%} of cases where neighbors change them. Use another one, "
+        'or index = "exact".'
     )
 
 

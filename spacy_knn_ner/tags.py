@@ -19,7 +19,7 @@ DECODINGS = ("viterbi", "argmax")
 OUTSIDE = "O"
 MISSING = -1  # id of a token that nobody annotated; never the same as O
 
-# Bound of what is decoded at once, in pairs of tags.
+# Bound of what is decoded at once, in numbers.
 _SIDE_BY_SIDE = 1 << 18
 
 # (first token, token after the last, label), as in spaCy's Span.
@@ -221,9 +221,13 @@ def viterbi(
         range(len(probabilities)), key=lambda i: -len(probabilities[i])
     )
     found: dict[int, np.ndarray] = {}
-    size = max(1, _SIDE_BY_SIDE // transitions.step.size)
-    for start in range(0, len(longest_first), size):
-        some = longest_first[start : start + size]
+    start = 0
+    while start < len(longest_first):
+        longest = len(probabilities[longest_first[start]])
+        # Pairs of tags at one place, and tags at all places.
+        each = max(transitions.step.size, longest * len(transitions.first))
+        some = longest_first[start : start + max(1, _SIDE_BY_SIDE // each)]
+        start += len(some)
         paths = _viterbi([probabilities[i] for i in some], transitions)
         found.update(zip(some, paths, strict=True))
     return [found[i] for i in range(len(probabilities))]

@@ -131,6 +131,20 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Voting:
+    """How neighbors vote; see the settings of `knn_ner`.
+
+    k (int), temperature (float), metric (str): As there.
+    n_tags (int): Number of tags.
+    """
+
+    k: int
+    temperature: float
+    metric: str
+    n_tags: int
+
+
+@dataclass(frozen=True)
 class Fidelity:
     """Of the tags that exact neighbors change, how many an index changes alike.
 

@@ -162,6 +162,20 @@ def test_info_says_what_is_there_and_checks_it(folder, tmp_path):
     assert "KNN-E032" in error
 
 
+def test_a_score_that_was_not_computed_is_null(folder, tmp_path):
+    nlp = spacy.load(folder / "built")
+    knn = nlp.get_pipe("knn_ner")
+    # Nothing is looked up, so no entity has a score.
+    knn.set_settings(scores=False, gate=0.0, decoding="argmax")
+    nlp.to_disk(tmp_path / "m")
+    texts = [text for text, _ in SENTENCES]
+    (text, *_) = [text for text in texts if nlp(text).ents]
+    found = run_json("explain", tmp_path / "m", text)["entities"]
+    assert found and all(e["score"] is None for e in found)
+    out, _ = run("explain", tmp_path / "m", text)
+    assert "score –" in out
+
+
 def test_an_approximate_index_says_how_faithful_it_is(folder, tmp_path):
     arguments = ("build", folder / "trained", folder / "text.spacy", tmp_path / "m")
     index = run_json(*arguments, "--index", "IVF2,Flat")["datastore"]["index"]

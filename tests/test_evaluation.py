@@ -336,6 +336,17 @@ def test_the_cache_knows_the_settings_of_the_encoder(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_the_cache_does_not_hide_that_a_store_is_another_encoders(tmp_path):
+    nlp = cnn_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    docs = labelled_docs(nlp)
+    knn.build(docs, show_progress=False)
+    encode(knn, docs, cache=tmp_path)
+    knn.datastore.encoder = {**knn.datastore.encoder, "sha256": "of another one"}
+    with pytest.raises(KnnNerError, match="KNN-E044"):
+        encode(knn, docs, cache=tmp_path)
+
+
 def test_the_cache_knows_what_its_contents_depend_on(tmp_path):
     nlp, _, dev = noisy_pipeline()
     knn = nlp.get_pipe("knn_ner")

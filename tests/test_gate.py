@@ -57,6 +57,16 @@ def test_a_number_is_the_lead_from_which_nobody_is_asked():
     assert tokens_to_ask(p, NO_CORRECTIONS, Settings(gate=None)).all()
 
 
+def test_a_number_counts_with_the_corrections():
+    """Together they make an entity of what the tagger calls O: it needs its score."""
+    corrections = Votes(np.array([[0.0, 1.0, 0.0]]), np.array([0.0]))
+    p = np.array([[1.0, 0.0, 0.0]])
+    how = Settings(gate=0.05, correction_weight=0.55, weight=0.3)
+    assert tokens_to_ask(p, corrections, how).tolist() == [True]
+    off = Settings(gate=0.05, correction_weight=0.55, weight=0.3, scores=False)
+    assert tokens_to_ask(p, corrections, off).tolist() == [False]
+
+
 @pytest.mark.parametrize("gate", ["lossy", -0.1, 1.1, float("nan"), True])
 def test_impossible_gates_are_refused(gate):
     with pytest.raises(KnnNerError, match=r"KNN-E040.*gate"):
@@ -189,3 +199,31 @@ def test_the_gate_is_kept_with_the_pipeline(cnn, tmp_path):
     cnn.to_disk(tmp_path)
     again = spacy.load(tmp_path).get_pipe("knn_ner")
     assert (again.gate, again.scores) == (0.25, False)
+
+
+def test_a_report_says_what_the_gate_does():
+    """And scores what the pipeline predicts, also where a number loses tags."""
+    from spacy_knn_ner.evaluation.report import evaluate
+    from spacy_knn_ner.evaluation.scores import entities, span_prf
+
+    rng = np.random.default_rng(3)
+    nlp = planted_pipeline({}, {})
+    planted, knn = nlp.get_pipe("planted"), nlp.get_pipe("knn_ner")
+    planted.vectors = {word: rng.normal(size=4) for word in WORDS}
+    planted.p_ner = {w: rng.dirichlet(np.ones(3)) for w in WORDS}
+    knn.set_settings(weight=0.45, temperature=0.2, k=4, scores=False)
+    knn.build(random_docs(nlp, rng, 8), show_progress=False)
+    docs = random_docs(nlp, rng, 30)
+    found = {}
+    for gate in (None, "lossless", 0.05):
+        knn.gate = gate
+        found[gate] = evaluate(knn, docs, resamples=10)
+        predicted = [nlp(Doc(nlp.vocab, words=[t.text for t in doc])) for doc in docs]
+        f1 = span_prf(docs, [entities(doc) for doc in predicted]).fscore
+        assert found[gate]["systems"]["mixture"]["f1"] == pytest.approx(f1)
+    assert found[None]["gate"] == {"asked": 1.0, "tags_lost": 0}
+    assert found["lossless"]["gate"]["tags_lost"] == 0
+    assert found[0.05]["gate"]["tags_lost"] > 0
+    asked = [found[gate]["gate"]["asked"] for gate in (None, "lossless", 0.05)]
+    assert asked == sorted(asked, reverse=True)
+    assert found["lossless"]["systems"] == found[None]["systems"]

@@ -18,7 +18,7 @@ from spacy_knn_ner.datastore.fidelity import fidelity
 from spacy_knn_ner.datastore.index import make_index, trained
 from spacy_knn_ner.datastore.tier import Tier
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.ty import Fidelity, LabelledText, TokenKeys
+from spacy_knn_ner.ty import Fidelity, LabelledText, TokenKeys, Voting
 
 WIDTH = 16
 
@@ -73,6 +73,33 @@ def test_passing_over_clusters_loses_nothing(seed, k, spread, metric):
     assert all(len(set(row)) == k for row in rows.tolist())
 
 
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.01, 0.3, 3.0]))
+def test_no_member_is_nearer_than_its_cluster_may_be(seed, spread):
+    """Whether just filled, grown, copied, or emptied and filled again."""
+    rng = np.random.default_rng(seed)
+    keys, more = heaps(rng, 300, spread=spread), heaps(rng, 200, spread=spread)
+    queries = heaps(rng, 10).astype(float)
+    index = trained(ClusterIndex(WIDTH, 300), blocks(keys), "euclidean")
+    refilled = copy.deepcopy(index)
+    refilled.reset()
+    refilled.add(more)
+    index.add(more)
+    for made, members in (index, np.concatenate([keys, more])), (refilled, more):
+        made = pickle.loads(pickle.dumps(made))
+        _, clusters = made._index.quantizer.search(members, 1)
+        centers = made.centers.astype(float)
+        away = np.linalg.norm(members - centers[clusters[:, 0]], axis=1)
+        assert (away <= made.radii[clusters[:, 0]] * (1 + 1e-6) + 1e-9).all()
+        squared, slack = made._to_centers(queries.astype("float32"))
+        bounds = np.sqrt(np.maximum(squared - slack, 0)) - made.radii
+        true = np.linalg.norm(queries[:, None] - members[None], axis=2)
+        assert (bounds[:, clusters[:, 0]] <= true + 1e-6).all()
+        distances, rows = made.search(queries.astype("float32"), 5)
+        found = np.take_along_axis(true, rows, axis=1)
+        np.testing.assert_allclose(np.sqrt(distances), found, atol=1e-3)
+
+
 def test_far_clusters_are_not_looked_at():
     rng = np.random.default_rng(0)
     keys = blocks(heaps(rng, 4000))
@@ -86,6 +113,18 @@ def test_clusters_that_save_nothing_are_not_used(large):
     near, even = heaps(rng, 3000), rng.normal(size=(3000, WIDTH)).astype("float32")
     assert isinstance(make_index("exact", blocks(near), "cosine"), ClusterIndex)
     assert isinstance(make_index("exact", blocks(even), "cosine"), FlatIndex)
+
+
+def test_what_was_decided_is_not_decided_again(large, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    datastore = a_datastore(rng.normal(size=(900, WIDTH)).astype("float32"))
+    search_of(datastore, "exact")(np.ones((1, WIDTH), "float32"))
+    assert datastore.tiers["store"].index_about == {"made": "flat"}
+    datastore.to_disk(tmp_path)
+    monkeypatch.setattr(ClusterIndex, "train", None)
+    again = Datastore().from_disk(tmp_path)
+    search_of(again, "exact")(np.ones((1, WIDTH), "float32"))
+    assert again.tiers["store"].index_about == {"made": "flat"}
 
 
 def test_small_stores_are_compared_as_a_whole():
@@ -105,7 +144,7 @@ def test_what_is_found_has_its_true_distance(name, large):
     rng = np.random.default_rng(0)
     tier = a_tier(heaps(rng, 1500))
     queries = heaps(rng, 30)
-    tier.prepare(name, k=8, temperature=0.1, metric="cosine", n_tags=5)
+    tier.prepare(name, Voting(8, 0.1, "cosine", 5))
     found = tier.search(queries, 8, metric="cosine", index=name)
     keys = tier.keys.array().astype(float)[found.rows]
     keys /= np.linalg.norm(keys, axis=-1, keepdims=True)
@@ -123,6 +162,8 @@ def test_entries_come_and_go(name, large):
     keys = heaps(rng, 900)
     tier = a_tier(keys[:600])
     tier.search(keys[:1], 3, metric="cosine", index=name)
+    if name == "exact":
+        assert tier.index_about["made"] == "clusters"
     numbers = np.arange(600, 900)
     tier.add(keys[600:], numbers // 3 + 1, numbers % 3, numbers % 5)
     found = tier.search(keys[600:], 4, metric="cosine", index=name)
@@ -156,13 +197,13 @@ def test_fidelity_looks_at_changed_tags_only():
 def test_an_approximate_index_is_turned_up_until_it_is_faithful(large):
     keys = heaps(np.random.default_rng(0), 3000, n_heaps=3, spread=1.0)
     tier = a_tier(keys)
-    how = {"k": 8, "temperature": 0.1, "metric": "euclidean", "n_tags": 5}
-    index = tier.prepare("IVF64,Flat", **how)
+    how = Voting(8, 0.1, "euclidean", 5)
+    index = tier.prepare("IVF64,Flat", how)
     assert isinstance(index, FaissIndex)
     assert index.effort > 1  # one cluster would not do
     assert index.fidelity.share >= 0.95
     assert index.fidelity.changed > 100
-    assert tier.prepare("IVF64,Flat", **how) is index
+    assert tier.prepare("IVF64,Flat", how) is index
 
 
 def test_fidelity_is_measured_without_the_own_example(large):
@@ -172,8 +213,8 @@ def test_fidelity_is_measured_without_the_own_example(large):
     tier = Tier(WIDTH)
     numbers = np.arange(900)
     tier.add(keys, numbers, np.zeros(900, int), rng.integers(0, 5, 900))
-    how = {"k": 1, "temperature": 0.1, "metric": "cosine", "n_tags": 5}
-    index = tier.prepare("IVF16,Flat", **how)
+    how = Voting(1, 0.1, "cosine", 5)
+    index = tier.prepare("IVF16,Flat", how)
     assert index.fidelity.changed > 500
     assert index.effort > 1
 
@@ -206,7 +247,7 @@ def test_an_index_travels_with_its_datastore(name, how, large, tmp_path, monkeyp
     keys = heaps(rng, 1200)
     datastore, queries = a_datastore(keys), heaps(rng, 20)
     tier = datastore.tiers["store"]
-    tier.prepare(name, k=5, temperature=0.1, metric="cosine", n_tags=5)
+    tier.prepare(name, Voting(5, 0.1, "cosine", 5))
     if how == "forgotten":
         datastore.forget(range(5, 60))
     before = search_of(datastore, name)(queries)
@@ -226,9 +267,7 @@ def test_an_index_travels_with_its_datastore(name, how, large, tmp_path, monkeyp
         np.testing.assert_array_equal(after.distances, before.distances)
     # An approximate one finds more where what was forgotten is not in its way.
     assert after.distances.mean() < 1.02 * before.distances.mean()
-    new = again.tiers["store"].prepare(
-        name, k=5, temperature=0.1, metric="cosine", n_tags=5
-    )
+    new = again.tiers["store"].prepare(name, Voting(5, 0.1, "cosine", 5))
     if isinstance(new, FaissIndex):
         assert new.fidelity is not None
 
@@ -269,11 +308,54 @@ def test_a_saved_index_of_other_keys_is_refused(large, tmp_path):
         Datastore().from_disk(tmp_path / "one")
 
 
+def test_what_was_forgotten_does_not_count_against_an_index(large):
+    rng = np.random.default_rng(0)
+    tier = a_tier(heaps(rng, 900, spread=1.0))
+    how = Voting(8, 0.1, "cosine", 5)
+    for name in ("flat", "exact"):
+        assert tier.fidelity(name, how).share == 1.0
+        tier.forget(range(1, 100))
+        assert tier.fidelity(name, how).share == 1.0
+
+
+def test_one_long_example_does_not_make_the_trial_easier(large):
+    """An index is asked for as many neighbors as it will be."""
+    rng = np.random.default_rng(0)
+    keys = rng.normal(size=(2000, WIDTH)).astype("float32")
+    shares = []
+    for ids in (np.arange(2000), np.maximum(np.arange(2000), 400)):
+        tier = Tier(WIDTH)
+        tags = rng.integers(0, 3, 2000)
+        tier.add(keys, ids, np.zeros(2000, int), tags)
+        made = tier.prepare("PQ4", Voting(8, 0.1, "cosine", 3))
+        made.stretch = 1
+        shares.append(tier.fidelity("PQ4", Voting(8, 0.1, "cosine", 3)).share)
+    assert abs(shares[0] - shares[1]) < 0.1
+
+
+def test_measuring_again_says_the_same(large):
+    tier = a_tier(heaps(np.random.default_rng(0), 3000, n_heaps=3, spread=1.0))
+    how = Voting(8, 0.1, "cosine", 5)
+    index = tier.prepare("IVF64,Flat", how)
+    assert tier.fidelity("IVF64,Flat", how) == index.fidelity
+    index.effort = 1
+    assert tier.fidelity("IVF64,Flat", how).share < index.fidelity.share
+    assert index.effort == 1
+
+
 def test_too_little_to_go_by_means_more_effort(large):
     tier = Tier(WIDTH)
     keys = heaps(np.random.default_rng(0), 600)
     tier.add(keys, np.arange(600), np.zeros(600, int), np.zeros(600, int))
-    how = {"k": 8, "temperature": 0.1, "metric": "cosine", "n_tags": 2}
-    index = tier.prepare("IVF64,Flat", **how)
+    how = Voting(8, 0.1, "cosine", 2)
+    index = tier.prepare("IVF64,Flat", how)
     assert index.fidelity == Fidelity(None, 0)
     assert (index.stretch, index.effort) == (4, 32)
+
+
+def test_too_few_keys_to_learn_from():
+    keys = blocks(heaps(np.random.default_rng(0), 50))
+    with pytest.raises(KnnNerError, match=r"KNN-E071.*PQ8.*50 keys"):
+        make_index("PQ8", keys, "cosine")
+    with pytest.raises(KnnNerError, match=r"KNN-E071.*IDMap"):
+        make_index("IDMap,Flat", keys, "cosine")

@@ -428,3 +428,36 @@ def knn_arguments(knn, doc):
     text = labelled_text(doc, "test")
     n, width = len(text.words), knn.datastore.width
     return [text], [TokenKeys(np.full((n, width), -50, "float32"), np.arange(n), n)]
+
+
+def test_an_index_that_is_not_faithful_says_so(built, monkeypatch):
+    from spacy_knn_ner.datastore import tier
+    from spacy_knn_ner.ty import Fidelity
+
+    def unfaithful(index, trial, search):
+        index.fidelity = Fidelity(0.5, 100)
+
+    monkeypatch.setattr(tier, "make_faithful", unfaithful)
+    knn = built.get_pipe("knn_ner")
+    knn.index = "IVF2,Flat"
+    with pytest.warns(KnnNerWarning, match="KNN-W004.*IVF2,Flat.*50.0%"):
+        knn.make_index()
+
+
+def test_a_build_whose_index_cannot_be_made_changes_nothing(built):
+    knn = built.get_pipe("knn_ner")
+    before = [view(doc) for doc in built.pipe(TEXTS)]
+    knn.index = "IVF1024,Flat"
+    with pytest.raises(KnnNerError, match="KNN-E071"):
+        knn.build(labelled_docs(built)[:3], show_progress=False)
+    knn.index = "exact"
+    assert [view(doc) for doc in built.pipe(TEXTS)] == before
+
+
+def test_a_store_needs_a_tagger_in_front():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec")
+    knn = nlp.add_pipe("knn_ner")
+    nlp.initialize()
+    with pytest.raises(KnnNerError, match="KNN-E043"):
+        knn.build(labelled_docs(nlp), show_progress=False)

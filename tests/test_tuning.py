@@ -230,3 +230,25 @@ def test_temperatures_follow_the_metric():
     assert temperatures_for(knn) == TEMPERATURES
     knn.metric = "sqeuclidean"
     assert temperatures_for(knn) == pytest.approx([50 * t for t in TEMPERATURES])
+
+
+@pytest.mark.parametrize("k", [3, None])
+def test_corrections_are_tuned_without_ones_own_document(k):
+    """On the store's own text every token would find itself, and need no correction."""
+    nlp, train, dev = noisy_pipeline(k=k, weight=0.7, temperature=0.2)
+    knn = nlp.get_pipe("knn_ner")
+    knn.add(dev[:3])
+    (alone,) = tune(
+        knn,
+        train,
+        ks=[k],
+        temperatures=[0.2],
+        weights=[0.7],
+        decodings=["viterbi"],
+        leave_one_out=True,
+    )[1:]
+    nothing = {"radii": [1e-9], "correction_weights": [0.5]}
+    *_, trial = tune_corrections(knn, train, **nothing, leave_one_out=True)
+    assert (trial.precision, trial.recall) == (alone.precision, alone.recall)
+    *_, seen = tune_corrections(knn, train, **nothing)
+    assert seen.f1 > trial.f1

@@ -33,6 +33,16 @@ def build(
         str | None,
         typer.Option(help="exact, auto, flat, torch, or for FAISS's index factory."),
     ] = None,
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a token's word pieces: mean, first, last, or pieces: each has a "
+            "key of its own, as in the paper's published code."
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="cosine, euclidean or sqeuclidean.")
+    ] = None,
     batch_size: BatchOpt = 64,
     gpu_id: GpuOpt = -1,
     as_json: JsonOpt = False,
@@ -51,8 +61,10 @@ def build(
     if name not in nlp.component_names:
         nlp.add_pipe("knn_ner", name=name)
     knn = find_component(nlp, name)
-    if dtype is not None:
-        knn.set_settings(keys={"dtype": dtype})
+    keys = {"dtype": dtype, "pooling": pooling}
+    knn.set_settings(keys={k: value for k, value in keys.items() if value is not None})
+    if metric is not None:
+        knn.set_settings(metric=metric)
     if index is not None:
         knn.set_settings(index=index)
     docs = read_docs(corpus, nlp.vocab)

@@ -1,5 +1,6 @@
 """`spacy knn explain`"""
 
+import math
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -50,7 +51,7 @@ def explain(
     found = {
         "text": text,
         "entities": [
-            {"start": e.start, "end": e.end, "label": e.label_, "score": float(score)}
+            {"start": e.start, "end": e.end, "label": e.label_, "score": _known(score)}
             for e, score in zip(group, group.attrs["scores"], strict=True)
         ],
         "tokens": [
@@ -68,6 +69,11 @@ def explain(
         print_json(found)
     else:
         _show(doc, found)
+
+
+def _known(score: float) -> float | None:
+    """A score, unless the gate passed over the entity."""
+    return None if math.isnan(score) else float(score)
 
 
 def _tag(token: Any) -> str:
@@ -88,7 +94,8 @@ def _best(doc: Any, i: int, n: int = 3) -> dict[str, float]:
 def _show(doc: Any, found: dict[str, Any]) -> None:
     for e in found["entities"]:
         span = color(doc[e["start"] : e["end"]].text, bold=True)
-        typer.echo(f"{span}  {e['label']}  score {e['score']:.2f}")
+        score = "–" if e["score"] is None else f"{e['score']:.2f}"
+        typer.echo(f"{span}  {e['label']}  score {score}")
     if not found["entities"]:
         typer.echo("No entities.")
     for token in found["tokens"]:

@@ -45,7 +45,9 @@ def clear_errors(verb: F) -> F:
 
 def print_json(value: Any) -> None:
     """For programs."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(
+        json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -74,7 +74,13 @@ def tune(
     folder = output / "tuning"
     rounds = {"trials.csv": trials}
     if knn.datastore.size(CORRECTIONS):
-        again = tune_corrections(knn, docs, cache=cache, show_progress=not as_json)
+        again = tune_corrections(
+            knn,
+            docs,
+            leave_one_out=leave_one_out,
+            cache=cache,
+            show_progress=not as_json,
+        )
         knn.set_settings(**best(again).settings)
         found["corrections"] = asdict(best(again))
         rounds["corrections.csv"] = again

@@ -15,7 +15,7 @@ def read_docs(path: str | Path, vocab: Vocab) -> list[Doc]:
     path (str | Path): A .spacy file.
     vocab (Vocab): The Docs' vocabulary.
     RETURNS (list[Doc]): In order.
-    RAISES (KnnNerError): If it holds none.
+    RAISES (KnnNerError): If it is none of these.
     """
     try:
         return list(DocBin().from_disk(path).get_docs(vocab))

@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 
 from .exhaustive import a_few_more
-from .faiss_index import Faiss, from_factory
+from .faiss_index import MOST_SAMPLED, SAMPLED, Faiss, from_factory
 
 # Queries × clusters that are looked at together.
 _TOGETHER = 1 << 22
-# Vectors per cluster that k-means looks at: as many as FAISS thinks sensible.
-_SAMPLED = 64
 CLUSTERS = "clusters"
 
 
@@ -66,7 +64,7 @@ class ClusterIndex(Faiss):
     @property
     def sample_size(self) -> int:
         """How many vectors `train` wants to see."""
-        return _SAMPLED * self.n_clusters
+        return max(self.n_clusters, min(MOST_SAMPLED, SAMPLED * self.n_clusters))
 
     @property
     def visited(self) -> float:
@@ -79,7 +77,7 @@ class ClusterIndex(Faiss):
         sample (ndarray): Of the vectors, shape (n, width), float32.
         """
         self._index.cp.niter = 8
-        self._index.cp.max_points_per_centroid = _SAMPLED
+        self._index.cp.max_points_per_centroid = SAMPLED
         self._index.cp.min_points_per_centroid = 1  # a small sample is no mistake
         self._index.train(sample)
         self._learn_centers()

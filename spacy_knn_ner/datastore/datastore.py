@@ -3,6 +3,7 @@
 import io
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from ..ty import Example, LabelledText, TokenKeys
 from . import storage
 from .blocks import Blocks
 from .examples import ExampleStore
-from .index import load_index
 from .tier import Tier
 
 STORE, CORRECTIONS = TIERS = ("store", "corrections")
@@ -219,6 +219,13 @@ class Datastore:
 
         path (str | Path): A folder, which may hold an earlier save.
         """
+        with ExitStack() as held:
+            for tier in self.tiers.values():
+                held.enter_context(tier.lock)  # who changes it waits
+            storage.save(Path(path), *self._saved())
+
+    def _saved(self) -> tuple[storage.Writers, dict[str, Any]]:
+        """What writes each file, and what the manifest says."""
         writers: storage.Writers = {"examples.sqlite": self.examples.save}
         for name, tier in self.tiers.items():
             keep = ~tier.entries.array()["forgotten"]
@@ -228,8 +235,9 @@ class Datastore:
         saved = self.tiers[STORE].saved_index() if self.tiers else None
         if saved is not None:
             index, about["index"] = saved
-            writers["store.index"] = index.save
-        storage.save(Path(path), writers, about)
+            if index is not None:
+                writers["store.index"] = index.save
+        return writers, about
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -312,18 +320,19 @@ def _load(
     names = () if manifest["width"] is None else TIERS
     tiers = {name: _load_tier(generation, name, manifest) for name in names}
     if "index" in manifest:
-        about = manifest["index"]
-        index = load_index(generation / "store.index", about, manifest["width"])
-        if len(index) != len(tiers[STORE].keys):
-            reason = f"the index has {len(index)} keys"
+        store = tiers[STORE]
+        store.load_index(generation / "store.index", manifest["index"])
+        if store.n_indexed not in (0, len(store.keys)):
+            reason = f"the index has {store.n_indexed} keys"
             raise KnnNerError(Errors.E032, path=folder, reason=reason)
-        tiers[STORE].use_index(index, about)
     return manifest, tiers, ExampleStore(generation / "examples.sqlite")
 
 
 def _load_tier(generation: Path, name: str, manifest: dict[str, Any]) -> Tier:
     keys = np.load(generation / f"{name}.keys.npy", mmap_mode="r", allow_pickle=False)
-    entries = np.load(generation / f"{name}.entries.npy", allow_pickle=False)
+    # Copied where written to: what is forgotten here is not forgotten there.
+    path = generation / f"{name}.entries.npy"
+    entries = np.load(path, mmap_mode="c", allow_pickle=False)
     expected = (manifest["entries"][name], manifest["width"])
     if keys.shape != expected or entries.shape != expected[:1]:
         reason = f"{name} has {keys.shape} keys instead of {expected}"

@@ -107,6 +107,8 @@ def count_all(
 
     make_fork_safe()
     device = get_torch_default_device()
+    if device.type == "mps":
+        device = torch.device("cpu")  # Apple's GPUs have no float64
     single = metric == "cosine" and len(keys) > _FEW
     single = single and min(temperatures) >= _FLOAT32_FROM
     dtype = torch.float32 if single else torch.float64

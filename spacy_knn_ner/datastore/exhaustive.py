@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Blocks
+from .blocks import BLOCK_ROWS, Blocks
 
 
 def compare_all(
@@ -96,7 +96,7 @@ class TorchIndex:
         best = Best(len(queries), k)
         x = torch.as_tensor(queries, device=device)
         x_squared = (x * x).sum(1, keepdim=True)
-        for i, block in enumerate(self.vectors):
+        for i, block in enumerate(self.vectors.chunks(BLOCK_ROWS)):
             y, y_squared = self._block(i, block, device)
             distances = torch.addmm(y_squared, x, y.T, alpha=-2.0).add_(x_squared)
             found = distances.topk(min(k, len(block)), dim=1, largest=False)

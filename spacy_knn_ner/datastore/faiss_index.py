@@ -13,8 +13,8 @@ from .exhaustive import a_few_more
 INDEXES = ("exact", "auto", "flat", "torch")
 # What may be turned to search longer and find more, by the kind of index.
 _EFFORTS = ("nprobe", "efSearch")
-_SAMPLED = 64  # vectors per cluster that training looks at
-_MOST_SAMPLED = 1 << 18
+SAMPLED = 64  # vectors per cluster that training looks at
+MOST_SAMPLED = 1 << 18
 
 
 class Faiss:
@@ -36,7 +36,13 @@ class Faiss:
         """Read a file; its vectors stay on disk, mapped into memory."""
         import faiss
 
-        self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        try:
+            self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:
+            reason = f"{path.name} cannot be read ({_reason(error)})"
+            raise KnnNerError(
+                Errors.E032, path=path.parent.parent, reason=reason
+            ) from error
         self._is_mapped = True
 
     def reset(self) -> None:
@@ -48,8 +54,7 @@ class Faiss:
         import faiss
 
         if self._is_mapped:
-            data = faiss.serialize_index(self._index)
-            self._index = faiss.deserialize_index(data)
+            self._index = faiss.deserialize_index(faiss.serialize_index(self._index))
             self._is_mapped = False
         return self._index
 
@@ -90,7 +95,7 @@ class FaissIndex(Faiss):
 
         ivf = faiss.try_extract_index_ivf(self._index)
         clusters = 256 if ivf is None else max(256, ivf.nlist)
-        return min(_MOST_SAMPLED, _SAMPLED * clusters)
+        return max(clusters, min(MOST_SAMPLED, SAMPLED * clusters))
 
     @property
     def effort(self) -> int | None:
@@ -142,12 +147,24 @@ class FaissIndex(Faiss):
         """Learn clusters and codes.
 
         sample (ndarray): Of the vectors, shape (n, width), float32.
+        RAISES (KnnNerError): If there are too few.
         """
-        self._index.train(sample)
+        try:
+            self._index.train(sample)
+        except RuntimeError as error:
+            reason = _reason(error)
+            raise KnnNerError(
+                Errors.E071, value=self.factory, n=len(sample), reason=reason
+            ) from error
 
     def add(self, vectors: np.ndarray) -> None:
         """See `VectorIndex.add`."""
-        self._own().add(vectors)
+        try:
+            self._own().add(vectors)
+        except RuntimeError as error:
+            raise KnnNerError(
+                Errors.E071, value=self.factory, n=len(vectors), reason=_reason(error)
+            ) from error
 
     def proposes(self, k: int) -> int:
         """See `VectorIndex.proposes`."""
@@ -168,10 +185,16 @@ def from_factory(factory: str, width: int) -> Any:
     try:
         return faiss.index_factory(width, factory)
     except RuntimeError as error:
-        # FAISS says where in its source it noticed, and then what.
-        reason = str(error).split(": ", 1)[-1].strip()
-        details = {"value": factory, "known": list(INDEXES), "reason": reason}
-        raise KnnNerError(Errors.E030, **details) from error
+        reason = _reason(error)
+        known = list(INDEXES)
+        raise KnnNerError(
+            Errors.E030, value=factory, known=known, reason=reason
+        ) from error
+
+
+def _reason(error: RuntimeError) -> str:
+    """FAISS says where in its source it noticed something, and then what."""
+    return str(error).split(": ", 1)[-1].strip()
 
 
 def _effort_of(index: Any) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..ty import Fidelity, Neighbors
+from ..ty import Fidelity, Neighbors, Voting
 from . import distances as metrics
 from . import kernel
 from .blocks import Blocks
@@ -36,7 +36,8 @@ Search = Callable[[np.ndarray, int], Neighbors]
 
 
 class Trial:
-    """Entries that are asked about themselves, each without its own example.
+    """Entries that are asked about themselves, each without its own example: of the
+    k + 1 nearest, the others vote.
 
     What the store says of them is a tag that neighbors change. That is rare, and exact
     search takes long: so many are looked at with the index, turned up, and those of
@@ -44,43 +45,33 @@ class Trial:
     """
 
     def __init__(
-        self,
-        keys: Blocks,
-        entries: Blocks,
-        search: Search,
-        *,
-        metric: str,
-        k: int,
-        temperature: float,
-        n_tags: int,
+        self, keys: Blocks, entries: Blocks, search: Search, voting: Voting
     ) -> None:
         """keys, entries (Blocks): Of a tier.
         search (Search): What tells which entries are worth asking.
-        metric (str), k (int), temperature (float), n_tags (int): How neighbors vote.
+        voting (Voting): How neighbors vote.
         """
-        self.entries, self.k = entries.array(), k
-        self._temperature, self._n_tags = temperature, n_tags
-        examples = self.entries["example_id"]
-        largest = int(np.unique(examples, return_counts=True)[1].max())
-        # As many as could be of the same example.
-        self.reach = min(len(examples), k + largest)
-        alive = np.flatnonzero(~self.entries["forgotten"])
+        self.entries, self.voting = entries.array(), voting
+        keep = ~self.entries["forgotten"]
+        alive = np.flatnonzero(keep)
         rows = np.random.default_rng(0).permutation(alive)[:_LOOKED_AT]
         chosen: list[np.ndarray] = []
         for i in range(0, len(rows), _ASKED):
             if sum(map(len, chosen)) >= _ASKED:
                 break
             some = np.sort(rows[i : i + _ASKED])
-            p = self._votes(search(keys.take(some), self.reach), self.entries[some])
+            p = self._votes(search(keys.take(some), voting.k + 1), self.entries[some])
             doubtful = kernel.lead(p) < _SURE
             doubtful |= p.argmax(axis=1) != self.entries["tag"][some]
             chosen.append(some[doubtful])
         asked = np.concatenate(chosen)[:_ASKED]
         self.own = self.entries[asked]
         self.queries = keys.take(asked).astype(np.float32)
+        metric = voting.metric
+        parts = (metrics.to_search_space(p, metric) for p in keys.kept(keep) if len(p))
         prepared = metrics.to_search_space(self.queries, metric)
-        chunks = (metrics.to_search_space(c, metric) for c in keys.chunks(1 << 16))
-        squared, found = compare_all(prepared, chunks, self.reach)
+        squared, found = compare_all(prepared, parts, min(len(alive), voting.k + 1))
+        found = alive[found]
         tags = self.entries["tag"][found].astype(np.int64)
         distances = metrics.from_search_distance(squared, metric)
         exact = Neighbors(distances, found, tags)
@@ -88,16 +79,16 @@ class Trial:
 
     def __call__(self, search: Search) -> Fidelity:
         """How faithful is this search?"""
-        p = self._votes(search(self.queries, self.reach), self.own)
+        p = self._votes(search(self.queries, self.voting.k + 1), self.own)
         return fidelity(self.own["tag"], self.exact, p.argmax(axis=1))
 
     def _votes(self, found: Neighbors, own: np.ndarray) -> np.ndarray:
         """Equation 3 without the own examples."""
         examples = self.entries["example_id"][found.rows]
         gone = (found.rows < 0) | (examples == own["example_id"][:, None])
-        others = found.without(gone, self.k)
+        others, how = found.without(gone, self.voting.k), self.voting
         return kernel.knn_distribution(
-            others.distances, others.tags, self._temperature, self._n_tags
+            others.distances, others.tags, how.temperature, how.n_tags
         )
 
 
@@ -114,17 +105,24 @@ def make_faithful(index: FaissIndex, trial: Trial, search: Search) -> None:
         turn_up(index)  # nothing to go by
         index.fidelity = trial(search)
         return
-    while index.stretch < _MOST_STRETCH:
+    while not is_faithful(index):
         before = index.fidelity.share or 0.0
-        if before >= TARGET:
-            break
-        if index.effort is not None and index.effort < _MOST_EFFORT:
+        more = index.effort is not None and index.effort < _MOST_EFFORT
+        if more and index.effort is not None:
             index.effort = 2 * index.effort
             index.fidelity = trial(search)
-        if (index.fidelity.share or 0.0) < before + _GAIN:
-            # What it is looking for it has seen, but did not propose.
+        gain = (index.fidelity.share or 0.0) - before
+        if gain < _GAIN and index.stretch < _MOST_STRETCH:
+            # What it is looking for it may have seen, but did not propose.
             index.stretch = 2 * index.stretch
             index.fidelity = trial(search)
+        elif not more:
+            break
+
+
+def is_faithful(index: FaissIndex) -> bool:
+    """Whether it reached the target."""
+    return index.fidelity is not None and (index.fidelity.share or 0.0) >= TARGET
 
 
 def turn_up(index: FaissIndex) -> None:

@@ -13,6 +13,7 @@ from .exhaustive import FlatIndex, TorchIndex
 from .faiss_index import FaissIndex
 from .forksafe import make_fork_safe
 
+EXHAUSTIVE = ("flat", "torch")
 # Up to here comparing everything takes less than finding out what to compare.
 SMALL = 20_000
 # Clusters are compared vector by vector, everything by matrix multiplication, which
@@ -35,13 +36,8 @@ def make_index(name: str, keys: Blocks, metric: str) -> VectorIndex:
     """
     make_fork_safe()
     width = keys.tail[0]
-    if name in ("exact", "auto") and len(keys) < SMALL:
-        name = "flat"
-    if name in ("flat", "torch"):
-        as_they_are = metric != "cosine" and keys.dtype == np.float32
-        vectors = keys if as_they_are else Blocks("float32", width)
-        make = FlatIndex if name == "flat" else TorchIndex
-        index: VectorIndex = make(vectors)
+    if name in EXHAUSTIVE or (name in ("exact", "auto") and len(keys) < SMALL):
+        index = _exhaustive("torch" if name == "torch" else "flat", keys, metric)
         fill(index, keys, metric)
         return index
     if name == "exact":
@@ -53,6 +49,12 @@ def make_index(name: str, keys: Blocks, metric: str) -> VectorIndex:
         return clusters
     factory = f"IVF{round(4 * len(keys) ** 0.5)},Flat" if name == "auto" else name
     return trained(FaissIndex(factory, width), keys, metric)
+
+
+def _exhaustive(name: str, keys: Blocks, metric: str) -> VectorIndex:
+    as_they_are = metric != "cosine" and keys.dtype == np.float32
+    vectors = keys if as_they_are else Blocks("float32", keys.tail[0])
+    return FlatIndex(vectors) if name == "flat" else TorchIndex(vectors)
 
 
 # Those that take so long to make that they are saved.
@@ -68,17 +70,22 @@ def trained(index: Trained, keys: Blocks, metric: str) -> Trained:
     return index
 
 
-def load_index(path: Path, about: dict[str, Any], width: int) -> Saved:
+def load_index(
+    path: Path, about: dict[str, Any], keys: Blocks, metric: str
+) -> VectorIndex:
     """An index that was saved.
 
-    path (Path): Its file.
+    path (Path): Its file; an exhaustive one has none, and gets its keys with `fill`.
     about (dict[str, Any]): What the manifest says of it.
-    width (int): Of the keys.
-    RETURNS (Saved): Mapped into memory.
+    keys (Blocks), metric (str): As for `make_index`.
+    RETURNS (VectorIndex): Mapped into memory.
     """
     make_fork_safe()
-    kind = ClusterIndex if about["made"] == CLUSTERS else FaissIndex
-    return kind.from_disk(path, about, width)
+    made = about["made"]
+    if made in EXHAUSTIVE:
+        return _exhaustive(made, keys, metric)
+    kind = ClusterIndex if made == CLUSTERS else FaissIndex
+    return kind.from_disk(path, about, keys.tail[0])
 
 
 def fill(index: VectorIndex, keys: Blocks, metric: str) -> None:

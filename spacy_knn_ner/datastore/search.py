@@ -77,8 +77,9 @@ def _rank(
 ) -> Neighbors:
     """The k nearest of the proposed entries; −1 stands for none."""
     rows = np.sort(proposed, axis=1)  # so that a stable sort breaks ties by row
-    distances = metrics.paired(queries, keys.take(rows), metric)
-    about = entries.take(rows)
+    there = np.maximum(rows, 0)
+    distances = metrics.paired(queries, keys.take(there), metric)
+    about = entries.take(there)
     gone = about["forgotten"] | (rows < 0)
     return Neighbors(distances, rows, about["tag"].astype(np.int64)).without(gone, k)
 

@@ -4,17 +4,18 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from ..ty import Fidelity, Neighbors, VectorIndex, Votes
+from ..ty import Fidelity, Neighbors, VectorIndex, Votes, Voting
 from . import distances as metrics
 from .blocks import Blocks
 from .every_entry import EveryEntryVotes, count_all
 from .faiss_index import FaissIndex
 from .fidelity import Search, Trial, make_faithful, turn_up
-from .index import Saved, fill, make_index
+from .index import Saved, fill, load_index, make_index
 from .kernel import knn_distribution
 from .search import nearest
 
@@ -128,31 +129,41 @@ class Tier:
         """What its index is, for people; nothing while there is none."""
         return {} if self._index is None else self._index.about()
 
-    @_locked
-    def saved_index(self) -> tuple[Saved, dict[str, Any]] | None:
-        """The index as it has to be saved, where it is worth it.
+    @property
+    def n_indexed(self) -> int:
+        """How many of its keys are in its index by now."""
+        return 0 if self._index is None else len(self._index)
 
-        RETURNS (tuple[Saved, dict[str, Any]] | None): The index over the entries that
-            are not forgotten, and what the manifest says of it.
+    @_locked
+    def saved_index(self) -> tuple[Saved | None, dict[str, Any]] | None:
+        """The index as it has to be saved.
+
+        RETURNS (tuple[Saved | None, dict[str, Any]] | None): The index over the entries
+            that are not forgotten, None where it is made anew as quickly as read; and
+            what the manifest says of it. None where there is no index.
         """
-        if self._index_is is None or not isinstance(self._index, Saved):
+        if self._index is None or self._index_is is None:
             return None
-        unit, asked = self._index_is
-        index = self._index
+        (unit, asked), index = self._index_is, self._index
+        about = {"asked": asked, "unit": unit, **index.about()}
+        if not isinstance(index, Saved):
+            return None, about
         if self._forgotten or len(index) < len(self.keys):
             index = deepcopy(index)
             index.reset()
             for part in self.keys.kept(~self.entries.array()["forgotten"]):
                 index.add(metrics.to_search_space(part, _METRIC[unit]))
-        return index, {"asked": asked, "unit": unit, **index.about(), **index.state()}
+        return index, {**about, **index.state()}
 
-    def use_index(self, index: Saved, about: dict[str, Any]) -> None:
-        """Use an index that was saved with these keys.
+    def load_index(self, path: Path, about: dict[str, Any]) -> None:
+        """Use the index that was saved with these keys.
 
-        index (Saved): Over all of the keys.
+        path (Path): Its file, if there is one.
         about (dict[str, Any]): What the manifest says of it.
         """
-        self._index, self._index_is = index, (about["unit"], about["asked"])
+        unit = about["unit"]
+        self._index = load_index(path, about, self.keys, _METRIC[unit])
+        self._index_is = (unit, about["asked"])
 
     # --- search ------------------------------------------------------------
 
@@ -186,55 +197,40 @@ class Tier:
 
     @_locked
     def prepare(
-        self,
-        index: str,
-        *,
-        k: int,
-        temperature: float,
-        metric: str,
-        n_tags: int,
-        again: bool = False,
+        self, index: str, voting: Voting, *, again: bool = False
     ) -> VectorIndex | None:
         """Make the index that is to be searched, unless it is there; an approximate
         one is turned up until it is faithful enough.
 
         index (str): See `make_index`.
-        k, temperature, metric, n_tags: As for `vote`.
+        voting (Voting): How the neighbors will vote.
         again (bool): Do so even if it was done before, with other settings perhaps.
         RETURNS (VectorIndex | None): The index; None where there are no entries.
         """
         if not len(self):
             return None
-        made = self._searchable(metric, index)
+        made = self._searchable(voting.metric, index)
         if isinstance(made, FaissIndex) and (again or made.fidelity is None):
             turn_up(made)
-            search = self._by(index, metric)
-            trial = self._trial(search, k, temperature, metric, n_tags)
+            search = self._by(index, voting.metric)
+            trial = Trial(self.keys, self.entries, search, voting)
             make_faithful(made, trial, search)
         return made
 
-    def fidelity(
-        self, index: str, *, k: int, temperature: float, metric: str, n_tags: int
-    ) -> Fidelity:
+    @_locked
+    def fidelity(self, index: str, voting: Voting) -> Fidelity:
         """How faithful an index is, measured anew; exact ones are, to the letter.
 
         Arguments as for `prepare`. There must be entries.
         """
-        search = self._by(index, metric)
-        return self._trial(search, k, temperature, metric, n_tags)(search)
-
-    def _trial(
-        self, search: Search, k: int, temperature: float, metric: str, n_tags: int
-    ) -> Trial:
-        return Trial(
-            self.keys,
-            self.entries,
-            search,
-            k=k,
-            temperature=temperature,
-            metric=metric,
-            n_tags=n_tags,
-        )
+        made, search = self.prepare(index, voting), self._by(index, voting.metric)
+        if not isinstance(made, FaissIndex):
+            return Trial(self.keys, self.entries, search, voting)(search)
+        before = made.stretch, made.effort
+        turn_up(made)
+        trial = Trial(self.keys, self.entries, search, voting)
+        made.stretch, made.effort = before
+        return trial(search)
 
     def _by(self, index: str, metric: str) -> Search:
         return lambda queries, k: self.search(queries, k, metric=metric, index=index)
@@ -272,7 +268,7 @@ class Tier:
         if k is None:
             votes = self.count_all(queries, [temperature], metric, n_tags)
             return Votes(votes.distributions()[0], votes.nearest)
-        self.prepare(index, k=k, temperature=temperature, metric=metric, n_tags=n_tags)
+        self.prepare(index, Voting(k, temperature, metric, n_tags))
         first, back = _distinct(queries)
         found = self.search(queries[first], k, metric=metric, index=index)
         p = knn_distribution(found.distances, found.tags, temperature, n_tags)

@@ -67,17 +67,11 @@ def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -
             "",
             "## Settings",
             "",
-            *_table(
-                ("setting", "value"),
-                [(k, f"`{_show(v)}`") for k, v in settings.items()],
-            ),
+            *_settings(settings),
             "",
             "## Training",
             "",
-            *_table(
-                ("setting", "value"),
-                [(k, f"`{_show(v)}`") for k, v in training.items()],
-            ),
+            *_settings(training),
             "",
         ]
     )

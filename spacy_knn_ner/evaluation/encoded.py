@@ -41,7 +41,8 @@ def encode(
     batch_size (int): Docs encoded at once.
     show_progress (bool): Show a progress bar. Default: False.
     RETURNS (Queries): Of all Docs, one after the other.
-    RAISES (KnnNerError): If there is no token in them.
+    RAISES (KnnNerError): If there is no token in them, or the datastore was built with
+        another encoder.
     """
     if not any(map(len, docs)):
         raise KnnNerError(Errors.E063)
@@ -49,7 +50,10 @@ def encode(
     if cache is not None:
         path = Path(cache) / f"{_digest(knn, docs)}.npz"
         if path.exists():
-            return _load(path)
+            queries = _load(path)
+            knn.encoder.check(knn.datastore)
+            knn.datastore.check_width(queries.keys.vectors)
+            return queries
     batches = []
     shown = tqdm(docs, desc="Encoding", unit="doc", disable=not show_progress)
     for batch in util.minibatch(shown, size=batch_size):

@@ -5,13 +5,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from spacy.tokens import Doc
 
 from ..datastore import kernel
 from ..datastore.datastore import CORRECTIONS, STORE
 from ..errors import Errors, KnnNerError
+from ..pipeline.gate import gated
 from ..pipeline.knn_ner import KnnNer
-from ..pipeline.mixing import p_final
+from ..pipeline.mixing import Queries, p_final
+from ..pipeline.settings import LOSSLESS
+from ..ty import Votes
 from .breakdowns import KS, by_frequency, by_k, by_length
 from .changes import BROKEN, MENDED, OTHER, add_evidence, distances, find_changes
 from .encoded import encode
@@ -78,6 +82,16 @@ def evaluate(
         NEIGHBORS: kernel.interpolate(queries.p_ner, store.p_knn, 1.0),
         MIXTURE: p_final(queries.p_ner, store, corrections, knn.settings),
     }
+    settings = knn.settings
+
+    def ask(asked: np.ndarray) -> Votes:
+        nearest = np.where(asked, store.nearest, np.inf)
+        return Votes(np.where(asked[:, None], store.p_knn, 0.0), nearest)
+
+    through_gate, asked = gated(queries, corrections, settings, ask)
+    loss = _decoded(knn, queries, through_gate) != _decoded(knn, queries, p[MIXTURE])
+    if settings.gate not in (LOSSLESS, None):
+        p[MIXTURE] = through_gate  # that is what the pipeline predicts
     systems = {
         name: System(corpus, queries, rows, knn.decoding) for name, rows in p.items()
     }
@@ -92,6 +106,7 @@ def evaluate(
             "tokens": len(corpus.doc_of),
             "entities": len(corpus.gold),
         },
+        "gate": {"asked": float(asked.mean()), "tags_lost": int(loss.sum())},
         "systems": {name: system.summary() for name, system in systems.items()},
         "difference": asdict(
             paired_bootstrap(
@@ -119,6 +134,10 @@ def evaluate(
 def _per_doc(system: System) -> tuple[Any, Any]:
     corpus = system.corpus
     return corpus.per_doc(system.spans), corpus.per_doc(system.spans, system.right)
+
+
+def _decoded(knn: KnnNer, queries: Queries, p: np.ndarray) -> np.ndarray:
+    return queries.tag_set.decode(p, knn.decoding, queries.lengths)
 
 
 def _some(changes: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:

@@ -151,6 +151,7 @@ def tune_corrections(
     *,
     radii: Sequence[float] | None = None,
     correction_weights: Sequence[float] = CORRECTION_WEIGHTS,
+    leave_one_out: bool = False,
     cache: str | Path | None = None,
     show_progress: bool = False,
 ) -> list[Trial]:
@@ -161,7 +162,7 @@ def tune_corrections(
     docs (Sequence[Doc]): Development data with entities. Never the test data.
     radii (Sequence[float] | None), correction_weights (Sequence[float]): What to try.
         Default radii: in units of the metric, like `temperatures_for`.
-    cache, show_progress: As for `tune`.
+    leave_one_out, cache, show_progress: As for `tune`.
     RETURNS (list[Trial]): The component's present settings first: where dev does not
         meet the corrections, nothing is better than them. Then by correction
         weight and radius.
@@ -171,7 +172,7 @@ def tune_corrections(
         raise KnnNerError(Errors.E064, name=knn.name)
     queries = encode(knn, docs, cache=cache, show_progress=show_progress)
     corpus = Corpus(docs, queries.tag_set)
-    store = knn.votes(queries, STORE)
+    store = _store_votes(knn, docs, queries, leave_one_out)
     corrections = knn.votes(queries, CORRECTIONS)
     base = kernel.interpolate(queries.p_ner, store.p_knn, knn.weight)
     if radii is None:
@@ -188,6 +189,20 @@ def tune_corrections(
         for trial in _score(corpus, queries, p, settings, [knn.decoding]):
             trials.append(Trial(settings, trial.precision, trial.recall, trial.f1))
     return trials
+
+
+def _store_votes(
+    knn: KnnNer, docs: Sequence[Doc], queries: Queries, leave_one_out: bool
+) -> Votes:
+    """With the component's settings."""
+    if not leave_one_out:
+        return knn.votes(queries, STORE)
+    groups = own_documents(knn, docs, queries)
+    if knn.k is None:
+        (found,) = every_entry_votes(knn, queries, [knn.temperature], groups=groups)
+        return found
+    near = find_neighbors(knn, queries, STORE, knn.k, groups=groups)
+    return votes(knn, queries, near, knn.k, knn.temperature)
 
 
 def temperatures_for(knn: KnnNer) -> tuple[float, ...]:

@@ -3,7 +3,8 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,9 @@ from ..ty import Votes
 from . import handover
 from .encoder import Encoder
 from .entities import SCORE_WEIGHTS, entity_spans
-from .gate import tokens_to_ask
+from .gate import gated
 from .memory import Memory
-from .mixing import Queries, p_final, per_token, read_p_ner, span_scores
+from .mixing import Queries, per_token, read_p_ner, span_scores
 from .settings import LOSSLESS, Setting, Settings
 
 logger = logging.getLogger("spacy_knn_ner")
@@ -207,40 +208,21 @@ class KnnNer(Memory, Pipe):
         RAISES (KnnNerError): If the Docs lack p_NER or vectors, or the datastore
             was built with another encoder.
         """
-        queries = self.queries(list(docs))
-        p, asked = self._mixture(queries)
-        ids = queries.tag_set.decode(p, self.settings.decoding, queries.lengths)
-        p[~asked] = np.nan
-        rows = zip(queries.split(ids), queries.split(p), strict=True)
-        return [Prediction(queries.tag_set, *row) for row in rows]
-
-    def _mixture(self, queries: Queries) -> tuple[np.ndarray, np.ndarray]:
-        """p_final, where it is needed.
-
-        queries (Queries): From `queries`.
-        RETURNS (tuple[ndarray, ndarray]): Shape (n_tokens, n_tags), and for which
-            tokens these are their probabilities, shape (n_tokens,); of the others
-            they only have the best tag.
-        """
-        settings = self.settings
+        queries, settings = self.queries(list(docs)), self.settings
         corrections = self.votes(queries, CORRECTIONS)
-        asked = tokens_to_ask(queries.p_ner, corrections, settings)
         if not self.datastore.size(STORE):
-            asked[:] = True  # for nothing is missing
+            settings = replace(settings, gate=None)  # nothing is left open
         elif settings.gate == LOSSLESS and settings.weight >= 0.5:
             self._note_open_gate()
-        store = self.votes(queries, STORE, asked)
-        p = p_final(queries.p_ner, store, corrections, settings)
-        if settings.decoding == "viterbi":
-            invalid = queries.tag_set.invalid(p.argmax(axis=1), queries.lengths)
-            of_doc = np.repeat(np.arange(len(queries.lengths)), queries.lengths)
-            rest = np.isin(of_doc, invalid) & ~asked
-            if rest.any():
-                more = self.votes(queries, STORE, rest)
-                p[rest] = p_final(queries.p_ner, more, corrections, settings)[rest]
-                asked |= rest
-        asked[np.setdiff1d(np.arange(len(p)), queries.keys.tokens)] = True
-        return p, asked
+        p, known = gated(
+            queries, corrections, settings, partial(self.votes, queries, STORE)
+        )
+        ids = queries.tag_set.decode(p, settings.decoding, queries.lengths)
+        # Who has no key, has no neighbors.
+        known[np.setdiff1d(np.arange(len(p)), queries.keys.tokens)] = True
+        p[~known] = np.nan
+        rows = zip(queries.split(ids), queries.split(p), strict=True)
+        return [Prediction(queries.tag_set, *row) for row in rows]
 
     def _note_open_gate(self) -> None:
         if not self._noted:

@@ -11,8 +11,9 @@ from spacy.tokens import Doc
 from tqdm import tqdm
 
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
+from ..datastore.fidelity import TARGET
 from ..errors import Errors, KnnNerError, Warnings, warning
-from ..ty import Evidence, Fidelity, LabelledText, TokenKeys
+from ..ty import Evidence, Fidelity, LabelledText, TokenKeys, Voting
 from .encoder import Encoder
 from .evidence import find_evidence
 from .keys import joined, read_keys
@@ -77,8 +78,8 @@ class Memory:
         if self.datastore.examples.ids(CORRECTIONS) != corrections:
             raise KnnNerError(Errors.E052, name=self.name)
         self._warn_of(empty)
+        self._make_index(new)
         self._use(new)
-        self.make_index()
         return ids
 
     def make_index(self) -> dict[str, Any]:
@@ -92,32 +93,40 @@ class Memory:
         RETURNS (dict[str, Any]): What was made, and its fidelity where it is
             approximate. Empty where there is nothing to search.
         """
-        settings = self.settings
-        if settings.k is None or not self.datastore.size(STORE):
+        return self._make_index(self.datastore)
+
+    def _make_index(self, datastore: Datastore) -> dict[str, Any]:
+        voting = self._voting(datastore)
+        if voting is None:
             return {}
-        store = self.datastore.tiers[STORE]
-        store.prepare(settings.index, again=True, **self._voting(settings.k))
-        return store.index_about
+        store = datastore.tiers[STORE]
+        store.prepare(self.settings.index, voting, again=True)
+        made = store.index_about
+        share = (made.get("fidelity") or {}).get("share")
+        if share is not None and share < TARGET:
+            message = warning(
+                Warnings.W004, made=made["made"], name=self.name, share=share
+            )
+            warnings.warn(message, stacklevel=2)
+        return made
 
     def measure_fidelity(self) -> Fidelity | None:
         """How faithful the store's index is, measured anew, as by `make_index`.
 
         RETURNS (Fidelity | None): None where there is nothing to search.
         """
-        settings = self.settings
-        if settings.k is None or not self.datastore.size(STORE):
+        voting = self._voting(self.datastore)
+        if voting is None:
             return None
-        store = self.datastore.tiers[STORE]
-        return store.fidelity(settings.index, **self._voting(settings.k))
+        return self.datastore.tiers[STORE].fidelity(self.settings.index, voting)
 
-    def _voting(self, k: int) -> dict[str, Any]:
+    def _voting(self, datastore: Datastore) -> Voting | None:
+        """How the store's neighbors vote; None where nothing is searched."""
         settings = self.settings
-        return {
-            "k": k,
-            "temperature": settings.temperature,
-            "metric": settings.metric,
-            "n_tags": len(self.datastore.tag_set),
-        }
+        if settings.k is None or not datastore.size(STORE):
+            return None
+        n_tags = len(datastore.tag_set)
+        return Voting(settings.k, settings.temperature, settings.metric, n_tags)
 
     def add(self, docs: Iterable[Doc]) -> list[int]:
         """Add corrections: labelled Docs that are heeded at once.

@@ -1,0 +1,140 @@
+"""What does looking up cost a pipeline? Words per second with knn_ner / without.
+
+python benchmarks/pipeline.py models/conll2003/default/0/tuned \
+    corpus/conll2003/test.spacy --output pipeline.json
+"""
+
+import itertools
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import spacy
+import srsly
+import torch
+import typer
+from spacy.language import Language
+from spacy.tokens import Doc
+from wasabi import msg
+
+from spacy_knn_ner.corpora.docbin import read_docs
+from spacy_knn_ner.datastore.blocks import Blocks
+from spacy_knn_ner.datastore.datastore import STORE
+from spacy_knn_ner.datastore.tier import Tier
+from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
+
+WEIGHT = 0.3
+SIZES = (10_000, 50_000)
+INDEXES = ("flat", "exact", "auto")
+GATES = ("lossless", None)
+HEADER = ("entries", "index", "gate", "scores", "made", "fidelity", "ratio", "spread")
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="A pipeline with a store.")],
+    corpus: Annotated[Path, typer.Argument(help="Docs to run it on.")],
+    output: Annotated[Path, typer.Option(help="JSON to write.")],
+    n_docs: Annotated[int, typer.Option(help="How many Docs.")] = 500,
+    rounds: Annotated[int, typer.Option(help="With and without, taking turns.")] = 3,
+    batch_size: Annotated[int, typer.Option(help="Docs per batch.")] = 128,
+    quick: Annotated[bool, typer.Option(help="The whole store, scores on.")] = False,
+) -> None:
+    """Measure every size of the store, index and gate; medians of ratios."""
+    nlp = spacy.load(model)
+    knn: Any = nlp.get_pipe("knn_ner")
+    knn.set_settings(weight=WEIGHT, k=32, temperature=0.05)
+    texts = [labelled_text(doc, "bench") for doc in read_docs(corpus, nlp.vocab)]
+    texts = texts[:n_docs]
+    words = sum(len(text.words) for text in texts)
+    whole = knn.datastore.tiers[STORE]
+    sizes = (len(whole),) if quick else (*SIZES, len(whole))
+    rows = []
+    for size, index in itertools.product(sizes, INDEXES):
+        knn.datastore.tiers[STORE] = first_entries(whole, size)
+        knn.set_settings(index=index)
+        made = knn.make_index()
+        for gate, scores in itertools.product(
+            GATES, (True,) if quick else (True, False)
+        ):
+            if gate is None and (index == "auto" or not scores):
+                continue
+            knn.set_settings(gate=gate, scores=scores)
+            ratios, rate = compare(nlp, texts, batch_size, rounds)
+            fidelity = made.get("fidelity") or {}
+            rows.append(
+                {
+                    "entries": size,
+                    "index": index,
+                    "gate": gate,
+                    "scores": scores,
+                    "made": made["made"],
+                    "fidelity": fidelity.get("share", 1.0),
+                    "ratio": statistics.median(ratios),
+                    "spread": [min(ratios), max(ratios)],
+                    "words_per_s_without": rate,
+                }
+            )
+            msg.info(str(rows[-1]))
+    about = {
+        "words": words,
+        "weight": WEIGHT,
+        "batch_size": batch_size,
+        "threads": torch.get_num_threads(),
+        "rounds": rounds,
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    srsly.write_json(output, {**about, "rows": rows})
+    table = [[shown(row[name]) for name in HEADER] for row in rows]
+    msg.table(table, header=HEADER, divider=True)
+
+
+def compare(
+    nlp: Language, texts: Sequence[Any], batch_size: int, rounds: int
+) -> tuple[list[float], float]:
+    """Time without knn_ner / time with it, per round; words per second without."""
+    words = sum(len(text.words) for text in texts)
+    ratios, rates = [], []
+    seconds(nlp, texts[:batch_size], batch_size)  # everything is there from here on
+    for _ in range(rounds):
+        without = seconds(nlp, texts, batch_size, disable=["knn_ner"])
+        ratios.append(without / seconds(nlp, texts, batch_size))
+        rates.append(words / without)
+    return ratios, statistics.median(rates)
+
+
+def seconds(
+    nlp: Language, texts: Sequence[Any], batch_size: int, disable: Sequence[str] = ()
+) -> float:
+    """How long a pipeline takes."""
+    docs: list[Doc] = [make_doc(nlp, text) for text in texts]
+    started = time.perf_counter()
+    for _ in nlp.pipe(docs, batch_size=batch_size, disable=list(disable)):
+        pass
+    return time.perf_counter() - started
+
+
+def first_entries(tier: Tier, n: int) -> Tier:
+    """A smaller store."""
+    keys = np.array(tier.keys.array()[:n])
+    entries = np.array(tier.entries.array()[:n])
+    return Tier(
+        tier.width,
+        keys=Blocks(keys.dtype, tier.width, keys),
+        entries=Blocks(entries.dtype, None, entries),
+    )
+
+
+def shown(value: Any) -> str:
+    """A cell."""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, list):
+        return "–".join(shown(part) for part in value)
+    return "null" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,11 +1,14 @@
 """Search: the k nearest in float64, ties to the earlier entry, on every index."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spacy_knn_ner.datastore.blocks import Blocks
 from spacy_knn_ner.datastore.distances import METRICS, all_pairs, paired
 from spacy_knn_ner.datastore.faiss_index import INDEXES
 from spacy_knn_ner.datastore.tier import Tier
@@ -64,6 +67,22 @@ def test_entries_can_be_found_at_once_and_across_blocks(index, monkeypatch):
     distances, rows = brute_force(tier, keys, 4, "cosine")
     np.testing.assert_array_equal(found.rows, rows)
     np.testing.assert_array_equal(found.distances, distances)
+
+
+def test_full_blocks_lie_on_disk(monkeypatch):
+    monkeypatch.setattr("spacy_knn_ner.datastore.blocks.BLOCK_ROWS", 7)
+    rows = np.arange(80, dtype="float32").reshape(40, 2)
+    blocks = Blocks("float32", 2, on_disk=True)
+    for part in np.split(rows, [1, 9, 30]):
+        blocks.append(part)
+    kinds = [isinstance(block, np.memmap) for block in blocks]
+    assert kinds == [True] * 5 + [False]
+    np.testing.assert_array_equal(blocks.array(), rows)
+    wanted = np.array([[39, 0], [6, 7]])
+    np.testing.assert_array_equal(blocks.take(wanted), rows[wanted])
+    again = pickle.loads(pickle.dumps(blocks))
+    again.append(rows)
+    np.testing.assert_array_equal(again.array(), np.concatenate([rows, rows]))
 
 
 def test_k_greater_than_the_tier_returns_what_there_is():

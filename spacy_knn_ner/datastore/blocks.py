@@ -1,5 +1,6 @@
 """Arrays that grow at the end without being copied, or lie mapped on disk."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,26 @@ class Blocks:
     """Rows of one shape and type in a list of arrays.
 
     Appending fills the last array and then starts another one, so that growth
-    costs no copy of what is there; a mapped file is simply the first array.
+    costs no copy of what is there; a mapped file is simply the first array. Arrays
+    that are full can be moved to disk, so that only the last one takes memory.
     """
 
     def __init__(
-        self, dtype: Any, width: int | None = None, first: np.ndarray | None = None
+        self,
+        dtype: Any,
+        width: int | None = None,
+        first: np.ndarray | None = None,
+        *,
+        on_disk: bool = False,
     ) -> None:
         """dtype (DTypeLike): Of the elements.
         width (int | None): Elements per row; None for rows of one element.
         first (ndarray | None): Rows to begin with, not copied.
+        on_disk (bool): Keep full arrays in temporary files, mapped into memory.
         """
         self.dtype = np.dtype(dtype)
         self.tail: tuple[int, ...] = () if width is None else (width,)
+        self._on_disk = on_disk
         self._blocks: list[np.ndarray] = []
         self._filled: list[int] = []
         if first is not None and len(first):
@@ -60,6 +69,8 @@ class Blocks:
             part = rows[: len(self._blocks[-1]) - filled]
             self._blocks[-1][filled : filled + len(part)] = part
             self._filled[-1] += len(part)
+            if self._on_disk and self._filled[-1] == len(self._blocks[-1]):
+                self._blocks[-1] = _mapped(self._blocks[-1])
             rows = rows[len(part) :]
 
     def take(self, rows: np.ndarray) -> np.ndarray:
@@ -107,8 +118,22 @@ class Blocks:
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the filled rows travel to copies and other processes."""
-        return {"dtype": self.dtype, "tail": self.tail, "array": self.array()}
+        return {
+            "dtype": self.dtype,
+            "tail": self.tail,
+            "array": self.array(),
+            "on_disk": self._on_disk,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         width = state["tail"][0] if state["tail"] else None
-        self.__init__(state["dtype"], width, np.array(state["array"]))  # type: ignore[misc]
+        rows = np.array(state["array"])
+        self.__init__(state["dtype"], width, rows, on_disk=state["on_disk"])  # type: ignore[misc]
+
+
+def _mapped(rows: np.ndarray) -> np.ndarray:
+    """The same rows in a file without a name, which goes when nobody reads it."""
+    with tempfile.TemporaryFile() as file:
+        rows.tofile(file)
+        file.flush()
+        return np.memmap(file, dtype=rows.dtype, mode="r", shape=rows.shape)

@@ -57,11 +57,11 @@ class Tier:
         keys: Blocks | None = None,
         entries: Blocks | None = None,
     ) -> None:
-        """width (int): Of the keys.
+        """width (int): Of the keys, of which only the last few take memory.
         dtype (str): Keys are kept as `"float32"` (default) or `"float16"`.
         keys, entries (Blocks | None): What was saved.
         """
-        self.keys = Blocks(dtype, width) if keys is None else keys
+        self.keys = Blocks(dtype, width, on_disk=True) if keys is None else keys
         self.entries = Blocks(ENTRY) if entries is None else entries
         self.width = width
         self._index: VectorIndex | None = None
@@ -110,7 +110,8 @@ class Tier:
     def _compact(self) -> None:
         """Give up the rows of forgotten entries, which searches still look at."""
         keep = ~self.entries.array()["forgotten"]
-        keys, entries = Blocks(self.keys.dtype, self.width), Blocks(ENTRY)
+        keys = Blocks(self.keys.dtype, self.width, on_disk=True)
+        entries = Blocks(ENTRY)
         for part in self.keys.kept(keep):
             keys.append(part)
         for kept in self.entries.kept(keep):

@@ -25,10 +25,10 @@ _CHUNK = 1 << 14
 def make_index(name: str, keys: Blocks, metric: str) -> VectorIndex:
     """The index of this name over these keys.
 
-    name (str): `"exact"`: exact search by whichever of the next is fastest here.
-        `"flat"`: FAISS compares everything. `"torch"`: so does torch, on the GPU if
-        spaCy uses one. `"auto"`: approximate from `SMALL` keys on. Anything else is
-        for FAISS's index factory.
+    name (str): `"flat"`: FAISS compares everything. `"torch"`: so does torch, on the
+        GPU if spaCy uses one. `"exact"`: clusters are passed over, from `SMALL` keys
+        on and where that spares most of the work; otherwise flat. `"auto"`:
+        approximate from `SMALL` keys on. Anything else is for FAISS's index factory.
     keys (Blocks): The keys; those added later are for `fill`.
     metric (str): What the distances are to order.
     RETURNS (VectorIndex): Over `metrics.to_search_space` of the keys.

@@ -1,4 +1,4 @@
-"""A tier of the datastore: entries, their keys, and exact search over them."""
+"""A tier of the datastore: entries, their keys, and search over them."""
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -42,11 +42,11 @@ def _locked(method: F) -> F:
 
 
 class Tier:
-    """Entries with keys, searched exactly.
+    """Entries with keys.
 
     The neighbors of a query are the k entries with the smallest distance, in
     float64; where distances are equal, the entries that were added first. An
-    index only proposes candidates; see `search`.
+    index only proposes candidates; an approximate one may miss some.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class Tier:
 
     @_locked
     def search(
-        self, queries: np.ndarray, k: int, *, metric: str, index: str = "exact"
+        self, queries: np.ndarray, k: int, *, metric: str, index: str = "flat"
     ) -> Neighbors:
         """The k nearest entries of each query; see `nearest`.
 
@@ -255,7 +255,7 @@ class Tier:
         temperature: float,
         metric: str,
         n_tags: int,
-        index: str = "exact",
+        index: str = "flat",
     ) -> Votes:
         """Equation 3 for each query.
 

@@ -31,11 +31,11 @@ class Settings:
     weight (float): Of the store's vote, 0 to 1; the paper's λ is 1 − weight.
         Default: 0.3.
     metric (str): `"cosine"` (default), `"euclidean"` or `"sqeuclidean"`.
-    index (str): `"exact"` (default): exact search, by whatever is fastest for the size
-        of the store. `"flat"`: exact search with FAISS, which compares all keys.
-        `"torch"`: the same with torch on spaCy's device. `"auto"`: approximate for
-        large stores. Any other string is for FAISS's index factory. Corrections are
-        always searched exactly.
+    index (str): `"flat"` (default): exact search with FAISS, which compares all keys.
+        `"torch"`: the same with torch on spaCy's device. `"exact"`: exact search that
+        passes over clusters of keys, where few of them need comparing. `"auto"`:
+        approximate for large stores. Any other string is for FAISS's index factory.
+        Corrections are always searched exactly.
     keys (KeySettings): Which vectors are compared.
     decoding (str): `"viterbi"` (default): the best valid tag sequence.
         `"argmax"`: every token's best tag, then repaired.
@@ -58,7 +58,7 @@ class Settings:
     temperature: float = 0.05
     weight: float = 0.3
     metric: str = "cosine"
-    index: str = "exact"
+    index: str = "flat"
     keys: KeySettings = field(default_factory=KeySettings)
     decoding: str = "viterbi"
     gate: str | float | None = LOSSLESS

@@ -208,6 +208,17 @@ def _transitions(scheme: str, labels: tuple[str, ...]) -> Transitions:
     return Transitions(first=~continues, step=step, last=~is_open)
 
 
+def log_probabilities(p: np.ndarray) -> np.ndarray:
+    """Logarithms for Viterbi. A tag nobody votes for stays possible, at a price that no
+    sequence pays gladly.
+
+    Sums of them have no rounding errors: as multiples of 2⁻³² they fit into a float64.
+    So sequences that are equally good stay so, whatever is added to all of them.
+    """
+    logs = np.log(np.maximum(p, 1e-30, dtype=np.float64))
+    return np.rint(logs * 2.0**32) / 2.0**32
+
+
 def viterbi(
     probabilities: Sequence[np.ndarray], transitions: Transitions
 ) -> list[np.ndarray]:
@@ -241,8 +252,7 @@ def _viterbi(
     n, n_tags = len(lengths), len(transitions.first)
     scores = np.zeros((n, lengths[0], n_tags))
     for row, p in zip(scores, probabilities, strict=True):
-        # A tag nobody votes for stays possible, at a price no sequence pays gladly.
-        row[: len(p)] = np.log(np.maximum(p, 1e-30).astype(np.float64))
+        row[: len(p)] = log_probabilities(p)
     step = np.where(transitions.step, 0.0, -np.inf)
     best = np.where(transitions.first, scores[:, 0], -np.inf)
     origins = np.zeros(scores.shape, dtype=np.int64)

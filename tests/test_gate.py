@@ -12,9 +12,11 @@ from spacy.tokens import Doc, Span
 from spacy_knn_ner.datastore import kernel
 from spacy_knn_ner.datastore.tier import Tier
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.pipeline.gate import tokens_to_ask
+from spacy_knn_ner.pipeline.gate import gated, tokens_to_ask
+from spacy_knn_ner.pipeline.mixing import Queries
 from spacy_knn_ner.pipeline.settings import Settings
-from spacy_knn_ner.ty import Votes
+from spacy_knn_ner.tags import TagSet, log_probabilities
+from spacy_knn_ner.ty import TokenKeys, Votes
 
 WORDS = [f"w{i}" for i in range(12)]
 NO_CORRECTIONS = Votes(np.zeros((3, 3)), np.full(3, np.inf))
@@ -30,6 +32,20 @@ def test_what_the_gate_passes_over_no_vote_can_change(seed, weight, n_tags):
         vote = np.eye(n_tags)[[tag] * 20]
         mixed = kernel.interpolate(p, vote, weight)
         assert (mixed.argmax(1) == p.argmax(1))[passed].all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), weight=st.floats(0, 1), n_tags=st.integers(2, 6))
+def test_leaving_the_best_tag_costs_at_least_so_much(seed, weight, n_tags):
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.full(n_tags, 0.2), size=20)
+    least = kernel.least_loss((1 - weight) * p, np.full(20, weight))
+    best = p.argmax(axis=1)
+    for tag in range(n_tags):
+        mixed = kernel.interpolate(p, np.eye(n_tags)[[tag] * 20], weight)
+        logs = log_probabilities(mixed)
+        losses = logs[np.arange(20), best][:, None] - logs
+        losses[np.arange(20), best] = np.inf
+        assert (losses.min(axis=1) >= least).all()
 
 
 def test_the_gate_passes_over_whatever_it_may():
@@ -180,6 +196,30 @@ def test_a_sentence_whose_tags_do_not_fit_is_searched_in_full(monkeypatch):
     doc = nlp(Doc(nlp.vocab, words=["a", "a", "i"]))
     assert sizes == []
     assert [ent.text for ent in doc.ents] == ["i"]
+
+
+@pytest.mark.parametrize(
+    ("p_of_token", "asked"),
+    [([0.15, 0.4, 0.45], [1]), ([0.05, 0.05, 0.9], [1, 0])],
+)
+def test_who_has_more_to_lose_than_was_lost_is_not_searched(p_of_token, asked):
+    """I-x after O: B-x is nearly as good, or far less probable. The O would lose a
+    factor of 0.69 / 0.31, if all of the store's votes were against it."""
+    p_ner = np.array([[0.98, 0.01, 0.01], p_of_token])
+    keys = TokenKeys(np.eye(2, dtype="float32"), np.arange(2), 2)
+    queries = Queries(TagSet("BIO", ("x",)), [2], p_ner, keys)
+    nobody = Votes(np.zeros((2, 3)), np.full(2, np.inf))
+    seen = []
+
+    def ask(tokens):
+        seen.extend(np.flatnonzero(tokens))
+        return Votes(p_ner * tokens[:, None], np.where(tokens, 0.1, np.inf))
+
+    ids, _, known = gated(queries, nobody, Settings(weight=0.3), ask)
+    assert seen == asked
+    assert np.flatnonzero(known).tolist() == sorted(asked)
+    expected = queries.tag_set.decode(p_ner, "viterbi", [2])
+    np.testing.assert_array_equal(ids, expected)
 
 
 def test_a_weight_that_leaves_nothing_to_skip_is_said_once(caplog):

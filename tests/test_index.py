@@ -10,24 +10,28 @@ from hypothesis import strategies as st
 
 from spacy_knn_ner.datastore import index as indexes
 from spacy_knn_ner.datastore.blocks import Blocks
-from spacy_knn_ner.datastore.clusters import ClusterIndex
+from spacy_knn_ner.datastore.components import ComponentIndex
 from spacy_knn_ner.datastore.datastore import Datastore
+from spacy_knn_ner.datastore.distances import to_search_space
 from spacy_knn_ner.datastore.exhaustive import FlatIndex, compare_all
 from spacy_knn_ner.datastore.faiss_index import FaissIndex
 from spacy_knn_ner.datastore.fidelity import fidelity
-from spacy_knn_ner.datastore.index import make_index, trained
-from spacy_knn_ner.datastore.tier import Tier
+from spacy_knn_ner.datastore.index import make_index
+from spacy_knn_ner.datastore.search import nearest
+from spacy_knn_ner.datastore.tier import ENTRY, Tier
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.ty import Fidelity, LabelledText, TokenKeys, Voting
 
-WIDTH = 16
+WIDTH = 48
 
 
-def heaps(rng, n, n_heaps=20, spread=0.15):
-    """Vectors in heaps, as those of an encoder that was trained to tell tags apart."""
-    centers = rng.normal(size=(n_heaps, WIDTH))
-    vectors = centers[rng.integers(0, n_heaps, n)]
-    return (vectors + spread * rng.normal(size=(n, WIDTH))).astype("float32")
+def heaps(rng, n, n_heaps=20, spread=0.15, noise=0.02):
+    """Vectors in heaps, as those of an encoder that was trained to tell tags apart: in
+    a few dimensions, but for some noise."""
+    mixed = np.linalg.qr(np.random.default_rng(0).normal(size=(WIDTH, 12)))[0].T
+    centers = rng.normal(size=(n_heaps, 12))
+    low = centers[rng.integers(0, n_heaps, n)] + spread * rng.normal(size=(n, 12))
+    return (low @ mixed + noise * rng.normal(size=(n, WIDTH))).astype("float32")
 
 
 def blocks(vectors):
@@ -51,67 +55,82 @@ def large(monkeypatch):
     monkeypatch.setattr(indexes, "SMALL", 0)
 
 
-# --- clusters ------------------------------------------------------------------
+# --- principal components ------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+def fitted(keys, metric):
+    made = ComponentIndex.fitted(keys, metric, to_search_space(keys.array(), metric))
+    indexes.fill(made, keys, metric)
+    return made
+
+
+@settings(max_examples=50, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     k=st.integers(1, 40),
-    spread=st.sampled_from([0.0, 0.05, 0.5, 3.0]),
+    spread=st.sampled_from([0.0, 0.01, 0.5]),
+    moved=st.sampled_from([0.0, 1.0, 100.0]),
+    dtype=st.sampled_from(["float32", "float16"]),
     metric=st.sampled_from(["cosine", "euclidean"]),
 )
-def test_passing_over_clusters_loses_nothing(seed, k, spread, metric):
+def test_no_neighbor_is_passed_over(seed, k, spread, moved, dtype, metric):
+    """However far from the origin, in whatever blocks, and from near or far away."""
     rng = np.random.default_rng(seed)
-    keys = blocks(heaps(rng, 500, spread=spread))
-    index = trained(ClusterIndex(WIDTH, 500), keys, metric)
-    queries = indexes.metrics.to_search_space(heaps(rng, 20), metric)
-    vectors = indexes.metrics.to_search_space(keys.array(), metric)
-    expected, _ = compare_all(queries, [vectors], k)
-    distances, rows = index.search(queries, k)
-    np.testing.assert_allclose(distances, expected, atol=1e-4, rtol=1e-4)
-    assert all(len(set(row)) == k for row in rows.tolist())
+    vectors = heaps(rng, 500, spread=spread) + np.float32(moved)
+    keys = Blocks(dtype, WIDTH, vectors[:200].astype(dtype))
+    keys.append(vectors[200:].astype(dtype))
+    index = fitted(keys, metric)
+    queries = np.vstack([heaps(rng, 10) + np.float32(moved), heaps(rng, 10)])
+    tier = Tier(WIDTH, keys=keys, entries=Blocks(ENTRY, None, np.zeros(500, ENTRY)))
+    expected = tier.search(queries, k, metric=metric, index="flat")
+    longest = tier._longest_key(metric)
+    entries = tier.entries
+    found = nearest(keys, entries, index, queries, k, metric, longest)
+    np.testing.assert_array_equal(found.distances, expected.distances)
+    np.testing.assert_array_equal(found.rows, expected.rows)
 
 
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.01, 0.3, 3.0]))
-def test_no_member_is_nearer_than_its_cluster_may_be(seed, spread):
-    """Whether just filled, grown, copied, or emptied and filled again."""
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.0, 0.3, 3.0]))
+def test_nobody_is_nearer_than_they_look(seed, spread):
+    """Also those that were not there when the components were found."""
     rng = np.random.default_rng(seed)
-    keys, more = heaps(rng, 300, spread=spread), heaps(rng, 200, spread=spread)
-    queries = heaps(rng, 10).astype(float)
-    index = trained(ClusterIndex(WIDTH, 300), blocks(keys), "euclidean")
-    refilled = copy.deepcopy(index)
-    refilled.reset()
-    refilled.add(more)
-    index.add(more)
-    for made, members in (index, np.concatenate([keys, more])), (refilled, more):
-        made = pickle.loads(pickle.dumps(made))
-        _, clusters = made._index.quantizer.search(members, 1)
-        centers = made.centers.astype(float)
-        away = np.linalg.norm(members - centers[clusters[:, 0]], axis=1)
-        assert (away <= made.radii[clusters[:, 0]] * (1 + 1e-6) + 1e-9).all()
-        squared, slack = made._to_centers(queries.astype("float32"))
-        bounds = np.sqrt(np.maximum(squared - slack, 0)) - made.radii
-        true = np.linalg.norm(queries[:, None] - members[None], axis=2)
-        assert (bounds[:, clusters[:, 0]] <= true + 1e-6).all()
-        distances, rows = made.search(queries.astype("float32"), 5)
-        found = np.take_along_axis(true, rows, axis=1)
-        np.testing.assert_allclose(np.sqrt(distances), found, atol=1e-3)
+    keys = blocks(heaps(rng, 300, spread=spread))
+    index = ComponentIndex.fitted(keys, "euclidean", heaps(rng, 300))
+    keys.append(rng.normal(size=(100, WIDTH)).astype("float32"))
+    vectors = keys.array().astype(float)
+    looks = index._look(vectors)[0].astype(float)
+    apart = np.square(vectors[:, None] - vectors[None]).sum(-1)
+    look_apart = np.square(looks[:, None] - looks[None]).sum(-1)
+    assert (look_apart <= apart + 1e-4 * apart.max()).all()
 
 
-def test_far_clusters_are_not_looked_at():
+def test_most_need_no_second_look():
     rng = np.random.default_rng(0)
     keys = blocks(heaps(rng, 4000))
-    index = trained(ClusterIndex(WIDTH, 4000), keys, "euclidean")
-    index.search(keys.array()[:100], 5)
-    assert index.visited < 0.2
+    index = fitted(keys, "cosine")
+    rows, crowded = index._near(to_search_space(heaps(rng, 50), "cosine"), 5)
+    assert not crowded.any()
+    assert (rows >= 0).sum(axis=1).mean() < 0.05 * 4000
 
 
-def test_clusters_that_save_nothing_are_not_used(large):
+def test_where_too_many_look_near_all_are_compared():
     rng = np.random.default_rng(0)
-    near, even = heaps(rng, 3000), rng.normal(size=(3000, WIDTH)).astype("float32")
-    assert isinstance(make_index("exact", blocks(near), "cosine"), ClusterIndex)
+    near = heaps(rng, 2000, noise=0.05)
+    index = fitted(blocks(near), "cosine")
+    far = rng.normal(size=(20, WIDTH)).astype("float32")
+    queries = to_search_space(np.vstack([far, near[:20]]), "cosine")
+    assert 0 < index.crowded(queries, 5) < 1
+    distances, _ = index.search(queries, 5)
+    expected, _ = compare_all(queries, [to_search_space(near, "cosine")], 5)
+    np.testing.assert_allclose(distances, expected, atol=1e-5)
+
+
+def test_components_that_save_nothing_are_not_used(large):
+    rng = np.random.default_rng(0)
+    low, even = heaps(rng, 3000), rng.normal(size=(3000, WIDTH)).astype("float32")
+    made = make_index("exact", blocks(low), "cosine")
+    assert isinstance(made, ComponentIndex)
     assert isinstance(make_index("exact", blocks(even), "cosine"), FlatIndex)
 
 
@@ -121,7 +140,7 @@ def test_what_was_decided_is_not_decided_again(large, tmp_path, monkeypatch):
     search_of(datastore, "exact")(np.ones((1, WIDTH), "float32"))
     assert datastore.tiers["store"].index_about == {"made": "flat"}
     datastore.to_disk(tmp_path)
-    monkeypatch.setattr(ClusterIndex, "train", None)
+    monkeypatch.setattr(ComponentIndex, "fitted", None)
     again = Datastore().from_disk(tmp_path)
     search_of(again, "exact")(np.ones((1, WIDTH), "float32"))
     assert again.tiers["store"].index_about == {"made": "flat"}
@@ -163,7 +182,7 @@ def test_entries_come_and_go(name, large):
     tier = a_tier(keys[:600])
     tier.search(keys[:1], 3, metric="cosine", index=name)
     if name == "exact":
-        assert tier.index_about["made"] == "clusters"
+        assert tier.index_about["made"] == "components"
     numbers = np.arange(600, 900)
     tier.add(keys[600:], numbers // 3 + 1, numbers % 3, numbers % 5)
     found = tier.search(keys[600:], 4, metric="cosine", index=name)
@@ -178,7 +197,7 @@ def test_entries_come_and_go(name, large):
 def test_an_unknown_index_says_what_there_is():
     with pytest.raises(KnnNerError, match=r"KNN-E030.*exact.*IVFx"):
         make_index("IVFx", blocks(heaps(np.random.default_rng(0), 50)), "cosine")
-    with pytest.raises(KnnNerError, match=r"KNN-E030.*PQ7"):  # 16 / 7
+    with pytest.raises(KnnNerError, match=r"KNN-E030.*PQ7"):  # 48 / 7
         make_index("PQ7", blocks(heaps(np.random.default_rng(0), 50)), "cosine")
 
 
@@ -259,7 +278,7 @@ def test_an_index_travels_with_its_datastore(name, how, large, tmp_path, monkeyp
         again = Datastore()
         again.tiers["store"] = copied or pickle.loads(pickle.dumps(tier))
     made = []
-    monkeypatch.setattr(ClusterIndex, "train", lambda *args: made.append(args))
+    monkeypatch.setattr(ComponentIndex, "fitted", lambda *args: made.append(args))
     monkeypatch.setattr(FaissIndex, "train", lambda *args: made.append(args))
     after = search_of(again, name)(queries)
     assert not made

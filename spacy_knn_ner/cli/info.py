@@ -77,7 +77,7 @@ def _listed(index: dict[str, Any]) -> str:
     """Its index in one line."""
     parts = [str(index["made"])]
     parts += [
-        f"{name} {index[name]}" for name in ("clusters", "effort") if index.get(name)
+        f"{name} {index[name]}" for name in ("components", "effort") if index.get(name)
     ]
     fidelity = index.get("fidelity")
     if fidelity and fidelity["share"] is not None:

@@ -3,8 +3,8 @@
 examples.py   the truth: labelled texts in SQLite
 blocks.py     arrays that grow without being copied, or lie mapped on disk
 distances.py  the three metrics, in float64
-index.py      which vector index? exhaustive.py: all keys are compared; clusters.py:
-              exact too, but skips; faiss_index.py: approximate
+index.py      which vector index? exhaustive.py: all keys are compared; components.py:
+              exact too, by a bound, in pairs.py; faiss_index.py: approximate
 fidelity.py   how often an approximate index comes to other tags
 search.py     what an index proposes → the k nearest, ties and all
 tier.py       keys + tags + index

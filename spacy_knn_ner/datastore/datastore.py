@@ -234,9 +234,8 @@ class Datastore:
         about = self._about()
         saved = self.tiers[STORE].saved_index() if self.tiers else None
         if saved is not None:
-            index, about["index"] = saved
-            if index is not None:
-                writers["store.index"] = index.save
+            files, about["index"] = saved
+            writers |= {f"{STORE}.{name}": write for name, write in files.items()}
         return writers, about
 
     def _about(self) -> dict[str, Any]:
@@ -321,7 +320,7 @@ def _load(
     tiers = {name: _load_tier(generation, name, manifest) for name in names}
     if "index" in manifest:
         store = tiers[STORE]
-        store.load_index(generation / "store.index", manifest["index"])
+        store.load_index(generation / STORE, manifest["index"])
         if store.n_indexed not in (0, len(store.keys)):
             reason = f"the index has {store.n_indexed} keys"
             raise KnnNerError(Errors.E032, path=folder, reason=reason)

@@ -1,6 +1,7 @@
 """Exhaustive search: every vector is compared. FAISS on the CPU, or torch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,25 @@ def compare_all(
     """
     import faiss
 
-    # By default FAISS leaves matrix multiplication for a slow loop when
-    # queries × width is small, which is what a batch of sentences is.
-    threshold = faiss.cvar.distance_compute_blas_threshold
-    faiss.cvar.distance_compute_blas_threshold = 1
     best = Best(len(queries), k)
-    try:
+    with by_multiplication():
         for block in blocks:
             best.add(*faiss.knn(queries, block, min(k, len(block))), len(block))
+    return best.distances, best.rows
+
+
+@contextmanager
+def by_multiplication() -> Iterator[None]:
+    """By default FAISS leaves matrix multiplication for a slow loop when
+    queries × width is small, which is what a batch of sentences is."""
+    import faiss
+
+    threshold = faiss.cvar.distance_compute_blas_threshold
+    faiss.cvar.distance_compute_blas_threshold = 1
+    try:
+        yield
     finally:
         faiss.cvar.distance_compute_blas_threshold = threshold
-    return best.distances, best.rows
 
 
 class FlatIndex:

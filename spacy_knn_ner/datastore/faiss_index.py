@@ -1,5 +1,7 @@
 """Indexes that FAISS makes: trained, approximate, saved in FAISS's own format."""
 
+from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ import numpy as np
 
 from ..errors import Errors, KnnNerError
 from ..ty import Fidelity
+from .blocks import Blocks
 from .exhaustive import a_few_more
 
 INDEXES = ("exact", "auto", "flat", "torch")
@@ -17,64 +20,11 @@ SAMPLED = 64  # vectors per cluster that training looks at
 MOST_SAMPLED = 1 << 18
 
 
-class Faiss:
-    """An index of FAISS's that can be saved, mapped, copied and sent elsewhere."""
-
-    _index: Any
-    _is_mapped = False
-
-    def __len__(self) -> int:
-        return self._index.ntotal
-
-    def save(self, path: Path) -> None:
-        """Write a file."""
-        import faiss
-
-        faiss.write_index(self._index, str(path))
-
-    def load(self, path: Path) -> None:
-        """Read a file; its vectors stay on disk, mapped into memory."""
-        import faiss
-
-        try:
-            self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
-            reason = f"{path.name} cannot be read ({_reason(error)})"
-            raise KnnNerError(
-                Errors.E032, path=path.parent.parent, reason=reason
-            ) from error
-        self._is_mapped = True
-
-    def reset(self) -> None:
-        """Forget all vectors, but not what was learnt of them."""
-        self._own().reset()
-
-    def _own(self) -> Any:
-        """The index, in memory of its own: FAISS cannot change a mapped one."""
-        import faiss
-
-        if self._is_mapped:
-            self._index = faiss.deserialize_index(faiss.serialize_index(self._index))
-            self._is_mapped = False
-        return self._index
-
-    def __getstate__(self) -> dict[str, Any]:
-        import faiss
-
-        data = faiss.serialize_index(self._index)
-        return {**self.__dict__, "_index": data, "_is_mapped": False}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        import faiss
-
-        index = faiss.deserialize_index(state["_index"])
-        self.__dict__.update(state, _index=index)
-
-
-class FaissIndex(Faiss):
+class FaissIndex:
     """Any index of FAISS's factory. What it finds is near, but perhaps not nearest."""
 
     exact = False
+    _is_mapped = False
 
     def __init__(self, factory: str, width: int) -> None:
         """factory (str): Such as `"IVF1024,Flat"` or `"OPQ32,IVF1024,PQ32"`.
@@ -87,6 +37,9 @@ class FaissIndex(Faiss):
         self.effort = 16
         self.stretch = 1
         self.fidelity: Fidelity | None = None
+
+    def __len__(self) -> int:
+        return self._index.ntotal
 
     @property
     def sample_size(self) -> int:
@@ -124,25 +77,6 @@ class FaissIndex(Faiss):
             "fidelity": fidelity,
         }
 
-    def state(self) -> dict[str, Any]:
-        """What is not in the file."""
-        return {}
-
-    @classmethod
-    def from_disk(cls, path: Path, about: dict[str, Any], width: int) -> "FaissIndex":
-        """What was saved.
-
-        path (Path): The file.
-        about (dict[str, Any]): What the manifest says of it.
-        width (int): Of the vectors.
-        """
-        new = cls(about["made"], width)
-        new.load(path)
-        new.effort, new.stretch = about["effort"], about["stretch"]
-        if about["fidelity"] is not None:
-            new.fidelity = Fidelity(**about["fidelity"])
-        return new
-
     def train(self, sample: np.ndarray) -> None:
         """Learn clusters and codes.
 
@@ -173,6 +107,86 @@ class FaissIndex(Faiss):
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `VectorIndex.search`; −1 where too little was found."""
         return self._index.search(queries, k)
+
+    def reset(self) -> None:
+        """Forget all vectors, but not what was learnt of them."""
+        self._own().reset()
+
+    # --- saving and loading ------------------------------------------------
+
+    def writers(
+        self, keep: np.ndarray, kept: Iterable[np.ndarray]
+    ) -> dict[str, Callable[[Path], None]]:
+        """What writes each of its files.
+
+        keep (ndarray): Which vectors are to be saved, shape (n,), bool.
+        kept (Iterable[ndarray]): These vectors.
+        """
+        if keep.all():
+            return {"index": self._save}
+        saved = deepcopy(self)
+        saved.reset()
+        for vectors in kept:
+            saved.add(vectors)
+        return {"index": saved._save}
+
+    def _save(self, path: Path) -> None:
+        import faiss
+
+        faiss.write_index(self._index, str(path))
+
+    def state(self) -> dict[str, Any]:
+        """What is not in the file."""
+        return {}
+
+    @classmethod
+    def from_disk(
+        cls, prefix: Path, about: dict[str, Any], keys: Blocks, metric: str
+    ) -> "FaissIndex":
+        """What was saved; its vectors stay on disk, mapped into memory.
+
+        prefix (Path): What the path of its file begins with.
+        about (dict[str, Any]): What the manifest says of it.
+        keys (Blocks), metric (str): What it was made of.
+        RAISES (KnnNerError): If it cannot be read.
+        """
+        import faiss
+
+        new = cls(about["made"], keys.tail[0])
+        path = Path(f"{prefix}.index")
+        try:
+            new._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:
+            reason = f"{path.name} cannot be read ({_reason(error)})"
+            raise KnnNerError(
+                Errors.E032, path=path.parent.parent, reason=reason
+            ) from error
+        new._is_mapped = True
+        new.effort, new.stretch = about["effort"], about["stretch"]
+        if about["fidelity"] is not None:
+            new.fidelity = Fidelity(**about["fidelity"])
+        return new
+
+    def _own(self) -> Any:
+        """The index, in memory of its own: FAISS cannot change a mapped one."""
+        import faiss
+
+        if self._is_mapped:
+            self._index = faiss.deserialize_index(faiss.serialize_index(self._index))
+            self._is_mapped = False
+        return self._index
+
+    def __getstate__(self) -> dict[str, Any]:
+        import faiss
+
+        data = faiss.serialize_index(self._index)
+        return {**self.__dict__, "_index": data, "_is_mapped": False}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import faiss
+
+        index = faiss.deserialize_index(state["_index"])
+        self.__dict__.update(state, _index=index)
 
 
 def from_factory(factory: str, width: int) -> Any:

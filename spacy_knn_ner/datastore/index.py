@@ -1,14 +1,14 @@
 """Which vector index? Made, trained and filled from the keys."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from ..ty import VectorIndex
 from . import distances as metrics
 from .blocks import Blocks
-from .clusters import CLUSTERS, ClusterIndex
+from .components import COMPONENTS, ComponentIndex
 from .exhaustive import FlatIndex, TorchIndex
 from .faiss_index import FaissIndex
 from .forksafe import make_fork_safe
@@ -16,18 +16,17 @@ from .forksafe import make_fork_safe
 EXHAUSTIVE = ("flat", "torch")
 # Up to here comparing everything takes less than finding out what to compare.
 SMALL = 20_000
-# Clusters are compared vector by vector, everything by matrix multiplication, which
-# is so much faster.
-_WORTH_IT = 0.15
 _CHUNK = 1 << 14
+# What principal components are learnt from, and with how many queries they are tried.
+_SAMPLE, _TRIED = 1 << 14, 64
 
 
 def make_index(name: str, keys: Blocks, metric: str) -> VectorIndex:
     """The index of this name over these keys.
 
-    name (str): `"flat"`: FAISS compares everything. `"torch"`: so does torch, on the
-        GPU if spaCy uses one. `"exact"`: clusters are passed over, from `SMALL` keys
-        on and where that spares most of the work; otherwise flat. `"auto"`:
+    name (str): `"exact"`: principal components are compared first, from `SMALL` keys on
+        and where that spares most of the work; otherwise flat. `"flat"`: FAISS compares
+        everything. `"torch"`: so does torch, on the GPU if spaCy uses one. `"auto"`:
         approximate from `SMALL` keys on. Anything else is for FAISS's index factory.
     keys (Blocks): The keys; those added later are for `fill`.
     metric (str): What the distances are to order.
@@ -35,20 +34,30 @@ def make_index(name: str, keys: Blocks, metric: str) -> VectorIndex:
     RAISES (KnnNerError): For an unknown name.
     """
     make_fork_safe()
-    width = keys.tail[0]
-    if name in EXHAUSTIVE or (name in ("exact", "auto") and len(keys) < SMALL):
-        index = _exhaustive("torch" if name == "torch" else "flat", keys, metric)
-        fill(index, keys, metric)
-        return index
+    if name in ("exact", "auto") and len(keys) < SMALL:
+        name = "flat"
     if name == "exact":
-        clusters = trained(ClusterIndex(width, len(keys)), keys, metric)
-        queries = sample(keys, 256)
-        clusters.search(metrics.to_search_space(queries, metric), 32)
-        if clusters.visited > _WORTH_IT:
-            return make_index("flat", keys, metric)
-        return clusters
-    factory = f"IVF{round(4 * len(keys) ** 0.5)},Flat" if name == "auto" else name
-    return trained(FaissIndex(factory, width), keys, metric)
+        return _components(keys, metric) or make_index("flat", keys, metric)
+    if name in EXHAUSTIVE:
+        index = _exhaustive(name, keys, metric)
+    else:
+        factory = f"IVF{round(4 * len(keys) ** 0.5)},Flat" if name == "auto" else name
+        index = FaissIndex(factory, keys.tail[0])
+        chosen = sample(keys, index.sample_size)
+        index.train(metrics.to_search_space(chosen, metric))
+    fill(index, keys, metric)
+    return index
+
+
+def _components(keys: Blocks, metric: str) -> ComponentIndex | None:
+    """The index, unless the keys are such that it spares nothing."""
+    vectors = metrics.to_search_space(sample(keys, _SAMPLE), metric)
+    index = ComponentIndex.fitted(keys, metric, vectors)
+    if index is None:
+        return None
+    fill(index, keys, metric)
+    k = min(32, len(keys))
+    return None if index.crowded(vectors[:_TRIED], k) > 0.5 else index
 
 
 def _exhaustive(name: str, keys: Blocks, metric: str) -> VectorIndex:
@@ -58,24 +67,16 @@ def _exhaustive(name: str, keys: Blocks, metric: str) -> VectorIndex:
 
 
 # Those that take so long to make that they are saved.
-Saved = ClusterIndex | FaissIndex
-Trained = TypeVar("Trained", ClusterIndex, FaissIndex)
-
-
-def trained(index: Trained, keys: Blocks, metric: str) -> Trained:
-    """The index, trained on a sample of the keys and filled with all."""
-    chosen = sample(keys, index.sample_size)
-    index.train(metrics.to_search_space(chosen, metric))
-    fill(index, keys, metric)
-    return index
+Saved = ComponentIndex | FaissIndex
 
 
 def load_index(
-    path: Path, about: dict[str, Any], keys: Blocks, metric: str
+    prefix: Path, about: dict[str, Any], keys: Blocks, metric: str
 ) -> VectorIndex:
     """An index that was saved.
 
-    path (Path): Its file; an exhaustive one has none, and gets its keys with `fill`.
+    prefix (Path): What the paths of its files begin with. An exhaustive one has none,
+        and gets its keys with `fill`.
     about (dict[str, Any]): What the manifest says of it.
     keys (Blocks), metric (str): As for `make_index`.
     RETURNS (VectorIndex): Mapped into memory.
@@ -84,8 +85,8 @@ def load_index(
     made = about["made"]
     if made in EXHAUSTIVE:
         return _exhaustive(made, keys, metric)
-    kind = ClusterIndex if made == CLUSTERS else FaissIndex
-    return kind.from_disk(path, about, keys.tail[0])
+    kind = ComponentIndex if made == COMPONENTS else FaissIndex
+    return kind.from_disk(prefix, about, keys, metric)
 
 
 def fill(index: VectorIndex, keys: Blocks, metric: str) -> None:

@@ -6,6 +6,8 @@ All in float64: at low temperatures float32 distances show in the fourth digit.
 
 import numpy as np
 
+from ..tags import log_probabilities
+
 # More than sums of a few rounded probabilities can be off.
 _SLACK = 1e-9
 
@@ -88,6 +90,19 @@ def can_change(p: np.ndarray, outstanding: np.ndarray) -> np.ndarray:
     RETURNS (ndarray): Shape (n,), bool.
     """
     return lead(p) <= outstanding + _SLACK
+
+
+def least_loss(p: np.ndarray, outstanding: np.ndarray) -> np.ndarray:
+    """What a tag sequence loses in log-probability by not taking a token's best tag:
+    at least this, whatever the votes that are not known yet say.
+
+    p (ndarray): The mixture without these votes, shape (n, n_tags), n_tags > 1.
+    outstanding (ndarray): Their mass, shape (n,).
+    RETURNS (ndarray): Shape (n,); negative where they may change the best tag.
+    """
+    second, best = np.partition(p, -2, axis=1)[:, -2:].T
+    loss = log_probabilities(best) - log_probabilities(second + outstanding)
+    return loss - _SLACK
 
 
 def lead(p: np.ndarray) -> np.ndarray:

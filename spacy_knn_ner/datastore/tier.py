@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from copy import deepcopy
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -118,8 +117,8 @@ class Tier:
             entries.append(kept)
         self.keys, self.entries, self._forgotten = keys, entries, 0
         self._longest, self._measured = 0.0, 0
-        if isinstance(self._index, Saved):
-            self._index.reset()
+        if isinstance(self._index, FaissIndex):
+            self._index.reset()  # it takes long to train
         else:
             self._index = None
 
@@ -136,34 +135,34 @@ class Tier:
         return 0 if self._index is None else len(self._index)
 
     @_locked
-    def saved_index(self) -> tuple[Saved | None, dict[str, Any]] | None:
-        """The index as it has to be saved.
+    def saved_index(
+        self,
+    ) -> tuple[dict[str, Callable[[Path], None]], dict[str, Any]] | None:
+        """How to save the index, over the entries that are not forgotten.
 
-        RETURNS (tuple[Saved | None, dict[str, Any]] | None): The index over the entries
-            that are not forgotten, None where it is made anew as quickly as read; and
-            what the manifest says of it. None where there is no index.
+        RETURNS (tuple[dict, dict[str, Any]] | None): What writes each of its files,
+            which are none where it is made anew as quickly as read; and what the
+            manifest says of it. None where there is no index.
         """
         if self._index is None or self._index_is is None:
             return None
         (unit, asked), index = self._index_is, self._index
         about = {"asked": asked, "unit": unit, **index.about()}
         if not isinstance(index, Saved):
-            return None, about
-        if self._forgotten or len(index) < len(self.keys):
-            index = deepcopy(index)
-            index.reset()
-            for part in self.keys.kept(~self.entries.array()["forgotten"]):
-                index.add(metrics.to_search_space(part, _METRIC[unit]))
-        return index, {**about, **index.state()}
+            return {}, about
+        metric, keep = _METRIC[unit], ~self.entries.array()["forgotten"]
+        fill(index, self.keys, metric)
+        kept = (metrics.to_search_space(part, metric) for part in self.keys.kept(keep))
+        return index.writers(keep, kept), {**about, **index.state()}
 
-    def load_index(self, path: Path, about: dict[str, Any]) -> None:
+    def load_index(self, prefix: Path, about: dict[str, Any]) -> None:
         """Use the index that was saved with these keys.
 
-        path (Path): Its file, if there is one.
+        prefix (Path): What the paths of its files begin with.
         about (dict[str, Any]): What the manifest says of it.
         """
         unit = about["unit"]
-        self._index = load_index(path, about, self.keys, _METRIC[unit])
+        self._index = load_index(prefix, about, self.keys, _METRIC[unit])
         self._index_is = (unit, about["asked"])
 
     # --- search ------------------------------------------------------------

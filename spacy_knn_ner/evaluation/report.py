@@ -13,7 +13,7 @@ from ..datastore.datastore import CORRECTIONS, STORE
 from ..errors import Errors, KnnNerError
 from ..pipeline.gate import gated
 from ..pipeline.knn_ner import KnnNer
-from ..pipeline.mixing import Queries, p_final
+from ..pipeline.mixing import p_final
 from ..pipeline.settings import LOSSLESS
 from ..ty import Votes
 from .breakdowns import KS, by_frequency, by_k, by_length
@@ -88,8 +88,9 @@ def evaluate(
         nearest = np.where(asked, store.nearest, np.inf)
         return Votes(np.where(asked[:, None], store.p_knn, 0.0), nearest)
 
-    through_gate, asked = gated(queries, corrections, settings, ask)
-    loss = _decoded(knn, queries, through_gate) != _decoded(knn, queries, p[MIXTURE])
+    ids, through_gate, asked = gated(queries, corrections, settings, ask)
+    expected = queries.tag_set.decode(p[MIXTURE], knn.decoding, queries.lengths)
+    loss = ids != expected
     if settings.gate not in (LOSSLESS, None):
         p[MIXTURE] = through_gate  # that is what the pipeline predicts
     systems = {
@@ -134,10 +135,6 @@ def evaluate(
 def _per_doc(system: System) -> tuple[Any, Any]:
     corpus = system.corpus
     return corpus.per_doc(system.spans), corpus.per_doc(system.spans, system.right)
-
-
-def _decoded(knn: KnnNer, queries: Queries, p: np.ndarray) -> np.ndarray:
-    return queries.tag_set.decode(p, knn.decoding, queries.lengths)
 
 
 def _some(changes: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:

@@ -214,10 +214,9 @@ class KnnNer(Memory, Pipe):
             settings = replace(settings, gate=None)  # nothing is left open
         elif settings.gate == LOSSLESS and settings.weight >= 0.5:
             self._note_open_gate()
-        p, known = gated(
+        ids, p, known = gated(
             queries, corrections, settings, partial(self.votes, queries, STORE)
         )
-        ids = queries.tag_set.decode(p, settings.decoding, queries.lengths)
         # Who has no key, has no neighbors.
         known[np.setdiff1d(np.arange(len(p)), queries.keys.tokens)] = True
         p[~known] = np.nan

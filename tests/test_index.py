@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spacy_knn_ner.datastore import components
 from spacy_knn_ner.datastore import index as indexes
 from spacy_knn_ner.datastore.blocks import Blocks
 from spacy_knn_ner.datastore.components import ComponentIndex
@@ -49,10 +50,20 @@ def a_tier(keys, n_tags=5):
     return tier
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short_chunks():
+    """Tests are small: so that there are several chunks."""
+    before = components._FIRST_CHUNK
+    components._FIRST_CHUNK = 64
+    yield
+    components._FIRST_CHUNK = before
+
+
 @pytest.fixture
 def large(monkeypatch):
-    """Tests are small: from here on stores of any size count as large."""
+    """Stores of any size count as large."""
     monkeypatch.setattr(indexes, "SMALL", 0)
+    monkeypatch.setattr(indexes, "_WORTH_IT", 0.5)
 
 
 # --- principal components ------------------------------------------------------
@@ -109,19 +120,25 @@ def test_most_need_no_second_look():
     rng = np.random.default_rng(0)
     keys = blocks(heaps(rng, 4000))
     index = fitted(keys, "cosine")
-    rows, crowded = index._near(to_search_space(heaps(rng, 50), "cosine"), 5)
-    assert not crowded.any()
-    assert (rows >= 0).sum(axis=1).mean() < 0.05 * 4000
+    index.search(to_search_space(heaps(rng, 50), "cosine"), 5)
+    assert 0 < index.compared < 0.05
 
 
-def test_where_too_many_look_near_all_are_compared():
+def test_where_too_many_look_near_all_are_compared(monkeypatch):
     rng = np.random.default_rng(0)
     near = heaps(rng, 2000, noise=0.05)
     index = fitted(blocks(near), "cosine")
     far = rng.normal(size=(20, WIDTH)).astype("float32")
     queries = to_search_space(np.vstack([far, near[:20]]), "cosine")
-    assert 0 < index.crowded(queries, 5) < 1
+    chunks, compare = [], ComponentIndex._compare_all
+
+    def counting(self, queries, here, k):
+        chunks.append(here.start)
+        return compare(self, queries, here, k)
+
+    monkeypatch.setattr(ComponentIndex, "_compare_all", counting)
     distances, _ = index.search(queries, 5)
+    assert len(chunks) > 1
     expected, _ = compare_all(queries, [to_search_space(near, "cosine")], 5)
     np.testing.assert_allclose(distances, expected, atol=1e-5)
 

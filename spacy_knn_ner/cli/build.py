@@ -1,11 +1,12 @@
 """`spacy knn build`"""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..corpora.docbin import read_docs
+from ..corpora.docbin import DocFile
 from ..errors import Errors, KnnNerError
 from .terminal import (
     BatchOpt,
@@ -50,7 +51,8 @@ def build(
     """Fill the store of a trained pipeline with labelled text.
 
     The component knn_ner is added behind the others if it is not there. Then tune
-    its settings with spacy knn tune.
+    its settings with spacy knn tune. After an interruption the same command goes on
+    from OUTPUT.draft.
 
     Example: spacy knn build training/model-best train.spacy model
     """
@@ -67,12 +69,16 @@ def build(
         knn.set_settings(metric=metric)
     if index is not None:
         knn.set_settings(index=index)
-    docs = read_docs(corpus, nlp.vocab)
-    knn.build(docs, batch_size=batch_size, show_progress=not as_json)
+    docs = DocFile(corpus, nlp.vocab)
+    draft = output.with_name(f"{output.name}.draft")
+    if draft.exists() and not as_json:
+        typer.echo(f"Going on from {draft}.")
+    knn.build(docs, batch_size=batch_size, show_progress=not as_json, draft=draft)
     if not knn.datastore.size(STORE):
         raise KnnNerError(Errors.E066, path=corpus)
     output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
+    shutil.rmtree(draft)
     found = about(knn)
     if as_json:
         print_json({"output": str(output), **found})

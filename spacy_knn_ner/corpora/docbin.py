@@ -1,12 +1,44 @@
 """Docs on disk, in spaCy's own format (.spacy)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from ..errors import Errors, KnnNerError
+
+
+class DocFile:
+    """The Docs of a .spacy file, which are made when they are asked for."""
+
+    def __init__(self, path: str | Path, vocab: Vocab) -> None:
+        """path (str | Path): The file.
+        vocab (Vocab): The Docs' vocabulary.
+        RAISES (KnnNerError): If it is no such file.
+        """
+        self._path, self._vocab = path, vocab
+        with self._reading():
+            self._bin = DocBin().from_disk(path)
+
+    def __len__(self) -> int:
+        return len(self._bin)
+
+    def __iter__(self) -> Iterator[Doc]:
+        """RAISES (KnnNerError): If it is damaged."""
+        with self._reading():
+            yield from self._bin.get_docs(self._vocab)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, GeneratorExit):
+            raise
+        except Exception as error:
+            # What DocBin raises depends on where the bytes stop making sense.
+            raise KnnNerError(Errors.E061, path=self._path) from error
 
 
 def read_docs(path: str | Path, vocab: Vocab) -> list[Doc]:
@@ -17,13 +49,7 @@ def read_docs(path: str | Path, vocab: Vocab) -> list[Doc]:
     RETURNS (list[Doc]): In order.
     RAISES (KnnNerError): If it is none of these.
     """
-    try:
-        return list(DocBin().from_disk(path).get_docs(vocab))
-    except OSError:
-        raise
-    except Exception as error:
-        # What DocBin raises depends on where the bytes stop making sense.
-        raise KnnNerError(Errors.E061, path=path) from error
+    return list(DocFile(path, vocab))
 
 
 def write_docs(docs: Iterable[Doc], path: str | Path) -> None:

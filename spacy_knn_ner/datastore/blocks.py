@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 BLOCK_ROWS = 1 << 16
+_PIECE = 1 << 14  # of what is copied on its way
 
 
 class Blocks:
@@ -58,6 +59,16 @@ class Blocks:
                 yield block[i : i + size]
             offset += len(block)
 
+    def part(self, start: int, stop: int) -> np.ndarray:
+        """Successive rows; not copied, if they lie in one array."""
+        parts, offset = [], 0
+        for block in self:
+            here = slice(max(0, start - offset), max(0, stop - offset))
+            parts.append(block[here])
+            offset += len(block)
+        parts = [part for part in parts if len(part)] or parts[:1]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
     def append(self, rows: np.ndarray) -> None:
         """rows (ndarray): Shape (n,) or (n, width)."""
         while len(rows):
@@ -99,7 +110,7 @@ class Blocks:
         keep (ndarray): Shape (len(self),), bool.
         """
         offset = 0
-        for chunk in self.chunks(BLOCK_ROWS):
+        for chunk in self.chunks(_PIECE):
             yield chunk[keep[offset : offset + len(chunk)]]
             offset += len(chunk)
 
@@ -114,7 +125,7 @@ class Blocks:
             }
             npy.write_array_header_1_0(file, header)
             for part in self.kept(keep):
-                file.write(np.ascontiguousarray(part).tobytes())
+                file.write(np.ascontiguousarray(part).data)
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the filled rows travel to copies and other processes."""

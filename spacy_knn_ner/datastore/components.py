@@ -1,6 +1,6 @@
 """Exact search that looks at principal components first."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,13 @@ from .pairs import compared, k_best, positive, side_by_side
 
 COMPONENTS = "components"
 # As many components as hold this share of the variance.
-_SHARE = 0.94
-# The first few tell who is near, well enough to begin with so many.
-_FIRST, _BEGIN_WITH = 16, 128
-# Queries and vectors that are compared at once.
-_TOGETHER, _CHUNK = 256, 1 << 14
-_GROWING = ("looks", "first", "scale")
-# A query for which more vectors look near, as a share or a number, has a crowd.
-_CROWD, _LARGEST_CROWD = 0.05, 1 << 15
+_SHARE = 0.92
+# Queries that are asked at once, and the vectors they are compared with: few in the
+# beginning, while little is known of how near the nearest are.
+_TOGETHER, _FIRST_CHUNK, _CHUNK = 256, 1 << 11, 1 << 15
+# From this share on it is quicker to compare all of them than one by one.
+_TOO_MANY = 0.1
+_GROWING = ("looks", "scale")
 
 
 class ComponentIndex:
@@ -45,16 +44,17 @@ class ComponentIndex:
         """keys (Blocks): What the vectors are made of, in the order of `add`.
         metric (str): What the distances are to order.
         basis (ndarray): Where to look from, and the components, as rows; float64.
-        saved (dict[str, Blocks] | None): `looks`, `first` and `scale`.
+        saved (dict[str, Blocks] | None): `looks` and `scale`.
         longest (float): The greatest length of a vector, seen from there.
         """
         saved = saved or {}
         self.keys, self.metric, self.basis = keys, metric, basis
         # Components and the length of the rest; half the square of all that; and 1.
-        self.looks = saved.get("looks", Blocks("float32", len(basis) + 2))
-        self.first = saved.get("first", Blocks("float32", _FIRST))
+        looks = Blocks("float32", len(basis) + 2, on_disk=True)
+        self.looks = saved.get("looks", looks)
         self.scale = saved.get("scale", Blocks("float32"))  # key → vector
         self.longest = longest
+        self._looked = self._compared = 0
 
     @classmethod
     def fitted(
@@ -70,7 +70,7 @@ class ComponentIndex:
         mean = sample.mean(axis=0, dtype=np.float64)
         values, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False))
         held = np.cumsum(values[::-1]) / max(values.sum(), 1e-30)
-        n = max(_FIRST, int(np.searchsorted(held, _SHARE)) + 1)
+        n = int(np.searchsorted(held, _SHARE)) + 1
         if 2 * n > len(values):
             return None
         return cls(keys, metric, np.vstack([mean, vectors[:, ::-1].T[:n]]))
@@ -85,15 +85,18 @@ class ComponentIndex:
     def add(self, vectors: np.ndarray) -> None:
         """See `VectorIndex.add`."""
         looks, lengths = self._look(vectors)
-        rows = np.arange(len(self), len(self) + len(vectors))
-        scale = np.ones(len(rows))
+        ones = scale = np.ones(len(vectors))
         if self.metric == "cosine":
-            keys = self.keys.take(rows).astype(np.float64)
-            scale = 1.0 / np.linalg.norm(keys, axis=1)
-        self.first.append(looks[:, :_FIRST])
+            keys = self.keys.part(len(self), len(self) + len(vectors))
+            scale = 1.0 / np.linalg.norm(keys.astype(np.float64), axis=1)
         self.scale.append(scale.astype(np.float32))
-        self.looks.append(np.column_stack([looks, lengths**2 / 2, np.ones(len(rows))]))
+        self.looks.append(np.column_stack([looks, lengths**2 / 2, ones]))
         self.longest = max(self.longest, float(lengths.max(initial=0.0)))
+
+    @property
+    def compared(self) -> float:
+        """The share of all pairs that were worth a second look in searches so far."""
+        return self._compared / max(1, self._looked)
 
     def proposes(self, k: int) -> int:
         """See `VectorIndex.proposes`."""
@@ -106,60 +109,64 @@ class ComponentIndex:
         squared = np.empty((len(queries), k), dtype=np.float32)
         rows = np.empty((len(queries), k), dtype=np.int64)
         for i in range(0, len(queries), _TOGETHER):
-            some = np.arange(i, min(i + _TOGETHER, len(queries)))
-            near, crowded = self._near(queries[some], k)
-            found = k_best(self._squared(queries[some], near), near, k)
-            squared[some], rows[some] = found
-            if crowded.any():
-                some = some[crowded]
-                found = compare_all(queries[some], self._vectors(), k)
-                squared[some], rows[some] = found
+            part = slice(i, i + _TOGETHER)
+            squared[part], rows[part] = self._search(queries[part], k)
         return squared, rows
 
-    def crowded(self, queries: np.ndarray, k: int) -> float:
-        """The share of queries that have a crowd, and are compared with everything.
-
-        queries (ndarray), k (int): As for `search`, but not many.
-        """
-        return float(self._near(queries, k)[1].mean())
-
-    def _near(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """What may be among the k nearest.
-
-        RETURNS (tuple[ndarray, ndarray]): Row numbers, shape (n, m ≥ k), −1 where there
-            are no more; and which queries have a crowd, shape (n,), of which there are
-            no rows.
-        """
+    def _search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         looks, lengths = self._look(queries)
-        first = np.ascontiguousarray(looks[:, :_FIRST])
-        n = min(len(self), max(_BEGIN_WITH, 2 * k))
-        _, rows = compare_all(first, self.first, n)
-        known = np.partition(self._squared(queries, rows), k - 1, axis=1)[:, k - 1]
-        limits = known + self._slack(lengths)
-        # ‖x − y‖² < limit as a product that is positive.
-        ones, thresholds = np.ones(len(looks)), (lengths**2 - limits) / 2
-        asking = np.column_stack([looks, -ones, -thresholds]).astype(np.float32)
-        most = max(k, min(_LARGEST_CROWD, int(_CROWD * len(self))))
-        asked, counts = np.arange(len(asking)), np.zeros(len(asking), dtype=np.int64)
-        whose, found, offset = [], [], 0
-        for chunk in self.looks.chunks(_CHUNK):
-            n_found, rows = positive(asking[asked], chunk)
-            whose.append(np.repeat(asked, n_found))
-            found.append(rows + offset)
-            offset += len(chunk)
-            counts[asked] += n_found
-            asked = asked[counts[asked] <= most]
-        crowded = counts > most
-        counts[crowded] = 0
-        queries_of, rows = np.concatenate(whose), np.concatenate(found)
-        keep = ~crowded[queries_of]
-        return side_by_side(queries_of[keep], rows[keep], counts, k), crowded
+        slack = self._slack(lengths)
+        squared = np.full((len(queries), k), np.inf, dtype=np.float32)
+        rows = np.full((len(queries), k), -1, dtype=np.int64)
+        start, size = 0, _FIRST_CHUNK
+        while start < len(self):
+            here = slice(start, min(start + size, len(self)))
+            if start == 0:
+                found = self._compare_all(queries, here, k)
+            else:
+                # ‖x − y‖² < limit, as a product that is positive.
+                thresholds = (lengths**2 - squared[:, -1] - slack) / 2
+                asking = np.column_stack([looks, -np.ones(len(looks)), -thresholds])
+                found = self._compare_near(queries, asking.astype(np.float32), here, k)
+            squared, rows = k_best(
+                np.hstack([squared, found[0]]), np.hstack([rows, found[1]]), k
+            )
+            start, size = start + size, min(2 * size, _CHUNK)
+        return squared, rows
+
+    def _compare_near(
+        self, queries: np.ndarray, asking: np.ndarray, here: slice, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Squared distances and rows of those that look near enough.
+
+        asking (ndarray): Their products with what is in `looks` tell.
+        here (slice): The rows that may be looked at.
+        """
+        looks = self.looks.part(here.start, here.stop)
+        counts, near = positive(asking, looks)
+        n = len(queries) * len(looks)
+        self._looked, self._compared = self._looked + n, self._compared + len(near)
+        if len(near) > _TOO_MANY * n:
+            return self._compare_all(queries, here, k)
+        rows = side_by_side(near + here.start, counts)
+        return self._squared(queries, rows), rows
+
+    def _compare_all(
+        self, queries: np.ndarray, here: slice, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest of some rows."""
+        keys = self.keys.part(here.start, here.stop).astype(np.float32)
+        if self.metric == "cosine":
+            keys *= self.scale.part(here.start, here.stop)[:, None]
+        squared, rows = compare_all(queries, [keys], min(k, len(keys)))
+        return squared, rows + here.start
 
     def _look(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How vectors look, and how long they are from there. In float64, for the rest
         is the difference of two sums that are nearly equal."""
         away = vectors.astype(np.float64) - self.basis[0]
-        parts = away @ self.basis[1:].T
+        # Not `@`: the threads of NumPy's BLAS would stay busy and in FAISS's way.
+        parts = np.einsum("nw,cw->nc", away, self.basis[1:])
         squared = np.einsum("nw,nw->n", away, away)
         rest = squared - np.einsum("nw,nw->n", parts, parts)
         looks = np.column_stack([parts, np.sqrt(np.maximum(rest, 0.0))])
@@ -178,27 +185,19 @@ class ComponentIndex:
         rows (ndarray): Shape (n, m).
         """
         squared = np.full(rows.shape, np.inf, dtype=np.float32)
+        there = rows >= 0
+        lowest, highest = rows[there].min(initial=len(self)), rows.max(initial=-1)
         offset = 0
         for block in self.keys:
-            here = (rows >= offset) & (rows < offset + len(block))
-            if here.any():
+            if offset <= highest and lowest < offset + len(block):
+                here = (rows >= offset) & (rows < offset + len(block))
                 mine = np.where(here, rows - offset, -1)
                 squared[here] = compared(queries, block, mine, self.metric)[here]
             offset += len(block)
         if self.metric == "cosine":
-            there = rows >= 0
             cosines = squared[there] * self.scale.take(rows[there])
             squared[there] = 2.0 - 2.0 * cosines
         return squared
-
-    def _vectors(self) -> Iterator[np.ndarray]:
-        """All vectors, made anew."""
-        offset = 0
-        for chunk in self.keys.chunks(_CHUNK):
-            scale = self.scale.take(np.arange(offset, offset + len(chunk)))
-            vectors = chunk.astype(np.float32, copy=False)
-            yield vectors * scale[:, None] if self.metric == "cosine" else vectors
-            offset += len(chunk)
 
     # --- saving and loading ------------------------------------------------
 

@@ -65,10 +65,15 @@ def to_search_space(vectors: np.ndarray, metric: str) -> np.ndarray:
     RETURNS (ndarray): Shape (n, width), float32: of unit length for `"cosine"`,
         otherwise unchanged.
     """
-    vectors = np.asarray(vectors, dtype=np.float32)
-    if metric == "cosine":
-        vectors = vectors / _norms(vectors.astype(np.float64))[:, None]
-    return np.ascontiguousarray(vectors, dtype=np.float32)
+    if metric != "cosine":
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+    found = np.array(vectors, dtype=np.float32, order="C")
+    # Piece by piece: in float64 they take twice the memory.
+    step = max(1, _GATHERED // found.shape[1])
+    for i in range(0, len(found), step):
+        part = found[i : i + step].astype(np.float64)
+        found[i : i + step] = part / _norms(part)[:, None]
+    return found
 
 
 def to_search_distance(distances: np.ndarray, metric: str) -> np.ndarray:

@@ -130,6 +130,13 @@ class TorchIndex:
         return {"vectors": self.vectors, "_on_device": []}
 
 
+def on_gpu() -> bool:
+    """Whether spaCy computes on a GPU."""
+    from thinc.api import get_torch_default_device
+
+    return get_torch_default_device().type != "cpu"
+
+
 def a_few_more(k: int) -> int:
     """What an exact index should propose, so that float32 leaves no doubt."""
     return k + max(8, k // 4)

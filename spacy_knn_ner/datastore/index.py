@@ -9,7 +9,7 @@ from ..ty import VectorIndex
 from . import distances as metrics
 from .blocks import Blocks
 from .components import COMPONENTS, ComponentIndex
-from .exhaustive import FlatIndex, TorchIndex
+from .exhaustive import FlatIndex, TorchIndex, on_gpu
 from .faiss_index import FaissIndex
 from .forksafe import make_fork_safe
 
@@ -17,23 +17,27 @@ EXHAUSTIVE = ("flat", "torch")
 # Up to here comparing everything takes less than finding out what to compare.
 SMALL = 20_000
 _CHUNK = 1 << 14
-# What principal components are learnt from, and with how many queries they are tried.
-_SAMPLE, _TRIED = 1 << 14, 64
+# What principal components are learnt from, and with how many queries they are tried:
+# a pair takes longer one by one than in a multiplication.
+_SAMPLE, _TRIED, _WORTH_IT = 1 << 14, 64, 0.1
 
 
 def make_index(name: str, keys: Blocks, metric: str) -> VectorIndex:
     """The index of this name over these keys.
 
     name (str): `"exact"`: principal components are compared first, from `SMALL` keys on
-        and where that spares most of the work; otherwise flat. `"flat"`: FAISS compares
-        everything. `"torch"`: so does torch, on the GPU if spaCy uses one. `"auto"`:
-        approximate from `SMALL` keys on. Anything else is for FAISS's index factory.
+        and where that spares most of the work; otherwise as flat, or on a GPU torch.
+        `"flat"`: FAISS compares everything. `"torch"`: so does torch, on the device
+        that spaCy uses. `"auto"`: approximate from `SMALL` keys on. Anything else is
+        for FAISS's index factory.
     keys (Blocks): The keys; those added later are for `fill`.
     metric (str): What the distances are to order.
     RETURNS (VectorIndex): Over `metrics.to_search_space` of the keys.
     RAISES (KnnNerError): For an unknown name.
     """
     make_fork_safe()
+    if name == "exact" and on_gpu():
+        name = "torch"
     if name in ("exact", "auto") and len(keys) < SMALL:
         name = "flat"
     if name == "exact":
@@ -56,13 +60,13 @@ def _components(keys: Blocks, metric: str) -> ComponentIndex | None:
     if index is None:
         return None
     fill(index, keys, metric)
-    k = min(32, len(keys))
-    return None if index.crowded(vectors[:_TRIED], k) > 0.5 else index
+    index.search(vectors[:_TRIED], min(32, len(keys)))
+    return None if index.compared > _WORTH_IT else index
 
 
 def _exhaustive(name: str, keys: Blocks, metric: str) -> VectorIndex:
     as_they_are = metric != "cosine" and keys.dtype == np.float32
-    vectors = keys if as_they_are else Blocks("float32", keys.tail[0])
+    vectors = keys if as_they_are else Blocks("float32", keys.tail[0], on_disk=True)
     return FlatIndex(vectors) if name == "flat" else TorchIndex(vectors)
 
 

@@ -31,20 +31,15 @@ def positive(queries: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.n
     return np.diff(ends), faiss.rev_swig_ptr(found.labels, int(ends[-1])).copy()
 
 
-def side_by_side(
-    whose: np.ndarray, rows: np.ndarray, counts: np.ndarray, k: int
-) -> np.ndarray:
+def side_by_side(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """A row for each query instead of one after the other.
 
-    whose, rows (ndarray): Pairs of a query and a vector, shape (n_pairs,).
+    rows (ndarray): Of the vectors, query by query.
     counts (ndarray): How many there are of each query, shape (n,).
-    k (int): Room for as many at least.
-    RETURNS (ndarray): Shape (n, m ≥ k); −1 where there are no more.
+    RETURNS (ndarray): Shape (n, counts.max()); −1 where there are no more.
     """
-    order = np.argsort(whose, kind="stable")
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    found = np.full((len(counts), max(k, counts.max(initial=0))), -1, dtype=np.int64)
-    found[whose[order], place] = rows[order]
+    found = np.full((len(counts), counts.max(initial=0)), -1, dtype=np.int64)
+    found[np.arange(found.shape[1]) < counts[:, None]] = rows
     return found
 
 

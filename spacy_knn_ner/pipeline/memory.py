@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.fidelity import TARGET
 from ..errors import Errors, KnnNerError, Warnings, warning
 from ..ty import Evidence, Fidelity, LabelledText, TokenKeys, Voting
+from .draft import Draft
 from .encoder import Encoder
 from .evidence import find_evidence
 from .keys import joined, read_keys
@@ -39,6 +41,7 @@ class Memory:
         *,
         batch_size: int = 64,
         show_progress: bool = True,
+        draft: str | Path | None = None,
     ) -> list[int]:
         """Fill the store from labelled Docs; what it held before is replaced.
 
@@ -49,6 +52,9 @@ class Memory:
             without annotation (`ent_iob == 0`) are not stored.
         batch_size (int): Docs encoded at once. Default: 64.
         show_progress (bool): Show a progress bar. Default: True.
+        draft (str | Path | None): A folder for the keys of each batch. A build that
+            was interrupted goes on from there, if it is run again with the same batches
+            and encoder. Delete it when the datastore is saved.
         RETURNS (list[int]): The examples' ids, in order.
         RAISES (KnnNerError): If the pipeline's encoder leaves no vectors, or
             corrections were added or forgotten meanwhile.
@@ -59,12 +65,19 @@ class Memory:
             scheme=self.datastore.tag_set.scheme,
             encoder=self.encoder.fingerprint(),
         )
+
+        def encode(texts: list[LabelledText]) -> tuple[str, list[TokenKeys]]:
+            return self.encoder.keys(texts, new.tag_set.scheme)
+
+        keys_of = encode
+        if draft is not None:
+            keys_of = partial(self._draft(draft).keys, encode=encode)
         ids: list[int] = []
         empty: list[int] = []
         shown = tqdm(docs, desc="Building", unit="doc", disable=not show_progress)
         for batch in util.minibatch(shown, size=batch_size):
             texts = [labelled_text(doc, self.name) for doc in batch]
-            scheme, keys = self.encoder.keys(texts, new.tag_set.scheme)
+            scheme, keys = keys_of(texts)
             new.use_scheme(scheme)
             added = new.add(texts, keys, tier=STORE)
             empty += _without_entry(added, texts, keys)
@@ -72,7 +85,7 @@ class Memory:
         corrections = new.examples.ids(CORRECTIONS)
         for again in util.minibatch(corrections, size=batch_size):
             texts = [new.example(i).labelled for i in again]
-            scheme, keys = self.encoder.keys(texts, new.tag_set.scheme)
+            scheme, keys = keys_of(texts)
             new.use_scheme(scheme)
             new.add_entries(again, texts, keys, tier=CORRECTIONS)
         if self.datastore.examples.ids(CORRECTIONS) != corrections:
@@ -81,6 +94,11 @@ class Memory:
         self._make_index(new)
         self._use(new)
         return ids
+
+    def _draft(self, folder: str | Path) -> Draft:
+        config = self.nlp.config
+        others = {n: c for n, c in config["components"].items() if n != self.name}
+        return Draft(folder, [self.encoder.fingerprint(), config["nlp"], others])
 
     def make_index(self) -> dict[str, Any]:
         """Make the index of the store now, rather than at the first search.

@@ -31,9 +31,9 @@ class Settings:
     weight (float): Of the store's vote, 0 to 1; the paper's λ is 1 − weight.
         Default: 0.3.
     metric (str): `"cosine"` (default), `"euclidean"` or `"sqeuclidean"`.
-    index (str): `"flat"` (default): exact search with FAISS, which compares all keys.
-        `"torch"`: the same with torch on spaCy's device. `"exact"`: exact search that
-        passes over clusters of keys, where few of them need comparing. `"auto"`:
+    index (str): `"exact"` (default): exact search that compares principal components
+        first, where that spares most of the work; on a GPU as `"torch"`. `"flat"`:
+        FAISS compares all keys. `"torch"`: so does torch on spaCy's device. `"auto"`:
         approximate for large stores. Any other string is for FAISS's index factory.
         Corrections are always searched exactly.
     keys (KeySettings): Which vectors are compared.
@@ -58,7 +58,7 @@ class Settings:
     temperature: float = 0.05
     weight: float = 0.3
     metric: str = "cosine"
-    index: str = "flat"
+    index: str = "exact"
     keys: KeySettings = field(default_factory=KeySettings)
     decoding: str = "viterbi"
     gate: str | float | None = LOSSLESS

@@ -114,6 +114,14 @@ class Errors:
         "The index {value!r} cannot take {n} keys: {reason}. Use one with fewer "
         'clusters or codes, or index = "exact".'
     )
+    E072 = (
+        "'{name}' cannot keep a share of {value} of its redundant entries. Name one "
+        "that is more than 0 and at most 1."
+    )
+    E073 = (
+        "Nothing was saved: {what} is {found:.2f} after the step '{step}', and the "
+        "bound is {bound:.2f}. Take less away, or allow more with {option}."
+    )
     E031 = (
         "A key has values that {dtype} cannot hold, so distances to it would be "
         "wrong. Build the datastore with keys of dtype float32."
@@ -194,7 +202,7 @@ class Errors:
         "pipeline's error handler let them go. Nothing was added: mend or leave out "
         "those texts."
     )
-    E051 = "There is nothing to tune: the store of '{name}' is empty. Call build first."
+    E051 = "The store of '{name}' is empty. Call build first."
     E052 = (
         "Corrections were added to '{name}' or forgotten while its store was being "
         "built. Nothing was lost and the store is as it was: call build again."

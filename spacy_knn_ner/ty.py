@@ -74,11 +74,25 @@ class Neighbors:
     distances (ndarray): Shape (n, k), float64; inf where there is none.
     rows (ndarray): Entries, shape (n, k); −1 where there is none.
     tags (ndarray): Their tag ids, shape (n, k); 0 where there is none.
+    weights (ndarray): How many of the k each of them is, shape (n, k); 0 where there
+        is none.
     """
 
     distances: np.ndarray
     rows: np.ndarray
     tags: np.ndarray
+    weights: np.ndarray
+
+    def first(self, k: int) -> "Neighbors":
+        """The first k. An entry of weight w counts as w equal ones."""
+        weights = self.weights[:, :k]
+        before = np.cumsum(weights, axis=1) - weights
+        return Neighbors(
+            self.distances[:, :k],
+            self.rows[:, :k],
+            self.tags[:, :k],
+            np.clip(k - before, 0, weights),
+        )
 
     def without(self, gone: np.ndarray, k: int) -> "Neighbors":
         """The first k of the others.
@@ -91,7 +105,8 @@ class Neighbors:
         there = np.isfinite(distances)
         rows = np.where(there, np.take_along_axis(self.rows, order, axis=1), -1)
         tags = np.where(there, np.take_along_axis(self.tags, order, axis=1), 0)
-        return Neighbors(distances, rows, tags)
+        weights = np.where(there, np.take_along_axis(self.weights, order, axis=1), 0)
+        return Neighbors(distances, rows, tags, weights).first(k)
 
 
 @dataclass(frozen=True)
@@ -170,6 +185,11 @@ class VectorIndex(Protocol):
 
     def __len__(self) -> int:
         """Number of vectors."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """What it holds, whether in memory or mapped into it."""
         ...
 
     def add(self, vectors: np.ndarray) -> None:

@@ -199,12 +199,13 @@ def test_every_entry_votes_does_not_depend_on_blocks(columns, temperature, data)
     cut = data.draw(st.integers(0, n_entries))
     temperatures = [temperature, temperature / 4, temperature * 3, temperature * 2]
     votes = EveryEntryVotes(len(distances), temperatures, 4)
-    votes.add(torch.tensor(distances[:, :cut]), tags[:cut])
-    votes.add(torch.tensor(distances[:, cut:]), tags[cut:])
+    weights = np.arange(n_entries) % 3 + 1
+    votes.add(torch.tensor(distances[:, :cut]), tags[:cut], weights[:cut])
+    votes.add(torch.tensor(distances[:, cut:]), tags[cut:], weights[cut:])
     order = np.argsort(distances, axis=1, kind="stable")
     ordered = np.take_along_axis(distances, order, axis=1)
     for p, t in zip(votes.distributions(), temperatures, strict=True):
-        whole = knn_distribution(ordered, tags[order], t, 4)
+        whole = knn_distribution(ordered, tags[order], t, 4, weights[order])
         np.testing.assert_allclose(p, whole, atol=1e-12)
     np.testing.assert_array_equal(votes.nearest, distances.min(axis=1))
 
@@ -212,8 +213,9 @@ def test_every_entry_votes_does_not_depend_on_blocks(columns, temperature, data)
 def test_an_entry_at_no_distance_does_not_vote():
     votes = EveryEntryVotes(3, [0.5], 2)
     inf = np.inf
-    votes.add(torch.tensor([[inf, inf], [inf, 1.0], [2.0, inf]]), np.array([0, 1]))
-    votes.add(torch.tensor([[inf], [inf], [1.0]]), np.array([1]))
+    distances = torch.tensor([[inf, inf], [inf, 1.0], [2.0, inf]])
+    votes.add(distances, np.array([0, 1]), np.ones(2))
+    votes.add(torch.tensor([[inf], [inf], [1.0]]), np.array([1]), np.ones(1))
     np.testing.assert_array_equal(votes.distributions()[0, :2], [[0, 0], [0, 1]])
     far = np.exp(-2.0)
     np.testing.assert_allclose(

@@ -3,6 +3,7 @@
 import typer
 
 from .build import build
+from .compress import compress
 from .convert import convert
 from .evaluate import evaluate
 from .explain import explain
@@ -17,5 +18,5 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (convert, build, tune, evaluate, info, explain):
+for verb in (convert, build, tune, compress, evaluate, info, explain):
     app.command(verb.__name__)(verb)

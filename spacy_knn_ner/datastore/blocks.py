@@ -1,5 +1,6 @@
 """Arrays that grow at the end without being copied, or lie mapped on disk."""
 
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,11 @@ class Blocks:
 
     def __len__(self) -> int:
         return sum(self._filled)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the rows, in memory or on disk."""
+        return len(self) * math.prod(self.tail) * self.dtype.itemsize
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The rows, one array after the other."""

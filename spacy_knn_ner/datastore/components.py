@@ -78,6 +78,11 @@ class ComponentIndex:
     def __len__(self) -> int:
         return len(self.looks)
 
+    @property
+    def nbytes(self) -> int:
+        """See `VectorIndex.nbytes`."""
+        return self.looks.nbytes + self.scale.nbytes + self.basis.nbytes
+
     def about(self) -> dict[str, Any]:
         """See `VectorIndex.about`."""
         return {"made": COMPONENTS, "components": len(self.basis) - 1}

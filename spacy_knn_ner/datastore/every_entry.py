@@ -40,12 +40,12 @@ class EveryEntryVotes:
         self.nearest = np.full(n_queries, np.inf)
         self.votes = np.zeros((len(temperatures), n_queries, n_tags))
 
-    def add(self, distances: Any, tags: np.ndarray) -> None:
+    def add(self, distances: Any, tags: np.ndarray, weights: np.ndarray) -> None:
         """Count the votes of a block.
 
         distances (Tensor): Shape (n_queries, block); inf for who does not vote. Its
             memory is used for other things.
-        tags (ndarray): Shape (block,).
+        tags, weights (ndarray): Shape (block,).
         """
         import torch
 
@@ -58,6 +58,7 @@ class EveryEntryVotes:
         further = distances.sub_(torch.as_tensor(origin[:, None]).to(distances))
         ids = torch.as_tensor(tags.astype(np.int64), device=distances.device)
         one_hot = torch.eye(self.votes.shape[2]).to(distances)[ids]
+        one_hot *= torch.as_tensor(weights.astype(np.int64)[:, None]).to(distances)
         sizes, before = further, np.nan
         # From the highest down: exp(−d/(T/2)) = exp(−d/T)², and squares are cheap.
         for i in np.argsort(self.temperatures)[::-1]:
@@ -136,7 +137,7 @@ def count_all(
             if groups is not None:
                 same = groups[0][some, None] == groups[1][rows]
                 distances[torch.as_tensor(same, device=device)] = np.inf
-            votes.add(distances, about["tag"][kept])
+            votes.add(distances, about["tag"][kept], about["weight"][kept])
         counted.nearest[some] = votes.nearest
         counted.votes[:, some] = votes.votes
     return counted

@@ -54,6 +54,11 @@ class FlatIndex:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    @property
+    def nbytes(self) -> int:
+        """See `VectorIndex.nbytes`."""
+        return self.vectors.nbytes
+
     def add(self, vectors: np.ndarray) -> None:
         """See `VectorIndex.add`."""
         self.vectors.append(vectors)
@@ -83,6 +88,11 @@ class TorchIndex:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    @property
+    def nbytes(self) -> int:
+        """See `VectorIndex.nbytes`."""
+        return self.vectors.nbytes
 
     def add(self, vectors: np.ndarray) -> None:
         """See `VectorIndex.add`."""

@@ -42,6 +42,13 @@ class FaissIndex:
         return self._index.ntotal
 
     @property
+    def nbytes(self) -> int:
+        """See `VectorIndex.nbytes`."""
+        import faiss
+
+        return int(faiss.serialize_index(self._index).nbytes)
+
+    @property
     def sample_size(self) -> int:
         """How many vectors `train` wants to see."""
         import faiss

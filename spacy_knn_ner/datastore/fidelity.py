@@ -74,7 +74,8 @@ class Trial:
         found = alive[found]
         tags = self.entries["tag"][found].astype(np.int64)
         distances = metrics.from_search_distance(squared, metric)
-        exact = Neighbors(distances, found, tags)
+        weights = self.entries["weight"][found].astype(np.int64)
+        exact = Neighbors(distances, found, tags, weights)
         self.exact = self._votes(exact, self.own).argmax(axis=1)
 
     def __call__(self, search: Search) -> Fidelity:
@@ -87,9 +88,7 @@ class Trial:
         examples = self.entries["example_id"][found.rows]
         gone = (found.rows < 0) | (examples == own["example_id"][:, None])
         others, how = found.without(gone, self.voting.k), self.voting
-        return kernel.knn_distribution(
-            others.distances, others.tags, how.temperature, how.n_tags
-        )
+        return kernel.found_distribution(others, how.temperature, how.n_tags)
 
 
 def make_faithful(index: FaissIndex, trial: Trial, search: Search) -> None:

@@ -7,13 +7,18 @@ All in float64: at low temperatures float32 distances show in the fourth digit.
 import numpy as np
 
 from ..tags import log_probabilities
+from ..ty import Neighbors
 
 # More than sums of a few rounded probabilities can be off.
 _SLACK = 1e-9
 
 
 def knn_distribution(
-    distances: np.ndarray, tags: np.ndarray, temperature: float, n_tags: int
+    distances: np.ndarray,
+    tags: np.ndarray,
+    temperature: float,
+    n_tags: int,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """Equation 3: p_kNN(y) ∝ Σ over the neighbors of 1[tag = y] · exp(−d/T).
 
@@ -21,13 +26,24 @@ def knn_distribution(
     tags (ndarray): Ids of the neighbors' tags, shape (n, k).
     temperature (float): T > 0, in units of the distance.
     n_tags (int): Number of tags.
+    weights (ndarray | None): How many neighbors each of them is, shape (n, k); None:
+        one.
     RETURNS (ndarray): Shape (n, n_tags). A row of zeros, which is no
         distribution, where there are no neighbors.
     """
     sizes = vote_sizes(distances, temperature)
+    if weights is not None:
+        sizes = sizes * weights
     p = np.zeros((len(distances), n_tags))
     np.add.at(p, (np.arange(len(p))[:, None], tags), sizes)
     return normalized(p)
+
+
+def found_distribution(found: Neighbors, temperature: float, n_tags: int) -> np.ndarray:
+    """Equation 3 for what was found; arguments as for `knn_distribution`."""
+    return knn_distribution(
+        found.distances, found.tags, temperature, n_tags, found.weights
+    )
 
 
 def vote_sizes(distances: np.ndarray, temperature: float) -> np.ndarray:

@@ -32,15 +32,12 @@ def nearest(
     k (int): How many, at least 1; fewer come back of fewer rows.
     metric (str): One of `metrics.METRICS`.
     longest (float): Length of the longest key in search space.
-    RETURNS (Neighbors): Shape (n, min(k, rows)).
+    RETURNS (Neighbors): Shape (n, min(k, rows)), k of them by weight.
     """
     n_rows = len(entries)
-    k = min(k, n_rows)
-    found = Neighbors(
-        np.full((len(queries), k), np.inf),
-        np.full((len(queries), k), -1, dtype=np.int64),
-        np.zeros((len(queries), k), dtype=np.int64),
-    )
+    shape = (len(queries), min(k, n_rows))
+    none = np.zeros(shape, dtype=np.int64)
+    found = Neighbors(np.full(shape, np.inf), none - 1, none.copy(), none.copy())
     prepared = metrics.to_search_space(queries, metric)
     slack = _slack(prepared, longest)
     pending = np.arange(len(queries))
@@ -55,7 +52,7 @@ def nearest(
         for i in range(0, len(pending), step):
             at = pending[i : i + step]
             ranked = _rank(keys, entries, queries[at], rows[i : i + step], k, metric)
-            for name in ("distances", "rows", "tags"):
+            for name in ("distances", "rows", "tags", "weights"):
                 getattr(found, name)[at] = getattr(ranked, name)
         if everything or not index.exact:
             break
@@ -81,7 +78,8 @@ def _rank(
     distances = metrics.paired(queries, keys.take(there), metric)
     about = entries.take(there)
     gone = about["forgotten"] | (rows < 0)
-    return Neighbors(distances, rows, about["tag"].astype(np.int64)).without(gone, k)
+    tags, weights = (about[name].astype(np.int64) for name in ("tag", "weight"))
+    return Neighbors(distances, rows, tags, weights).without(gone, k)
 
 
 def _slack(prepared: np.ndarray, longest: float) -> np.ndarray:

@@ -19,7 +19,7 @@ import srsly
 from ..digest import sha256
 from ..errors import Errors, KnnNerError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 Writers = dict[str, Callable[[Path], None]]

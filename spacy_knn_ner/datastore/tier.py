@@ -15,12 +15,19 @@ from .every_entry import EveryEntryVotes, count_all
 from .faiss_index import FaissIndex
 from .fidelity import Search, Trial, make_faithful, turn_up
 from .index import Saved, fill, load_index, make_index
-from .kernel import knn_distribution
+from .kernel import found_distribution
 from .search import nearest
 
-# An entry is a token of an example. Its key is the row of the same number.
+# An entry is a token of an example, and counts as `weight` equal ones. Its key is the
+# row of the same number.
 ENTRY = np.dtype(
-    [("example_id", "<i8"), ("token", "<i4"), ("tag", "<u2"), ("forgotten", "?")]
+    [
+        ("example_id", "<i8"),
+        ("token", "<i4"),
+        ("tag", "<u2"),
+        ("weight", "<u2"),
+        ("forgotten", "?"),
+    ]
 )
 # One that orders keys alike, by whether the index holds unit vectors.
 _METRIC = {True: "cosine", False: "sqeuclidean"}
@@ -86,6 +93,7 @@ class Tier:
         """
         rows = np.zeros(len(keys), dtype=ENTRY)
         rows["example_id"], rows["token"], rows["tag"] = example_ids, tokens, tags
+        rows["weight"] = 1
         self.keys.append(keys.astype(self.keys.dtype, copy=False))
         self.entries.append(rows)
 
@@ -108,13 +116,27 @@ class Tier:
 
     def _compact(self) -> None:
         """Give up the rows of forgotten entries, which searches still look at."""
-        keep = ~self.entries.array()["forgotten"]
-        keys = Blocks(self.keys.dtype, self.width, on_disk=True)
+        entries = self.entries.array()
+        self.shrink(~entries["forgotten"], entries["weight"])
+
+    @_locked
+    def shrink(
+        self, keep: np.ndarray, weights: np.ndarray, *, dtype: Any = None
+    ) -> None:
+        """Give up entries, and what they were found by.
+
+        keep (ndarray): Which rows stay, shape (rows,), bool; no forgotten ones.
+        weights (ndarray): What each counts for from now on, shape (rows,).
+        dtype (DTypeLike | None): Of the keys; None: as before.
+        """
+        dtype = self.keys.dtype if dtype is None else dtype
+        keys = Blocks(dtype, self.width, on_disk=True)
         entries = Blocks(ENTRY)
         for part in self.keys.kept(keep):
-            keys.append(part)
-        for kept in self.entries.kept(keep):
-            entries.append(kept)
+            keys.append(part.astype(dtype, copy=False))
+        kept = self.entries.array()[keep]
+        kept["weight"] = weights[keep]
+        entries.append(kept)
         self.keys, self.entries, self._forgotten = keys, entries, 0
         self._longest, self._measured = 0.0, 0
         if isinstance(self._index, FaissIndex):
@@ -128,6 +150,11 @@ class Tier:
     def index_about(self) -> dict[str, Any]:
         """What its index is, for people; nothing while there is none."""
         return {} if self._index is None else self._index.about()
+
+    @property
+    def approximate(self) -> FaissIndex | None:
+        """Its index, if that is an approximate one."""
+        return self._index if isinstance(self._index, FaissIndex) else None
 
     @property
     def n_indexed(self) -> int:
@@ -154,6 +181,17 @@ class Tier:
         fill(index, self.keys, metric)
         kept = (metrics.to_search_space(part, metric) for part in self.keys.kept(keep))
         return index.writers(keep, kept), {**about, **index.state()}
+
+    def nbytes(self) -> dict[str, int]:
+        """What its parts take, in memory or mapped into it: `index`, `entries`, `keys`.
+        Keys are an index of their own where all are compared as they are."""
+        index, keys = self._index, self.keys
+        its_own = index is not None and getattr(index, "vectors", None) is not keys
+        return {
+            "index": index.nbytes if index is not None and its_own else 0,
+            "entries": self.entries.nbytes,
+            "keys": keys.nbytes,
+        }
 
     def load_index(self, prefix: Path, about: dict[str, Any]) -> None:
         """Use the index that was saved with these keys.
@@ -182,7 +220,8 @@ class Tier:
         if not len(self.entries) or not len(queries):
             shape = (len(queries), min(k, len(self.entries)))
             none = np.full(shape, -1)
-            return Neighbors(np.full(shape, np.inf), none, np.zeros_like(none))
+            zeros = np.zeros_like(none)
+            return Neighbors(np.full(shape, np.inf), none, zeros, zeros)
         made, longest = self._searchable(metric, index), self._longest_key(metric)
         return nearest(self.keys, self.entries, made, queries, k, metric, longest)
 
@@ -271,7 +310,7 @@ class Tier:
         self.prepare(index, Voting(k, temperature, metric, n_tags))
         first, back = _distinct(queries)
         found = self.search(queries[first], k, metric=metric, index=index)
-        p = knn_distribution(found.distances, found.tags, temperature, n_tags)
+        p = found_distribution(found, temperature, n_tags)
         return Votes(p[back], found.distances.min(axis=1, initial=np.inf)[back])
 
     @_locked

@@ -43,7 +43,6 @@ def find_neighbors(
     RETURNS (Neighbors): Of the keys, nearest first.
     """
     entries = knn.datastore.tiers[tier]
-    k = min(k, len(entries.entries))
     # So many more could fall away.
     extra = 0 if groups is None else int(np.bincount(groups[1]).max())
     parts = []
@@ -56,12 +55,12 @@ def find_neighbors(
             found = found.without(own, k)
         parts.append(found)
     if not parts:
-        empty = np.zeros((0, k))
-        return Neighbors(empty, empty.astype(int), empty.astype(int))
+        none = np.zeros((0, min(k, len(entries.entries))), dtype=np.int64)
+        return Neighbors(none.astype(np.float64), none, none, none)
     return Neighbors(
         *(
             np.concatenate([getattr(part, name) for part in parts])
-            for name in ("distances", "rows", "tags")
+            for name in ("distances", "rows", "tags", "weights")
         )
     )
 
@@ -77,9 +76,8 @@ def votes(
     k (int), temperature (float): As in `knn_ner`.
     RETURNS (Votes): Per token.
     """
-    distances, tags = found.distances[:, :k], found.tags[:, :k]
-    p = kernel.knn_distribution(distances, tags, temperature, len(knn.tag_set))
-    nearest = distances.min(axis=1, initial=np.inf)
+    p = kernel.found_distribution(found.first(k), temperature, len(knn.tag_set))
+    nearest = found.distances.min(axis=1, initial=np.inf)
     return per_token(Votes(p, nearest), queries, knn.tag_set)
 
 

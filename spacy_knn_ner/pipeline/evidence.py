@@ -37,7 +37,7 @@ def _in_tier(
     reach = max(n, 1000) if k is None else k
     index = settings.tier_index(tier)
     near = entries.search(vectors, reach, metric=metric, index=index)
-    sizes = vote_sizes(near.distances, temperature)
+    sizes = vote_sizes(near.distances, temperature) * near.weights
     total = sizes.sum(axis=1)
     if k is None:
         n_tags = len(datastore.tag_set)

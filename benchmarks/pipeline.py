@@ -47,7 +47,7 @@ def main(
     knn: Any = nlp.get_pipe("knn_ner")
     knn.set_settings(weight=WEIGHT, k=32, temperature=0.05)
     texts = [labelled_text(doc, "bench") for doc in read_docs(corpus, nlp.vocab)]
-    texts = texts[:n_docs]
+    texts = texts[:: max(1, len(texts) // n_docs)][:n_docs]  # of every kind
     words = sum(len(text.words) for text in texts)
     whole = knn.datastore.tiers[STORE]
     sizes = (len(whole),) if quick else (*SIZES, len(whole))
@@ -56,10 +56,10 @@ def main(
         knn.datastore.tiers[STORE] = first_entries(whole, size)
         knn.set_settings(index=index)
         made = knn.make_index()
-        for gate, scores in itertools.product(
-            GATES, (True,) if quick else (True, False)
-        ):
+        for gate, scores in itertools.product(GATES, (True, False)):
             if gate is None and (index == "auto" or not scores):
+                continue
+            if quick and (gate is None or not scores):
                 continue
             knn.set_settings(gate=gate, scores=scores)
             ratios, rate = compare(nlp, texts, batch_size, rounds)

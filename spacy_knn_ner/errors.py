@@ -266,6 +266,10 @@ class Notes:
         "'{name}' has a weight of {weight:g}: from 0.5 on neighbors can change every "
         "tag, so the gate has nothing to skip and every token is looked up."
     )
+    I002 = (
+        "The index {made!r} is searched on the CPU. On the GPU that spaCy uses, "
+        'index = "exact" or "torch" compares all keys.'
+    )
 
 
 _CODES = {

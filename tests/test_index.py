@@ -14,7 +14,7 @@ from spacy_knn_ner.datastore.blocks import Blocks
 from spacy_knn_ner.datastore.components import ComponentIndex
 from spacy_knn_ner.datastore.datastore import Datastore
 from spacy_knn_ner.datastore.distances import to_search_space
-from spacy_knn_ner.datastore.exhaustive import FlatIndex, compare_all
+from spacy_knn_ner.datastore.exhaustive import FlatIndex, TorchIndex, compare_all
 from spacy_knn_ner.datastore.faiss_index import FaissIndex
 from spacy_knn_ner.datastore.fidelity import fidelity
 from spacy_knn_ner.datastore.index import make_index
@@ -209,6 +209,17 @@ def test_entries_come_and_go(name, large):
         found = tier.search(keys, 4, metric="cosine", index=name)
         tags = tier.entries.array()["example_id"][found.rows]
         assert not np.isin(tags[found.rows >= 0], list(gone)).any()
+
+
+def test_on_a_gpu_exact_search_is_torchs_and_others_say_where_they_are(
+    monkeypatch, large, caplog
+):
+    monkeypatch.setattr(indexes, "on_gpu", lambda: True)
+    keys = blocks(heaps(np.random.default_rng(0), 600))
+    assert isinstance(make_index("exact", keys, "cosine"), TorchIndex)
+    with caplog.at_level("INFO", logger="spacy_knn_ner"):
+        make_index("auto", keys, "cosine")
+    assert "KNN-I002" in caplog.text
 
 
 def test_an_unknown_index_says_what_there_is():

@@ -194,7 +194,10 @@ class ComponentIndex:
         lowest, highest = rows[there].min(initial=len(self)), rows.max(initial=-1)
         offset = 0
         for block in self.keys:
-            if offset <= highest and lowest < offset + len(block):
+            if offset <= lowest and highest < offset + len(block):
+                # Where there is none, the number stays below zero.
+                squared = compared(queries, block, rows - offset, self.metric)
+            elif offset <= highest and lowest < offset + len(block):
                 here = (rows >= offset) & (rows < offset + len(block))
                 mine = np.where(here, rows - offset, -1)
                 squared[here] = compared(queries, block, mine, self.metric)[here]
@@ -202,6 +205,7 @@ class ComponentIndex:
         if self.metric == "cosine":
             cosines = squared[there] * self.scale.take(rows[there])
             squared[there] = 2.0 - 2.0 * cosines
+        squared[~there] = np.inf
         return squared
 
     # --- saving and loading ------------------------------------------------

@@ -1,10 +1,12 @@
 """Which vector index? Made, trained and filled from the keys."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..errors import Notes, note
 from ..ty import VectorIndex
 from . import distances as metrics
 from .blocks import Blocks
@@ -12,6 +14,8 @@ from .components import COMPONENTS, ComponentIndex
 from .exhaustive import FlatIndex, TorchIndex, on_gpu
 from .faiss_index import FaissIndex
 from .forksafe import make_fork_safe
+
+logger = logging.getLogger("spacy_knn_ner")
 
 EXHAUSTIVE = ("flat", "torch")
 # Up to here comparing everything takes less than finding out what to compare.
@@ -47,6 +51,8 @@ def make_index(name: str, keys: Blocks, metric: str) -> VectorIndex:
     else:
         factory = f"IVF{round(4 * len(keys) ** 0.5)},Flat" if name == "auto" else name
         index = FaissIndex(factory, keys.tail[0])
+        if on_gpu():
+            logger.info(note(Notes.I002, made=factory))
         chosen = sample(keys, index.sample_size)
         index.train(metrics.to_search_space(chosen, metric))
     fill(index, keys, metric)

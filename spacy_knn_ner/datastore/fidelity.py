@@ -12,6 +12,8 @@ from .exhaustive import compare_all
 from .faiss_index import FaissIndex
 
 TARGET = 0.95
+# Other text is less like the store than the store itself is.
+_AIM = 0.975
 # Entries that are looked at, and of them those that are asked, at most.
 _LOOKED_AT, _ASKED = 32_768, 1024
 _SURE = 0.5  # lead of the best tag
@@ -120,8 +122,8 @@ def make_faithful(index: FaissIndex, trial: Trial, search: Search) -> None:
 
 
 def is_faithful(index: FaissIndex) -> bool:
-    """Whether it reached the target."""
-    return index.fidelity is not None and (index.fidelity.share or 0.0) >= TARGET
+    """Whether it is as good as is aimed at."""
+    return index.fidelity is not None and (index.fidelity.share or 0.0) >= _AIM
 
 
 def turn_up(index: FaissIndex) -> None:

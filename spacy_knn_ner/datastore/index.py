@@ -49,7 +49,8 @@ def make_index(name: str, keys: Blocks, metric: str) -> VectorIndex:
     if name in EXHAUSTIVE:
         index = _exhaustive(name, keys, metric)
     else:
-        factory = f"IVF{round(4 * len(keys) ** 0.5)},Flat" if name == "auto" else name
+        # A byte per number is read four times as fast, and is as good a proposal.
+        factory = f"IVF{round(4 * len(keys) ** 0.5)},SQ8" if name == "auto" else name
         index = FaissIndex(factory, keys.tail[0])
         if on_gpu():
             logger.info(note(Notes.I002, made=factory))

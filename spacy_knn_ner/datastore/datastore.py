@@ -250,8 +250,7 @@ class Datastore:
         }
 
     def from_disk(self, path: str | Path, *, check: bool = False) -> "Datastore":
-        """Load what `to_disk` saved. Keys stay on disk, mapped into memory; the first
-        search by cosine, or over float16 keys, makes a float32 copy of them.
+        """Load what `to_disk` saved. Keys stay on disk, mapped into memory.
 
         path (str | Path): The folder.
         check (bool): Also compare the SHA-256 of every file.

@@ -74,8 +74,8 @@ class Neighbors:
     distances (ndarray): Shape (n, k), float64; inf where there is none.
     rows (ndarray): Entries, shape (n, k); −1 where there is none.
     tags (ndarray): Their tag ids, shape (n, k); 0 where there is none.
-    weights (ndarray): How many of the k each of them is, shape (n, k); 0 where there
-        is none.
+    weights (ndarray): How many equal ones each of them stands for, shape (n, k); 0
+        where there is none.
     """
 
     distances: np.ndarray
@@ -84,7 +84,7 @@ class Neighbors:
     weights: np.ndarray
 
     def first(self, k: int) -> "Neighbors":
-        """The first k. An entry of weight w counts as w equal ones."""
+        """Those that vote: k by weight. An entry of weight w counts as w equal ones."""
         weights = self.weights[:, :k]
         before = np.cumsum(weights, axis=1) - weights
         return Neighbors(
@@ -95,7 +95,7 @@ class Neighbors:
         )
 
     def without(self, gone: np.ndarray, k: int) -> "Neighbors":
-        """The first k of the others.
+        """The first k entries of the others, with their full weights.
 
         gone (ndarray): Which do not count, shape (n, more than k), bool.
         """
@@ -106,7 +106,7 @@ class Neighbors:
         rows = np.where(there, np.take_along_axis(self.rows, order, axis=1), -1)
         tags = np.where(there, np.take_along_axis(self.tags, order, axis=1), 0)
         weights = np.where(there, np.take_along_axis(self.weights, order, axis=1), 0)
-        return Neighbors(distances, rows, tags, weights).first(k)
+        return Neighbors(distances, rows, tags, weights)
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from conftest import TEXTS, cnn_pipeline, labelled_docs, view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spacy_knn_ner.datastore import blocks
 from spacy_knn_ner.datastore import compression as entries_of
 from spacy_knn_ner.datastore.datastore import STORE
 from spacy_knn_ner.datastore.tier import Tier
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.evaluation.compression import Compressed, small_codes
 from spacy_knn_ner.pipeline import compression
-from spacy_knn_ner.ty import Neighbors
+from spacy_knn_ner.ty import Neighbors, Voting
 
 WIDTH = 4
 
@@ -86,6 +87,37 @@ def test_no_weight_is_too_large_for_its_field():
     weights = tier.entries.array()["weight"].astype(int)
     assert weights.max() == 65_535
     assert weights.sum() == n
+
+
+def test_the_own_example_takes_no_place_among_the_k():
+    """However heavy it is: it is left out before the k are counted."""
+    rng = np.random.default_rng(0)
+    tier = Tier(WIDTH)
+    keys = rng.normal(size=(600, WIDTH)).astype("float32")
+    tier.add(keys, np.arange(600), np.zeros(600, int), rng.integers(0, 3, 600))
+    tier.shrink(np.ones(600, bool), rng.integers(1, 20, 600))
+    assert tier.fidelity("flat", Voting(8, 0.1, "cosine", 3)).share == 1.0
+
+
+def test_keys_that_do_not_fit_into_float16_are_refused():
+    tier = Tier(WIDTH)
+    tier.add(np.full((1, WIDTH), 1e6, "float32"), np.zeros(1), np.zeros(1), [0])
+    with pytest.raises(KnnNerError, match="KNN-E031"):
+        tier.shrink(np.ones(1, bool), np.ones(1), dtype="float16")
+    assert tier.keys.dtype == np.float32
+
+
+def test_codes_are_saved_without_what_was_forgotten_at_the_beginning(monkeypatch):
+    """FAISS's quick codes die of an empty piece."""
+    monkeypatch.setattr(blocks, "_PIECE", 100)
+    rng = np.random.default_rng(0)
+    tier = Tier(16)
+    keys = rng.normal(size=(500, 16)).astype("float32")
+    tier.add(keys, np.arange(500), np.zeros(500, int), np.zeros(500, int))
+    tier.search(keys[:3], 2, metric="cosine", index="PQ8x4fs")
+    tier.forget(range(150))
+    files, _ = tier.saved_index()
+    assert list(files) == ["index"]
 
 
 def test_keys_that_are_too_large_for_rounding_stay_apart():

@@ -1,6 +1,5 @@
 """`spacy knn build`"""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +57,7 @@ def build(
     """
     from ..datastore.datastore import STORE
     from ..evaluation.report import about
+    from ..pipeline.draft import remove_draft
 
     nlp = load_pipeline(model, gpu_id)
     if name not in nlp.component_names:
@@ -70,7 +70,7 @@ def build(
     if index is not None:
         knn.set_settings(index=index)
     docs = DocFile(corpus, nlp.vocab)
-    draft = output.with_name(f"{output.name}.draft")
+    draft = output.resolve().with_name(f"{output.resolve().name}.draft")
     if draft.exists() and not as_json:
         typer.echo(f"Going on from {draft}.")
     knn.build(docs, batch_size=batch_size, show_progress=not as_json, draft=draft)
@@ -78,7 +78,7 @@ def build(
         raise KnnNerError(Errors.E066, path=corpus)
     output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
-    shutil.rmtree(draft)
+    remove_draft(draft)
     found = about(knn)
     if as_json:
         print_json({"output": str(output), **found})

@@ -94,8 +94,9 @@ class ComponentIndex:
         if self.metric == "cosine":
             keys = self.keys.part(len(self), len(self) + len(vectors))
             scale = 1.0 / np.linalg.norm(keys.astype(np.float64), axis=1)
+        looks = np.column_stack([looks, lengths**2 / 2, ones])
         self.scale.append(scale.astype(np.float32))
-        self.looks.append(np.column_stack([looks, lengths**2 / 2, ones]))
+        self.looks.append(looks)
         self.longest = max(self.longest, float(lengths.max(initial=0.0)))
 
     @property

@@ -32,6 +32,8 @@ def merged(keys: Blocks, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
                 if other != row and weights[other] + weights[row] <= _HEAVIEST:
                     weights[other] += weights[row]
                     weights[row] = 0
+                elif other != row:
+                    first[seen.digest()] = row
             row += 1
     return weights > 0, weights
 
@@ -63,5 +65,6 @@ def thinned(
 def _rounded(keys: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         rounded = keys.astype(_EQUAL_IN)
-    # What is too large for that would all be equal.
-    return rounded if np.isfinite(rounded).all() else keys
+    # What is too large or too small for that would all be equal.
+    fits = np.isfinite(rounded).all() and rounded.any(axis=1).all()
+    return rounded if fits else keys

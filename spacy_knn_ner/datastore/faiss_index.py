@@ -100,6 +100,8 @@ class FaissIndex:
 
     def add(self, vectors: np.ndarray) -> None:
         """See `VectorIndex.add`."""
+        if not len(vectors):
+            return  # some of FAISS's indexes die of that
         try:
             self._own().add(vectors)
         except RuntimeError as error:

@@ -90,7 +90,8 @@ class Trial:
         examples = self.entries["example_id"][found.rows]
         gone = (found.rows < 0) | (examples == own["example_id"][:, None])
         others, how = found.without(gone, self.voting.k), self.voting
-        return kernel.found_distribution(others, how.temperature, how.n_tags)
+        voting = others.first(how.k)
+        return kernel.found_distribution(voting, how.temperature, how.n_tags)
 
 
 def make_faithful(index: FaissIndex, trial: Trial, search: Search) -> None:

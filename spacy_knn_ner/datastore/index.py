@@ -67,7 +67,8 @@ def _components(keys: Blocks, metric: str) -> ComponentIndex | None:
     if index is None:
         return None
     fill(index, keys, metric)
-    index.search(vectors[:_TRIED], min(32, len(keys)))
+    tried = vectors[:: max(1, len(vectors) // _TRIED)]
+    index.search(tried, min(32, len(keys)))
     return None if index.compared > _WORTH_IT else index
 
 

@@ -32,7 +32,7 @@ def nearest(
     k (int): How many, at least 1; fewer come back of fewer rows.
     metric (str): One of `metrics.METRICS`.
     longest (float): Length of the longest key in search space.
-    RETURNS (Neighbors): Shape (n, min(k, rows)), k of them by weight.
+    RETURNS (Neighbors): Shape (n, min(k, rows)). Of these `first(k)` vote.
     """
     n_rows = len(entries)
     shape = (len(queries), min(k, n_rows))

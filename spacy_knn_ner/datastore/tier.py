@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from ..errors import Errors, KnnNerError
 from ..ty import Fidelity, Neighbors, VectorIndex, Votes, Voting
 from . import distances as metrics
 from .blocks import Blocks
@@ -133,7 +134,11 @@ class Tier:
         keys = Blocks(dtype, self.width, on_disk=True)
         entries = Blocks(ENTRY)
         for part in self.keys.kept(keep):
-            keys.append(part.astype(dtype, copy=False))
+            with np.errstate(over="ignore"):  # noticed in the next line
+                part = part.astype(dtype, copy=False)
+            if not (np.isfinite(part).all(1) & part.any(1)).all():
+                raise KnnNerError(Errors.E031, dtype=dtype)
+            keys.append(part)
         kept = self.entries.array()[keep]
         kept["weight"] = weights[keep]
         entries.append(kept)
@@ -310,7 +315,7 @@ class Tier:
         self.prepare(index, Voting(k, temperature, metric, n_tags))
         first, back = _distinct(queries)
         found = self.search(queries[first], k, metric=metric, index=index)
-        p = found_distribution(found, temperature, n_tags)
+        p = found_distribution(found.first(k), temperature, n_tags)
         return Votes(p[back], found.distances.min(axis=1, initial=np.inf)[back])
 
     @_locked

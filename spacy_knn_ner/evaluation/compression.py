@@ -91,7 +91,8 @@ class Compressed:
         """
         system, store = self._predicted(), self.knn.datastore.tiers[STORE]
         sizes = store.nbytes()
-        searched = sizes["keys" if self.knn.k is None else "index"]
+        searched = sizes["keys"] if self.knn.k is None else sizes["index"]
+        searched = searched or sizes["keys"]
         found = fidelity(self.tagger, self.before, system.ids)
         measured = Measured(
             step=step,

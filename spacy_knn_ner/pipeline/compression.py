@@ -108,7 +108,7 @@ def _neighbors_agree(knn: KnnNer, show_progress: bool) -> np.ndarray:
         keys = store.keys.part(start, start + len(rows)).astype(np.float32)
         found = search(keys, k + 16)
         own = examples[found.rows] == examples[rows, None]
-        others = found.without(own | (found.rows < 0), k)
+        others = found.without(own | (found.rows < 0), k).first(k)
         p = kernel.found_distribution(others, settings.temperature, len(knn.tag_set))
         agree[rows] = p[np.arange(len(rows)), entries["tag"][rows]] >= _SURE
     return agree

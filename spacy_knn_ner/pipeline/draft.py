@@ -59,6 +59,17 @@ class Draft:
         return hashlib.sha256(data.encode()).hexdigest()
 
 
+def remove_draft(folder: Path) -> None:
+    """Delete a draft when what was built is saved; what else lies there stays.
+
+    folder (Path): Of the draft.
+    """
+    for path in [*folder.glob("*.npz"), *folder.glob("*.part")]:
+        path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def _write(file: Any, scheme: str, keys: list[TokenKeys]) -> None:
     with_keys = [key.vectors for key in keys if len(key)]
     np.savez(

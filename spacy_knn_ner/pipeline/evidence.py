@@ -37,6 +37,7 @@ def _in_tier(
     reach = max(n, 1000) if k is None else k
     index = settings.tier_index(tier)
     near = entries.search(vectors, reach, metric=metric, index=index)
+    near = near if k is None else near.first(k)
     sizes = vote_sizes(near.distances, temperature) * near.weights
     total = sizes.sum(axis=1)
     if k is None:

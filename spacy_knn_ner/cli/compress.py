@@ -9,6 +9,7 @@ import typer
 from ..corpora.docbin import read_docs
 from .terminal import (
     CacheOpt,
+    DevArg,
     GpuOpt,
     JsonOpt,
     ModelArg,
@@ -24,7 +25,7 @@ from .terminal import (
 @clear_errors
 def compress(
     model: ModelArg,
-    dev: Annotated[Path, typer.Argument(help="Development data, never test data.")],
+    dev: DevArg,
     output: Annotated[Path, typer.Argument(help="Folder for the smaller pipeline.")],
     name: NameOpt = "knn_ner",
     merge: Annotated[

@@ -17,6 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Arguments and options of several verbs.
 ModelArg = Annotated[str, typer.Argument(help="A pipeline: a folder or a package.")]
+DevArg = Annotated[Path, typer.Argument(help="Development data, never test data.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 NameOpt = Annotated[str, typer.Option(help="Name of the component.")]
 GpuOpt = Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, or -1.")]

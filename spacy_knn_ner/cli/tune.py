@@ -11,6 +11,7 @@ import typer
 from ..corpora.docbin import read_docs
 from .terminal import (
     CacheOpt,
+    DevArg,
     GpuOpt,
     JsonOpt,
     ModelArg,
@@ -28,7 +29,7 @@ from .terminal import (
 @clear_errors
 def tune(
     model: ModelArg,
-    dev: Annotated[Path, typer.Argument(help="Development data, never test data.")],
+    dev: DevArg,
     output: Annotated[Path, typer.Argument(help="Folder for the tuned pipeline.")],
     name: NameOpt = "knn_ner",
     every_entry: Annotated[

@@ -16,8 +16,8 @@ from .exhaustive import a_few_more
 INDEXES = ("exact", "auto", "flat", "torch")
 # What may be turned to search longer and find more, by the kind of index.
 _EFFORTS = ("nprobe", "efSearch")
-SAMPLED = 64  # vectors per cluster that training looks at
-MOST_SAMPLED = 1 << 18
+_SAMPLED = 64  # vectors per cluster that training looks at
+_MOST_SAMPLED = 1 << 18
 
 
 class FaissIndex:
@@ -46,7 +46,10 @@ class FaissIndex:
         """See `VectorIndex.nbytes`."""
         import faiss
 
-        return int(faiss.serialize_index(self._index).nbytes)
+        sizes: list[int] = []  # of what would be written, which is not kept
+        writer = faiss.PyCallbackIOWriter(lambda part: sizes.append(len(part)))  # type: ignore[attr-defined]
+        faiss.write_index(self._index, writer)
+        return sum(sizes)
 
     @property
     def sample_size(self) -> int:
@@ -55,7 +58,7 @@ class FaissIndex:
 
         ivf = faiss.try_extract_index_ivf(self._index)
         clusters = 256 if ivf is None else max(256, ivf.nlist)
-        return max(clusters, min(MOST_SAMPLED, SAMPLED * clusters))
+        return max(clusters, min(_MOST_SAMPLED, _SAMPLED * clusters))
 
     @property
     def effort(self) -> int | None:

@@ -79,8 +79,6 @@ class Compressed:
         self.original = len(knn.datastore.tiers[STORE])
         knn.make_index()
         self.steps: list[Measured] = []
-        self.before = self.tagger
-        self.before = self._predicted().ids
         self.measure("original")
 
     def measure(self, step: str) -> Measured:
@@ -90,6 +88,8 @@ class Compressed:
         RETURNS (Measured): Also the last of `steps`.
         """
         system, store = self._predicted(), self.knn.datastore.tiers[STORE]
+        if not self.steps:
+            self.before = system.ids
         sizes = store.nbytes()
         searched = sizes["keys"] if self.knn.k is None else sizes["index"]
         searched = searched or sizes["keys"]

@@ -53,14 +53,15 @@ def keep_as(knn: KnnNer, dtype: str) -> None:
 
     knn (KnnNer): Its datastore is changed.
     dtype (str): `"float32"` or `"float16"`.
+    RAISES (KnnNerError): If the store is empty, or a key does not fit.
     """
     _store(knn)
-    knn.set_settings(keys={"dtype": dtype})
-    knn.datastore.dtype = dtype
     for tier in knn.datastore.tiers.values():
         with tier.lock:
             entries = tier.entries.array()
             tier.shrink(~entries["forgotten"], entries["weight"], dtype=dtype)
+    knn.datastore.dtype = dtype
+    knn.set_settings(keys={"dtype": dtype})
 
 
 def _store(knn: KnnNer) -> Any:

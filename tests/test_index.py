@@ -16,7 +16,7 @@ from spacy_knn_ner.datastore.datastore import Datastore
 from spacy_knn_ner.datastore.distances import to_search_space
 from spacy_knn_ner.datastore.exhaustive import FlatIndex, TorchIndex, compare_all
 from spacy_knn_ner.datastore.faiss_index import FaissIndex
-from spacy_knn_ner.datastore.fidelity import fidelity
+from spacy_knn_ner.datastore.fidelity import fidelity, make_faithful
 from spacy_knn_ner.datastore.index import make_index
 from spacy_knn_ner.datastore.search import nearest
 from spacy_knn_ner.datastore.tier import ENTRY, Tier
@@ -251,6 +251,18 @@ def test_an_approximate_index_is_turned_up_until_it_is_faithful(large):
     assert index.fidelity.share >= 0.95
     assert index.fidelity.changed > 100
     assert tier.prepare("IVF64,Flat", how) is index
+
+
+@pytest.mark.parametrize("needed, effort", [(1, 1), (3, 3), (5, 6), (7, 8), (8, 8)])
+def test_no_more_effort_than_is_needed(needed, effort):
+    index = FaissIndex("IVF16,Flat", WIDTH)
+
+    def trial(search):
+        return Fidelity(min(index.effort, needed) / needed, 100)
+
+    make_faithful(index, trial, search=None)
+    assert index.effort == effort
+    assert index.fidelity.share >= 0.975
 
 
 def test_fidelity_is_measured_without_the_own_example(large):

@@ -120,6 +120,18 @@ def make_faithful(index: FaissIndex, trial: Trial, search: Search) -> None:
             index.fidelity = trial(search)
         elif not more:
             break
+    _spare(index, trial, search)
+
+
+def _spare(index: FaissIndex, trial: Trial, search: Search) -> None:
+    """Half of the last doubling of effort may be enough."""
+    effort, measured = index.effort, index.fidelity
+    if effort is None or effort < 4 or not is_faithful(index):
+        return
+    index.effort = effort - effort // 4
+    index.fidelity = trial(search)
+    if not is_faithful(index):
+        index.effort, index.fidelity = effort, measured
 
 
 def is_faithful(index: FaissIndex) -> bool:

@@ -45,6 +45,7 @@ BENCH_OUT := benchmarks/results
 bench: $(VENV)/demo  ## Speed on the model of run-conll2003 (BENCH=…): JSON and a plot; half an hour.
 	$(BIN)/python benchmarks/search.py $(BENCH_RUN) --output $(BENCH_OUT)/search.json
 	$(BIN)/python benchmarks/pipeline.py $(BENCH_RUN) --output $(BENCH_OUT)/pipeline.json $(QUICK)
+	$(BIN)/python benchmarks/build.py $(BENCH_RUN) --output $(BENCH_OUT)/build.json
 	$(BIN)/python benchmarks/plot.py $(BENCH_OUT)/pipeline.json $(BENCH_OUT)/pipeline.png
 
 bench-quick: $(VENV)/demo  ## The same on the model of the demo; some minutes.

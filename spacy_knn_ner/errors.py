@@ -164,10 +164,6 @@ class Errors:
         "The encoder's vector for token {token!r} (token {i}) is not finite, so its "
         "neighbors would be wrong. Check the encoder; mixed precision can overflow."
     )
-    E043 = (
-        "'{name}' finds no p_NER on a Doc of {length} tokens. Put it behind a "
-        "ner_tagger, and do not disable that."
-    )
     E044 = (
         "The datastore of '{name}' was built with another encoder (or other key "
         "settings) than this pipeline's: {changed}. Distances between the two mean "

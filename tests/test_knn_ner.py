@@ -231,13 +231,6 @@ def test_it_scores_like_any_recogniser(built):
     assert built.evaluate(examples)["ents_f"] == 1
 
 
-def test_it_needs_a_tagger_in_front():
-    nlp = spacy.blank("en")
-    nlp.add_pipe("knn_ner")
-    with pytest.raises(KnnNerError, match="KNN-E043"):
-        nlp("Ada lived in London")
-
-
 def test_components_that_merge_tokens_are_noticed(cnn):
     cnn.add_pipe("merge_entities", before="knn_ner")
     ruler = cnn.add_pipe(
@@ -452,12 +445,3 @@ def test_a_build_whose_index_cannot_be_made_changes_nothing(built):
         knn.build(labelled_docs(built)[:3], show_progress=False)
     knn.index = "exact"
     assert [view(doc) for doc in built.pipe(TEXTS)] == before
-
-
-def test_a_store_needs_a_tagger_in_front():
-    nlp = spacy.blank("en")
-    nlp.add_pipe("tok2vec")
-    knn = nlp.add_pipe("knn_ner")
-    nlp.initialize()
-    with pytest.raises(KnnNerError, match="KNN-E043"):
-        knn.build(labelled_docs(nlp), show_progress=False)

@@ -72,14 +72,23 @@ def interpolate(
     """Equation 4: p_final = (1 − weight) · p_NER + weight · p_kNN.
 
     The paper's λ is 1 − weight. Where p_kNN is undefined (a row of zeros, no
-    neighbors), the result is p_NER.
+    neighbors), the result is p_NER; where p_NER is (no tagger has been there), p_kNN.
 
     p_ner, p_knn (ndarray): Shape (n, n_tags).
     weight (float | ndarray): In [0, 1], one for all or one per row.
     RETURNS (ndarray): Shape (n, n_tags).
     """
-    weights = np.where(p_knn.any(axis=1), weight, 0.0)[:, None]
+    weights = np.where(p_knn.any(axis=1), store_weight(p_ner, weight), 0.0)[:, None]
     return (1.0 - weights) * p_ner + weights * p_knn
+
+
+def store_weight(p_ner: np.ndarray, weight: float | np.ndarray) -> np.ndarray:
+    """The weight of p_kNN in each row: all of it where p_NER is undefined.
+
+    p_ner (ndarray), weight (float | ndarray): As for `interpolate`.
+    RETURNS (ndarray): Shape (n,).
+    """
+    return np.where(p_ner.any(axis=1), weight, 1.0)
 
 
 def trust(nearest: np.ndarray, correction_weight: float, radius: float) -> np.ndarray:

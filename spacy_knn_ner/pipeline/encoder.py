@@ -69,17 +69,15 @@ class Encoder:
         """The keys of some texts.
 
         texts (list[LabelledText]): The texts.
-        scheme (str): The tag scheme to assume where there is no token.
+        scheme (str): The tag scheme, where no `ner_tagger` stands in front.
         RETURNS (tuple[str, list[TokenKeys]]): The tagger's scheme, and the keys.
-        RAISES (KnnNerError): As for `docs`, and if no `ner_tagger` stands in front.
+        RAISES (KnnNerError): As for `docs`, and if there is no encoder in front.
         """
         docs = self.docs(texts)
         for doc in docs:
             value = handover.read(doc)
             if value is not None:
                 scheme = value["scheme"]
-            elif len(doc):
-                raise KnnNerError(Errors.E043, name=self.owner.name, length=len(doc))
         settings, name = self.owner.settings.keys, self.owner.name
         return scheme, [read_keys(doc, settings, name) for doc in docs]
 

@@ -100,6 +100,6 @@ def _known(
     trust = kernel.trust(
         corrections.nearest, settings.correction_weight, settings.radius
     )
-    outstanding = (1.0 - trust) * settings.weight
+    outstanding = (1.0 - trust) * kernel.store_weight(p_ner, settings.weight)
     known = (1.0 - trust - outstanding)[:, None] * p_ner
     return known + trust[:, None] * corrections.p_knn, outstanding

@@ -26,6 +26,7 @@ from .entities import SCORE_WEIGHTS, entity_spans
 from .gate import gated
 from .memory import Memory
 from .mixing import Queries, per_token, read_p_ner, span_scores
+from .rulers import rulers_before, with_rulers
 from .settings import LOSSLESS, Setting, Settings
 
 logger = logging.getLogger("spacy_knn_ner")
@@ -33,7 +34,6 @@ logger = logging.getLogger("spacy_knn_ner")
 
 @Language.factory(
     "knn_ner",
-    requires=["doc._.ner_tagger"],
     assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans"],
     default_config={
         **Settings().config(),
@@ -50,6 +50,7 @@ def make_knn_ner(
     metric: str,
     index: str,
     keys: dict[str, Any],
+    base_confidence: float,
     decoding: str,
     gate: str | float | None,
     scores: bool,
@@ -70,6 +71,7 @@ def make_knn_ner(
         "metric": metric,
         "index": index,
         "keys": keys,
+        "base_confidence": base_confidence,
         "decoding": decoding,
         "gate": gate,
         "scores": scores,
@@ -111,6 +113,7 @@ class KnnNer(Memory, Pipe):
     metric = Setting()
     index = Setting()
     keys = Setting()
+    base_confidence = Setting()
     decoding = Setting()
     gate = Setting()
     scores = Setting()
@@ -237,7 +240,8 @@ class KnnNer(Memory, Pipe):
             asked, and the keys are not read.
         """
         known = self.tag_set if len(self.datastore) else TagSet(self.tag_set.scheme)
-        tag_set, p_ner = read_p_ner(docs, known, self.name)
+        confidence = self.settings.base_confidence
+        tag_set, p_ner = read_p_ner(docs, known, confidence, self.name)
         lengths = [len(doc) for doc in docs]
         queries = Queries(tag_set, lengths, p_ner, self.read_keys(docs))
         if len(queries.keys):
@@ -287,13 +291,18 @@ class KnnNer(Memory, Pipe):
         docs (Iterable[Doc]): The Docs to modify.
         scores (list[Prediction]): From `predict`.
         """
+        rulers = rulers_before(self.nlp, self)
         for doc, found in zip(docs, scores, strict=True):
-            spans = entity_spans(doc, found.tag_set, found.ids)
+            decoded = entity_spans(doc, found.tag_set, found.ids)
+            spans = with_rulers(doc, decoded, rulers)
             doc.set_ents(spans)
             bounds = [(span.start, span.end) for span in spans]
-            attrs = {"scores": span_scores(bounds, found.ids, found.p)}
+            probable = span_scores(bounds, found.ids, found.p)
+            own = {(span.start, span.end, span.label) for span in decoded}
+            is_own = [(span.start, span.end, span.label) in own for span in spans]
+            probable[~np.array(is_own, dtype=bool)] = np.nan  # a ruler's has none
             doc.spans[self.name] = SpanGroup(
-                doc, name=self.name, spans=spans, attrs=attrs
+                doc, name=self.name, spans=spans, attrs={"scores": probable}
             )
 
     # --- training ----------------------------------------------------------

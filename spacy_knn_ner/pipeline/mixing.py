@@ -10,6 +10,7 @@ from ..errors import Errors, KnnNerError
 from ..tags import TagSet
 from ..ty import TokenKeys, Votes
 from . import handover
+from .entities import annotated_entities
 from .settings import Settings
 
 
@@ -20,7 +21,8 @@ class Queries:
     tag_set (TagSet): The tagger's tags, and behind them those that only the
         datastore knows.
     lengths (list[int]): Tokens per Doc.
-    p_ner (ndarray): Shape (n_tokens, n_tags); 0 for tags the tagger lacks.
+    p_ner (ndarray): Shape (n_tokens, n_tags); 0 for tags the tagger lacks; rows of
+        zeros where there is none.
     keys (TokenKeys): Their keys; tokens are counted through all Docs.
     """
 
@@ -47,41 +49,59 @@ class Queries:
         return np.split(rows, np.cumsum(self.lengths)[:-1]) if self.lengths else []
 
 
-def read_p_ner(docs: list[Doc], known: TagSet, name: str) -> tuple[TagSet, np.ndarray]:
-    """p_NER of all tokens, from the hand-overs.
+def read_p_ner(
+    docs: list[Doc], known: TagSet, confidence: float, name: str
+) -> tuple[TagSet, np.ndarray]:
+    """What the components in front say of all tokens, as p_NER.
+
+    An `ner_tagger` hands its distribution over. Of other components there is
+    `doc.ents`: an entity's tags, and `O` outside of entities, get `confidence`, and the
+    other tags the rest in equal parts. Tokens that nobody has judged get a row of
+    zeros, which is no distribution.
 
     docs (list[Doc]): The Docs.
     known (TagSet): The datastore's tags.
+    confidence (float): Above; 0 to 1.
     name (str): The component that asks, for messages.
     RETURNS (tuple[TagSet, ndarray]): The columns, and p_NER of shape (n_tokens,
         n_tags), float64.
-    RAISES (KnnNerError): If a Doc has no hand-over, or one in another scheme.
+    RAISES (KnnNerError): If a hand-over is in another scheme, or for other tokens.
     """
-    found = [(doc, handover.read(doc)) for doc in docs if len(doc)]
-    tag_set = TagSet(known.scheme)
-    for doc, value in found:
+    values = [handover.read(doc) for doc in docs]
+    schemes = {value["scheme"] for value in values if value is not None}
+    for scheme in sorted(schemes - {known.scheme} if known.labels else ()):
+        raise KnnNerError(Errors.E035, stored=known.scheme, given=scheme)
+    tag_set = TagSet(min(schemes, default=known.scheme))
+    for doc, value in zip(docs, values, strict=True):
         if value is None:
-            raise KnnNerError(Errors.E043, name=name, length=len(doc))
-        if known.labels and value["scheme"] != known.scheme:
-            raise KnnNerError(Errors.E035, stored=known.scheme, given=value["scheme"])
-        if len(value["probabilities"]) != len(doc):
-            raise KnnNerError(
-                Errors.E045,
-                name=name,
-                expected=len(value["probabilities"]),
-                found=len(doc),
-            )
-        tag_set = TagSet(value["scheme"], tag_set.labels)
-        tag_set = tag_set.union(TagSet.from_tags(tag_set.scheme, value["tags"]).labels)
+            tag_set = tag_set.union(sorted({ent.label_ for ent in doc.ents}))
+        elif len(value["probabilities"]) != len(doc):
+            expected = len(value["probabilities"])
+            raise KnnNerError(Errors.E045, name=name, expected=expected, found=len(doc))
+        else:
+            tags = value["tags"]
+            tag_set = tag_set.union(TagSet.from_tags(tag_set.scheme, tags).labels)
     tag_set = tag_set.union(known.labels)
-    p_ner = np.zeros((sum(len(doc) for doc in docs), len(tag_set)))
-    row = 0
-    for doc, value in found:
-        assert value is not None
-        columns = [tag_set.ids[tag] for tag in value["tags"]]
-        p_ner[row : row + len(doc), columns] = value["probabilities"]
-        row += len(doc)
-    return tag_set, p_ner
+    parts = [np.zeros((0, len(tag_set)))]
+    for doc, value in zip(docs, values, strict=True):
+        if value is None:
+            parts.append(_of_entities(doc, tag_set, confidence))
+        else:
+            p = np.zeros((len(doc), len(tag_set)))
+            p[:, [tag_set.ids[tag] for tag in value["tags"]]] = value["probabilities"]
+            parts.append(p)
+    return tag_set, np.concatenate(parts)
+
+
+def _of_entities(doc: Doc, tag_set: TagSet, confidence: float) -> np.ndarray:
+    """A distribution for who sets entities without one."""
+    entities, unjudged = annotated_entities(doc)
+    ids = tag_set.encode(len(doc), entities)
+    others = (1.0 - confidence) / max(1, len(tag_set) - 1)
+    p = np.full((len(doc), len(tag_set)), others)
+    p[np.arange(len(doc)), ids] = confidence
+    p[unjudged] = 0.0
+    return p
 
 
 def per_token(votes: Votes, queries: Queries, known: TagSet) -> Votes:
@@ -119,6 +139,7 @@ def p_final(
         paper's p_final to the letter.
     """
     p = kernel.interpolate(p_ner, store.p_knn, settings.weight)
+    p[~p.any(axis=1), 0] = 1.0  # nobody says anything: O
     trust = kernel.trust(
         corrections.nearest, settings.correction_weight, settings.radius
     )

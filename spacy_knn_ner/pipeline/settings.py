@@ -37,6 +37,9 @@ class Settings:
         approximate for large stores. Any other string is for FAISS's index factory.
         Corrections are always searched exactly.
     keys (KeySettings): Which vectors are compared.
+    base_confidence (float): Of entities that a component without probabilities has
+        set, such as spaCy's `ner`, and of its `O`, 0 to 1. Default: 0.6. Of an
+        `ner_tagger` the probabilities are known, and it is not used.
     decoding (str): `"viterbi"` (default): the best valid tag sequence.
         `"argmax"`: every token's best tag, then repaired.
     gate (str | float | None): Which tokens are not looked up in the store.
@@ -60,6 +63,7 @@ class Settings:
     metric: str = "cosine"
     index: str = "exact"
     keys: KeySettings = field(default_factory=KeySettings)
+    base_confidence: float = 0.6
     decoding: str = "viterbi"
     gate: str | float | None = LOSSLESS
     scores: bool = True
@@ -185,6 +189,7 @@ _CHECKS: dict[str, Check] = {
     "keys.layer": _whole,
     "keys.pooling": _one_of(POOLINGS),
     "keys.dtype": _one_of(DTYPES),
+    "base_confidence": _share,
     "decoding": _one_of(DECODINGS),
     "gate": _gate,
     "scores": _boolean,

@@ -229,6 +229,18 @@ class Errors:
     )
     E068 = "There is no GPU {gpu} to use: {reason}. Use --gpu-id -1 for the CPU."
     E069 = "{path} is not what --shares expects: a JSON list of share, tagger, mixture."
+    E074 = (
+        "Cannot rename the label {old_label!r} to {new_label!r}: the datastore has the "
+        "labels {known}, and the new one must not be empty."
+    )
+    E075 = (
+        "Say what '{name}' is to forget: example ids, a source, or a part of the text."
+    )
+    E076 = (
+        "{path} was saved by somebody else after it was loaded here, so saving would "
+        "undo that. Load it again and repeat your changes, or save to another folder."
+    )
+    E077 = "{path} is being changed by another process. Try again when it has finished."
     E070 = "The text has no token {word!r}; its tokens are {words}."
     E065 = "Pages and plots need matplotlib: pip install 'spacy-knn-ner[report]'."
 

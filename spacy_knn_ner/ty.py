@@ -41,11 +41,13 @@ class Example:
     example_id (int): Stable, never reused.
     tier (str): `"store"` or `"corrections"`.
     labelled (LabelledText): Text and entities.
+    source (str | None): Where it comes from, as whoever added it has said.
     """
 
     example_id: int
     tier: str
     labelled: LabelledText
+    source: str | None = None
 
 
 @dataclass(frozen=True)

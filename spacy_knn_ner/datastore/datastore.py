@@ -2,7 +2,7 @@
 
 import io
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..ty import Example, LabelledText, TokenKeys
 from . import storage
 from .blocks import Blocks
 from .examples import ExampleStore
+from .revision import contradicts, revised, says_the_same
 from .tier import Tier
 
 STORE, CORRECTIONS = TIERS = ("store", "corrections")
@@ -51,6 +52,8 @@ class Datastore:
         self.tag_set = TagSet(scheme)
         self.encoder = encoder
         self.examples = ExampleStore()
+        # Where it was loaded from or saved to, and which generation that was.
+        self._origin: tuple[Path, int] | None = None
         self.tiers: dict[str, Tier] = {}  # made when the width of keys is known
 
     @property
@@ -92,7 +95,12 @@ class Datastore:
     # --- changing ----------------------------------------------------------
 
     def add(
-        self, texts: Sequence[LabelledText], keys: Sequence[TokenKeys], *, tier: str
+        self,
+        texts: Sequence[LabelledText],
+        keys: Sequence[TokenKeys],
+        *,
+        tier: str,
+        source: str | None = None,
     ) -> list[int]:
         """Add examples; their entries can be found at once.
 
@@ -100,13 +108,51 @@ class Datastore:
             annotated get no entry.
         keys (Sequence[TokenKeys]): The keys of each text.
         tier (str): `"store"` or `"corrections"`.
+        source (str | None): Where the texts come from; for `ExampleStore.ids`.
         RETURNS (list[int]): The examples' ids, in order.
         RAISES (KnnNerError): For overlapping entities, or keys of another width;
             then nothing was added.
         """
         tags, vectors = self._checked(texts, keys)
-        ids = self.examples.add(texts, tier)
+        ids = self.examples.add(texts, tier, source)
         self._add_entries(ids, keys, tags, vectors, tier)
+        return ids
+
+    def correct(
+        self,
+        texts: Sequence[LabelledText],
+        keys: Sequence[TokenKeys],
+        *,
+        source: str | None = None,
+    ) -> list[int]:
+        """Add corrections, each of them once, and the last one is right.
+
+        A correction that is there already is not added again. One that contradicts an
+        earlier one of the same words takes its place, and keeps what that said of
+        tokens that nobody annotated now.
+
+        texts, keys, source: As for `add`.
+        RETURNS (list[int]): The examples' ids, in order.
+        RAISES (KnnNerError): As for `add`; then nothing was changed.
+        """
+        self._checked(texts, keys)
+        ids: list[int] = []
+        for text, key in zip(texts, keys, strict=True):
+            wrong = []
+            for earlier in self.examples.corrections_of(text):
+                if contradicts(earlier.labelled, text):
+                    text = revised(earlier.labelled, text)
+                    wrong.append(earlier.example_id)
+            self.forget(wrong)
+            there = (
+                earlier.example_id
+                for earlier in self.examples.corrections_of(text)
+                if says_the_same(earlier.labelled, text)
+            )
+            new = next(there, None)
+            if new is None:
+                new = self.add([text], [key], tier=CORRECTIONS, source=source)[0]
+            ids = [new if i in wrong else i for i in ids] + [new]
         return ids
 
     def add_entries(
@@ -171,17 +217,18 @@ class Datastore:
         )
 
     def emptied(
-        self, tier: str, *, dtype: str, scheme: str, encoder: Any
+        self, tiers: Collection[str], *, dtype: str, scheme: str, encoder: Any
     ) -> "Datastore":
-        """A new datastore with the examples of one tier and without entries.
+        """A new datastore with the examples of some tiers and without entries.
 
-        tier (str): `"store"` or `"corrections"`.
+        tiers (Collection[str]): Of `"store"` and `"corrections"`.
         dtype (str), scheme (str), encoder (dict[str, Any] | None): As for
             `Datastore`.
         RETURNS (Datastore): Ids it gives go on where this one's ended.
         """
         new = Datastore(dtype=dtype, scheme=scheme, encoder=encoder)
-        new.examples = self.examples.copy(tier)
+        new.examples = self.examples.copy(tiers)
+        new._origin = self._origin
         return new
 
     def forget(self, example_ids: Iterable[int]) -> int:
@@ -196,6 +243,43 @@ class Datastore:
             self.example(i)
         self.examples.forget(ids)
         return sum(tier.forget(ids) for tier in self.tiers.values())
+
+    def relabel(self, old_label: str, new_label: str) -> int:
+        """Rename a label, in examples and entries; if the new one is there, the two
+        become one.
+
+        old_label (str): Must be there.
+        new_label (str): Not empty.
+        RETURNS (int): How many examples had it.
+        RAISES (KnnNerError): If it is not there; then nothing was changed.
+        """
+        before = self.tag_set
+        if old_label not in before.labels or not new_label:
+            known = list(before.labels)
+            raise KnnNerError(
+                Errors.E074, old_label=old_label, new_label=new_label, known=known
+            )
+        names = {label: label for label in before.labels} | {old_label: new_label}
+        self.tag_set = TagSet(before.scheme, tuple(dict.fromkeys(names.values())))
+        renamed = [
+            tag if tag == "O" else f"{tag[:2]}{names[tag[2:]]}" for tag in before.tags
+        ]
+        ids = np.array([self.tag_set.ids[tag] for tag in renamed])
+        for tier in self.tiers.values():
+            tier.retag(ids)
+        return self.examples.relabel(old_label, new_label)
+
+    def consolidate(self) -> int:
+        """Move all corrections into the store.
+
+        RETURNS (int): How many examples.
+        """
+        ids = self.examples.ids(CORRECTIONS)
+        if self.tiers:
+            self.tiers[STORE].take_over(self.tiers[CORRECTIONS])
+            self.tiers[CORRECTIONS] = Tier(self.tiers[STORE].width, dtype=self.dtype)
+        self.examples.move(ids, STORE)
+        return len(ids)
 
     def example(self, example_id: int) -> Example:
         """The example with this id.
@@ -218,11 +302,18 @@ class Datastore:
         """Save as the next generation; see `storage`.
 
         path (str | Path): A folder, which may hold an earlier save.
+        RAISES (KnnNerError): If this was loaded from there, and somebody else has saved
+            there since; then nothing is changed.
         """
+        folder = Path(path).resolve()
+        based_on = (
+            self._origin[1] if self._origin and self._origin[0] == folder else None
+        )
         with ExitStack() as held:
             for tier in self.tiers.values():
                 held.enter_context(tier.lock)  # who changes it waits
-            storage.save(Path(path), *self._saved())
+            number = storage.save(folder, *self._saved(), based_on=based_on)
+        self._origin = folder, number
 
     def _saved(self) -> tuple[storage.Writers, dict[str, Any]]:
         """What writes each file, and what the manifest says."""
@@ -256,7 +347,7 @@ class Datastore:
         check (bool): Also compare the SHA-256 of every file.
         RAISES (KnnNerError): If it is missing, damaged or too new.
         """
-        folder = Path(path)
+        folder = Path(path).resolve()
         while True:
             number = storage.current_number(folder)
             try:
@@ -267,6 +358,7 @@ class Datastore:
                     raise
                 # Another process has just replaced what was being read.
         self._set(manifest, tiers, examples)
+        self._origin = folder, manifest["generation"]
         return self
 
     def _set(

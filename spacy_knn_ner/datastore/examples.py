@@ -1,12 +1,14 @@
 """The truth of a datastore: its labelled texts, in SQLite."""
 
+import hashlib
 import json
 import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,14 @@ CREATE TABLE IF NOT EXISTS examples (
     example_id INTEGER PRIMARY KEY AUTOINCREMENT,
     tier TEXT NOT NULL,
     text TEXT NOT NULL,
-    annotation TEXT NOT NULL
-)
+    annotation TEXT NOT NULL,
+    source TEXT,
+    words TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS corrections_by_words ON examples (words)
+    WHERE tier = 'corrections';
 """
+_COLUMNS = "example_id, tier, annotation, source"
 
 
 class ExampleStore:
@@ -41,7 +48,7 @@ class ExampleStore:
         if self._path is None:
             # SQLite keeps this in memory while small, else in a file of its own.
             self._db = sqlite3.connect("", check_same_thread=False)
-            self._db.execute(_SCHEMA)
+            self._db.executescript(_SCHEMA)
         else:
             self._file = _identity(self._path)
             uri = f"{self._path.as_uri()}?mode=ro&immutable=1"
@@ -80,16 +87,24 @@ class ExampleStore:
                 self._reading().execute("SELECT COUNT(*) FROM examples").fetchone()[0]
             )
 
-    def add(self, texts: Iterable[LabelledText], tier: str) -> list[int]:
+    def add(
+        self, texts: Iterable[LabelledText], tier: str, source: str | None = None
+    ) -> list[int]:
         """Store labelled texts.
 
         texts (Iterable[LabelledText]): The texts.
         tier (str): `"store"` or `"corrections"`.
+        source (str | None): Where they come from.
         RETURNS (list[int]): Their ids, in order.
         """
+        statement = (
+            "INSERT INTO examples (tier, text, annotation, source, words) "
+            "VALUES (?, ?, ?, ?, ?)"
+        )
         with self._lock, self._writing() as db:
-            statement = "INSERT INTO examples (tier, text, annotation) VALUES (?, ?, ?)"
-            rows = ((tier, text.text, _dump(text)) for text in texts)
+            rows = (
+                (tier, text.text, _dump(text), source, _digest(text)) for text in texts
+            )
             return [db.execute(statement, row).lastrowid or 0 for row in rows]
 
     def forget(self, example_ids: Iterable[int]) -> list[int]:
@@ -107,26 +122,79 @@ class ExampleStore:
 
         RAISES (KeyError): If there is none with this id.
         """
-        query = "SELECT example_id, tier, annotation FROM examples WHERE example_id = ?"
+        query = f"SELECT {_COLUMNS} FROM examples WHERE example_id = ?"
         with self._lock:
             row = self._reading().execute(query, (int(example_id),)).fetchone()
         if row is None:
             raise KeyError(example_id)
         return _example(row)
 
-    def ids(self, tier: str) -> list[int]:
-        """The ids of a tier's examples, ascending.
+    def ids(
+        self,
+        tier: str | None = None,
+        *,
+        source: str | None = None,
+        contains: str | None = None,
+    ) -> list[int]:
+        """The ids of examples, ascending.
 
+        tier (str | None): Of this tier; None: of both.
+        source (str | None): Only from there.
+        contains (str | None): Only those with this in their text, letter by letter.
+        """
+        query = (
+            "SELECT example_id FROM examples WHERE tier = ifnull(?, tier) "
+            "AND (? IS NULL OR source = ?) AND (? IS NULL OR instr(text, ?)) "
+            "ORDER BY example_id"
+        )
+        values = (tier, source, source, contains, contains)
+        with self._lock:
+            return [row[0] for row in self._reading().execute(query, values)]
+
+    def corrections_of(self, text: LabelledText) -> list[Example]:
+        """The corrections with the same words, by ascending id."""
+        query = (
+            f"SELECT {_COLUMNS} FROM examples "
+            "WHERE tier = 'corrections' AND words = ? ORDER BY example_id"
+        )
+        with self._lock:
+            rows = self._reading().execute(query, (_digest(text),)).fetchall()
+        return [e for e in map(_example, rows) if e.labelled.words == text.words]
+
+    def move(self, example_ids: Iterable[int], tier: str) -> None:
+        """Put examples into a tier.
+
+        example_ids (Iterable[int]): The examples.
         tier (str): `"store"` or `"corrections"`.
         """
-        query = "SELECT example_id FROM examples WHERE tier = ? ORDER BY example_id"
-        with self._lock:
-            return [row[0] for row in self._reading().execute(query, (tier,))]
+        statement = "UPDATE examples SET tier = ? WHERE example_id = ?"
+        with self._lock, self._writing() as db:
+            db.executemany(statement, ((tier, i) for i in example_ids))
+
+    def relabel(self, old_label: str, new_label: str) -> int:
+        """Rename a label in all examples.
+
+        RETURNS (int): How many examples have it.
+        """
+        changed = []
+        for example in self:
+            text = example.labelled
+            entities = [
+                (start, end, new_label if label == old_label else label)
+                for start, end, label in text.entities
+            ]
+            if entities != text.entities:
+                new = replace(text, entities=entities)
+                changed.append((_dump(new), example.example_id))
+        statement = "UPDATE examples SET annotation = ? WHERE example_id = ?"
+        with self._lock, self._writing() as db:
+            db.executemany(statement, changed)
+        return len(changed)
 
     def __iter__(self) -> Iterator[Example]:
         """Every example, by ascending id."""
         query = (
-            "SELECT example_id, tier, annotation FROM examples "
+            f"SELECT {_COLUMNS} FROM examples "
             "WHERE example_id > ? ORDER BY example_id LIMIT 256"
         )
         last = 0
@@ -138,16 +206,17 @@ class ExampleStore:
             yield from map(_example, rows)
             last = rows[-1][0]
 
-    def copy(self, tier: str) -> "ExampleStore":
-        """A copy with the examples of one tier; its ids go on from this one's.
+    def copy(self, tiers: Collection[str]) -> "ExampleStore":
+        """A copy with the examples of some tiers; its ids go on from this one's.
 
-        tier (str): `"store"` or `"corrections"`.
+        tiers (Collection[str]): Of `"store"` and `"corrections"`.
         """
         copy = ExampleStore()
         with self._lock:
             copy._copy_from(self._reading())
         with copy._db as db:
-            db.execute("DELETE FROM examples WHERE tier != ?", (tier,))
+            for tier in {"store", "corrections"} - set(tiers):
+                db.execute("DELETE FROM examples WHERE tier = ?", (tier,))
         return copy
 
     # --- saving ------------------------------------------------------------
@@ -198,6 +267,12 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return stat.st_dev, stat.st_ino, stat.st_mtime_ns
 
 
+def _digest(text: LabelledText) -> str:
+    """Of the words; where spaces are does not matter."""
+    words = json.dumps(text.words).encode()
+    return hashlib.blake2b(words, digest_size=8).hexdigest()
+
+
 def _dump(text: LabelledText) -> str:
     annotation = {
         "words": text.words,
@@ -210,7 +285,7 @@ def _dump(text: LabelledText) -> str:
     return json.dumps(annotation, ensure_ascii=False)
 
 
-def _example(row: tuple[int, str, str]) -> Example:
+def _example(row: tuple[int, str, str, str | None]) -> Example:
     annotation = json.loads(row[2])
     labelled = LabelledText(
         words=annotation["words"],
@@ -220,4 +295,4 @@ def _example(row: tuple[int, str, str]) -> Example:
         sentence_starts=annotation["sentence_starts"],
         document=annotation.get("document"),  # not in the first files
     )
-    return Example(row[0], row[1], labelled)
+    return Example(row[0], row[1], labelled, row[3])

@@ -2,6 +2,7 @@
 
     manifest.json     format, generation, counts, size and SHA-256 of each file
     gen-3/…           the files
+    .lock             held while somebody saves
 
 A save writes the next generation completely and then replaces the manifest in
 one step, so that a reader sees the old datastore or the new one, and a save
@@ -10,29 +11,65 @@ that is interrupted changes nothing.
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import srsly
+from filelock import FileLock, Timeout
 
 from ..digest import sha256
 from ..errors import Errors, KnnNerError
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 
 Writers = dict[str, Callable[[Path], None]]
 
 
-def save(folder: Path, writers: Writers, about: dict[str, Any]) -> None:
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Nobody else, here or in another process, saves to this folder meanwhile.
+
+    folder (Path): Of a datastore; made if missing.
+    RAISES (KnnNerError): If somebody else is at it; nobody waits.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # The same object for the same path, so that one's own `save` passes.
+    lock = FileLock(folder.resolve() / LOCK, timeout=0, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise KnnNerError(Errors.E077, path=folder) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def save(
+    folder: Path, writers: Writers, about: dict[str, Any], *, based_on: int | None
+) -> int:
     """Write a generation and make it the current one.
 
     folder (Path): Of the datastore; made if missing.
     writers (Writers): File name → function that writes it to a path.
     about (dict[str, Any]): Goes into the manifest as it is.
+    based_on (int | None): The generation there that this is made from; None: whatever
+        is there is replaced.
+    RETURNS (int): The number of the generation.
+    RAISES (KnnNerError): If there is a later one, or somebody else is saving; then
+        nothing is changed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder):
+        if based_on is not None and current_number(folder) not in (None, based_on):
+            raise KnnNerError(Errors.E076, path=folder)
+        return _save(folder, writers, about)
+
+
+def _save(folder: Path, writers: Writers, about: dict[str, Any]) -> int:
     number = 1 + max((_number(path) for path in folder.glob("gen-*")), default=0)
     target = folder / f"gen-{number}"
     target.mkdir()
@@ -55,6 +92,7 @@ def save(folder: Path, writers: Writers, about: dict[str, Any]) -> None:
         if path != target:
             # Where a mapped file cannot be deleted, the next save will.
             shutil.rmtree(path, ignore_errors=True)
+    return number
 
 
 def current(folder: Path, *, check: bool = False) -> tuple[Path, dict[str, Any]]:

@@ -1,6 +1,5 @@
 """A tier of the datastore: entries, their keys, and search over them."""
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from ..errors import Errors, KnnNerError
+from ..locking import Lock
 from ..ty import Fidelity, Neighbors, VectorIndex, Votes, Voting
 from . import distances as metrics
 from .blocks import Blocks
@@ -77,7 +77,7 @@ class Tier:
         # Counted once: how many entries there are is asked for every batch.
         self._forgotten = sum(int(block["forgotten"].sum()) for block in self.entries)
         # Held by whoever searches or changes the tier: rows move when it shrinks.
-        self.lock = threading.RLock()
+        self.lock = Lock()
 
     def __len__(self) -> int:
         """Entries that are not forgotten."""
@@ -114,6 +114,24 @@ class Tier:
         if 2 * len(self) < len(self.entries):
             self._compact()
         return count
+
+    @_locked
+    def retag(self, ids: np.ndarray) -> None:
+        """Give every entry another tag id.
+
+        ids (ndarray): New ids by old ones.
+        """
+        for block in self.entries:
+            block["tag"] = ids[block["tag"]]
+
+    @_locked
+    def take_over(self, other: "Tier") -> None:
+        """Add the entries of another tier that are not forgotten."""
+        with other.lock:
+            keep = ~other.entries.array()["forgotten"]
+            for part in other.keys.kept(keep):
+                self.keys.append(part.astype(self.keys.dtype, copy=False))
+            self.entries.append(other.entries.array()[keep])
 
     def _compact(self) -> None:
         """Give up the rows of forgotten entries, which searches still look at."""
@@ -342,10 +360,7 @@ class Tier:
     def __getstate__(self) -> dict[str, Any]:
         """An index that is quickly made is made again where it is needed."""
         index = self._index if isinstance(self._index, Saved) else None
-        return {**self.__dict__, "_index": index, "lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, lock=threading.RLock())
+        return {**self.__dict__, "_index": index}
 
 
 def _distinct(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

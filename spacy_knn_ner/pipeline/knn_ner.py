@@ -18,6 +18,7 @@ from spacy.training import Example
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.forksafe import make_fork_safe
 from ..errors import Notes, Warnings, note, warning
+from ..locking import Lock
 from ..tags import TagSet
 from ..ty import Votes
 from . import handover
@@ -145,6 +146,7 @@ class KnnNer(Memory, Pipe):
         self.settings = Settings().replace(name, **settings)
         self.datastore = Datastore(dtype=self.settings.keys.dtype)
         self.encoder = Encoder(self)
+        self.lock = Lock()
         self._noted = False
         make_fork_safe()  # torch in the tagger needs it as much as the search does
 
@@ -211,7 +213,11 @@ class KnnNer(Memory, Pipe):
         RAISES (KnnNerError): If the Docs lack p_NER or vectors, or the datastore
             was built with another encoder.
         """
-        queries, settings = self.queries(list(docs)), self.settings
+        with self.lock:  # what is added meanwhile is seen as a whole, or not at all
+            return self._predict(list(docs))
+
+    def _predict(self, docs: list[Doc]) -> list[Prediction]:
+        queries, settings = self.queries(docs), self.settings
         corrections = self.votes(queries, CORRECTIONS)
         if not self.datastore.size(STORE):
             settings = replace(settings, gate=None)  # nothing is left open

@@ -1,0 +1,21 @@
+"""A lock that copies do without."""
+
+import threading
+from typing import Any
+
+
+class Lock:
+    """Re-entrant: `with lock: ...`. A copy, or one in another process, is a new one
+    that nobody holds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: Any) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> Any:
+        return Lock, ()

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,7 @@ from pipeline import WEIGHT, seconds
 from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs
-from spacy_knn_ner.datastore.datastore import CORRECTIONS, STORE
+from spacy_knn_ner.datastore.datastore import STORE
 from spacy_knn_ner.datastore.fidelity import fidelity
 from spacy_knn_ner.evaluation.encoded import encode
 from spacy_knn_ner.evaluation.spans import Corpus
@@ -124,8 +125,9 @@ def in_batches(queries: Queries, size: int) -> list[Queries]:
         keys = queries.keys
         mine = (keys.tokens >= first) & (keys.tokens < last)
         part = TokenKeys(keys.vectors[mine], keys.tokens[mine] - first, last - first)
+        lengths, words = queries.lengths[i : j + 1], queries.words[first:last]
         p_ner = queries.p_ner[first:last]
-        found.append(Queries(queries.tag_set, queries.lengths[i : j + 1], p_ner, part))
+        found.append(Queries(queries.tag_set, lengths, words, p_ner, part))
     return found
 
 
@@ -134,12 +136,8 @@ def look_up(knn: Any, batches: list[Queries]) -> tuple[np.ndarray, float]:
     are asked."""
     ids, n_asked = [], 0
     for batch in batches:
-        corrections = knn.votes(batch, CORRECTIONS)
-
-        def ask(some: np.ndarray, batch: Queries = batch) -> Any:
-            return knn.votes(batch, STORE, some)
-
-        found, _, asked = gated(batch, corrections, knn.settings, ask)
+        hear, ask = partial(knn.corrections, batch), partial(knn.votes, batch)
+        found, _, asked = gated(batch, hear, knn.settings, ask)
         ids.append(found)
         n_asked += int(asked.sum())
     every = np.concatenate(ids)

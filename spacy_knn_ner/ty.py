@@ -135,6 +135,7 @@ class Evidence:
     share (float): Its share of the vote in its tier, 0 to 1.
     tier (str): `"store"` or `"corrections"`.
     example_id (int): Its example.
+    source (str | None): Where that comes from, if anybody said so.
     """
 
     words: list[str]
@@ -145,6 +146,7 @@ class Evidence:
     share: float
     tier: str
     example_id: int
+    source: str | None = None
 
 
 @dataclass(frozen=True)

@@ -131,10 +131,10 @@ def test_an_encoder_and_examples_are_a_recogniser():
         assert all(score == pytest.approx(1) for *_, score in view(nlp(text)))
 
 
-def test_corrections_alone_do_as_well_but_only_within_their_radius():
+def test_corrections_alone_do_as_well_for_their_words():
     nlp = spacy.blank("en")
     nlp.add_pipe("tok2vec", config={"model": TOK2VEC})
-    knn = nlp.add_pipe("knn_ner", config={"radius": 1e-6})
+    knn = nlp.add_pipe("knn_ner")
     nlp.initialize()
     knn.add(labelled_docs(nlp)[:1])
     assert entities(nlp(SENTENCES[0][0])) == SENTENCES[0][1]

@@ -361,7 +361,9 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def start(self):
         p = dict.fromkeys(WORDS, np.array([1.0, 0, 0, 0, 0]))
-        self.nlp = planted_pipeline(VECTORS, p, scheme="BILUO")
+        # Everybody hears everything.
+        everything = {"k": 1000, "other_words_radius": 3.0}
+        self.nlp = planted_pipeline(VECTORS, p, scheme="BILUO", **everything)
         self.knn = self.nlp.get_pipe("knn_ner")
         self.model, self.last = {}, 0
         self.folder = Path(tempfile.mkdtemp())

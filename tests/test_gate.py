@@ -129,6 +129,7 @@ def test_nothing_comes_out_otherwise(
     knn.build(random_docs(nlp, rng, 6), show_progress=False)
     if corrected:
         knn.set_settings(correction_weight=float(rng.random()), radius=0.8)
+        knn.set_settings(other_words_radius=float(rng.choice([0.0, 0.8])))
         knn.add(random_docs(nlp, rng, 3))
     docs = [nlp(doc.copy()) for doc in random_docs(nlp, rng, 6)]
     knn.set_settings(gate=None)
@@ -207,7 +208,7 @@ def test_who_has_more_to_lose_than_was_lost_is_not_searched(p_of_token, asked):
     factor of 0.69 / 0.31, if all of the store's votes were against it."""
     p_ner = np.array([[0.98, 0.01, 0.01], p_of_token])
     keys = TokenKeys(np.eye(2, dtype="float32"), np.arange(2), 2)
-    queries = Queries(TagSet("BIO", ("x",)), [2], p_ner, keys)
+    queries = Queries(TagSet("BIO", ("x",)), [2], ["a", "b"], p_ner, keys)
     nobody = Votes(np.zeros((2, 3)), np.full(2, np.inf))
     seen = []
 
@@ -215,7 +216,7 @@ def test_who_has_more_to_lose_than_was_lost_is_not_searched(p_of_token, asked):
         seen.extend(np.flatnonzero(tokens))
         return Votes(p_ner * tokens[:, None], np.where(tokens, 0.1, np.inf))
 
-    ids, _, known = gated(queries, nobody, Settings(weight=0.3), ask)
+    ids, _, known = gated(queries, lambda ids: nobody, Settings(weight=0.3), ask)
     assert seen == asked
     assert np.flatnonzero(known).tolist() == sorted(asked)
     expected = queries.tag_set.decode(p_ner, "viterbi", [2])

@@ -39,7 +39,7 @@ def test_heavy_libraries_are_imported_where_they_are_used():
             assert HEAVY.isdisjoint(name.split(".")[0] for name in names), path
 
 
-ROOMS = ["errors", "tags", "digest", "ty", "ml", "datastore", "corpora"]
+ROOMS = ["errors", "tags", "digest", "locking", "ty", "ml", "datastore", "corpora"]
 ROOMS += ["pipeline", "evaluation", "cli"]
 
 

@@ -44,8 +44,13 @@ def oracle(query, p_ner, store, corrections, k, metric, temperature):
     p = (1 - WEIGHT) * p_ner + WEIGHT * p_knn
     if corrections is None:
         return p
-    p_knn, nearest = equation_3(query, *corrections, k, metric, CORRECTION_TEMPERATURE)
-    w = CORRECTION_WEIGHT * max(0.0, 1 - nearest / RADIUS)
+    keys, tags = corrections
+    near = np.array([distance(query, key, metric) < RADIUS for key in keys])
+    if not near.any():
+        return p
+    temperature = CORRECTION_TEMPERATURE * RADIUS
+    p_knn, nearest = equation_3(query, keys[near], tags[near], k, metric, temperature)
+    w = CORRECTION_WEIGHT * (1 - nearest / RADIUS)
     return (1 - w) * p + w * p_knn
 
 
@@ -117,7 +122,7 @@ def arrange(case, metric, k, with_corrections, dtype="float32"):
         gate=None,
         correction_weight=CORRECTION_WEIGHT,
         correction_temperature=CORRECTION_TEMPERATURE,
-        radius=RADIUS,
+        other_words_radius=RADIUS,
         keys={"dtype": dtype},
     )
     knn = nlp.get_pipe("knn_ner")
@@ -237,4 +242,4 @@ def test_a_missing_neighbor_has_no_vote():
 
 def test_corrections_are_trusted_less_with_distance_and_not_beyond_the_radius():
     nearest = np.array([0.0, 0.25, 0.5, 0.75, np.inf])
-    np.testing.assert_allclose(trust(nearest, 0.8, 0.5), [0.8, 0.4, 0, 0, 0])
+    np.testing.assert_allclose(trust(nearest / 0.5, 0.8), [0.8, 0.4, 0, 0, 0])

@@ -144,7 +144,7 @@ def test_one_search_per_batch_and_tier(built, monkeypatch):
     import faiss
 
     knn = built.get_pipe("knn_ner")
-    knn.set_settings(k=2, gate=None)
+    knn.set_settings(k=2, gate=None, other_words_radius=0.5)
     knn.add(labelled_docs(built))  # more than is fetched for k = 2
     searches, calls = [], []
     search, faiss_knn = Tier.search, faiss.knn
@@ -182,7 +182,7 @@ def test_scores_stand_beside_the_entities(built):
 
 def test_evidence_for_a_token(built):
     knn = built.get_pipe("knn_ner")
-    knn.k, knn.temperature = 5, 0.1
+    knn.k, knn.temperature, knn.other_words_radius = 5, 0.1, 2.0
     (added,) = knn.add([labelled(built.vocab, "Ada read", [(0, 1, "person")])])
     doc = built("Ada Lovelace lived in London")
     evidence = knn.neighbors(doc, 4)

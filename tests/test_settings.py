@@ -14,6 +14,7 @@ IMPOSSIBLE = [
     *[("weight", value) for value in (1.5, -0.1, "0.5", None, float("inf"))],
     *[("correction_weight", value) for value in (1.5, -0.1, "0.5")],
     *[("radius", value) for value in (0, -1, "1")],
+    *[("other_words_radius", value) for value in (-1, "1", None)],
     *[("correction_temperature", value) for value in (0, -1, "1", None)],
     *[("metric", value) for value in ("l2", None)],
     *[("index", value) for value in ("ivf", None)],
@@ -73,6 +74,7 @@ CHANGES = {
     "correction_weight": 0.8,
     "correction_temperature": 0.3,
     "radius": 2.5,
+    "other_words_radius": 0.1,
 }
 
 

@@ -139,9 +139,16 @@ def test_leaving_one_out_needs_the_docs_of_the_store():
 
 
 def test_corrections_are_tuned_as_the_pipeline_would_score():
+    """The same words, here in capitals, have other vectors."""
     nlp, _, dev = noisy_pipeline(weight=0.2)
-    knn = nlp.get_pipe("knn_ner")
-    knn.add(dev[:3])
+    knn, planted = nlp.get_pipe("knn_ner"), nlp.get_pipe("planted")
+    rng = np.random.default_rng(0)
+    for word, vector in [*planted.vectors.items()]:
+        planted.vectors[word.upper()] = vector + rng.normal(size=4)
+        planted.p_ner[word.upper()] = planted.p_ner[word]
+    for doc in dev[:6]:
+        spans = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+        knn.add([labelled(nlp.vocab, doc.text.upper(), spans)])
     trials = tune_corrections(
         knn, dev, radii=(0.05, 0.5, 2.0), correction_weights=(0.3, 1.0)
     )

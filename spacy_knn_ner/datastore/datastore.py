@@ -17,6 +17,7 @@ from ..ty import Example, LabelledText, TokenKeys
 from . import storage
 from .blocks import Blocks
 from .examples import ExampleStore
+from .phrases import Phrases
 from .revision import contradicts, revised, says_the_same
 from .tier import Tier
 
@@ -55,6 +56,7 @@ class Datastore:
         # Where it was loaded from or saved to, and which generation that was.
         self._origin: tuple[Path, int] | None = None
         self.tiers: dict[str, Tier] = {}  # made when the width of keys is known
+        self._phrases: Phrases | None = None
 
     @property
     def width(self) -> int | None:
@@ -290,6 +292,20 @@ class Datastore:
             return self.examples.get(example_id)
         except KeyError as error:
             raise KnnNerError(Errors.E037, example_id=example_id) from error
+
+    def phrases(self) -> Phrases:
+        """The words of the corrections; there must be keys."""
+        tier = self.tiers[CORRECTIONS]
+        if self._phrases is None or not self._phrases.fits(tier):
+            self._phrases = Phrases(tier)
+        self._phrases.extend(self._text_of)
+        return self._phrases
+
+    def _text_of(self, example_id: int) -> LabelledText | None:
+        try:
+            return self.examples.get(example_id).labelled
+        except KeyError:
+            return None  # forgotten
 
     def check_width(self, vectors: np.ndarray) -> None:
         """RAISES (KnnNerError): If these cannot be compared with the keys."""

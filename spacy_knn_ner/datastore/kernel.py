@@ -91,17 +91,17 @@ def store_weight(p_ner: np.ndarray, weight: float | np.ndarray) -> np.ndarray:
     return np.where(p_ner.any(axis=1), weight, 1.0)
 
 
-def trust(nearest: np.ndarray, correction_weight: float, radius: float) -> np.ndarray:
+def trust(nearest: np.ndarray, correction_weight: float) -> np.ndarray:
     """How much a token heeds the corrections: w_c = correction_weight ·
     max(0, 1 − d_nearest / radius).
 
-    nearest (ndarray): Distance of the nearest correction, shape (n,); inf if none.
+    nearest (ndarray): Distance of the nearest correction as a share of the radius,
+        shape (n,); inf if none.
     correction_weight (float): The weight at distance zero.
-    radius (float): The distance from which corrections count no more.
     RETURNS (ndarray): Shape (n,). The corrected distribution is
         `interpolate(p, p_knn_of_corrections, trust(...))`.
     """
-    return correction_weight * np.maximum(0.0, 1.0 - nearest / radius)
+    return correction_weight * np.maximum(0.0, 1.0 - nearest)
 
 
 def can_change(p: np.ndarray, outstanding: np.ndarray) -> np.ndarray:

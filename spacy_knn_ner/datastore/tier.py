@@ -74,6 +74,7 @@ class Tier:
         self._index: VectorIndex | None = None
         self._index_is: tuple[bool, str] | None = None
         self._longest, self._measured = 0.0, 0
+        self.version = 0  # changes when rows move
         # Counted once: how many entries there are is asked for every batch.
         self._forgotten = sum(int(block["forgotten"].sum()) for block in self.entries)
         # Held by whoever searches or changes the tier: rows move when it shrinks.
@@ -162,6 +163,7 @@ class Tier:
         entries.append(kept)
         self.keys, self.entries, self._forgotten = keys, entries, 0
         self._longest, self._measured = 0.0, 0
+        self.version += 1
         if isinstance(self._index, FaissIndex):
             self._index.reset()  # it takes long to train
         else:
@@ -331,7 +333,7 @@ class Tier:
             votes = self.count_all(queries, [temperature], metric, n_tags)
             return Votes(votes.distributions()[0], votes.nearest)
         self.prepare(index, Voting(k, temperature, metric, n_tags))
-        first, back = _distinct(queries)
+        first, back = distinct(queries)
         found = self.search(queries[first], k, metric=metric, index=index)
         p = found_distribution(found.first(k), temperature, n_tags)
         return Votes(p[back], found.distances.min(axis=1, initial=np.inf)[back])
@@ -363,7 +365,7 @@ class Tier:
         return {**self.__dict__, "_index": index}
 
 
-def _distinct(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def distinct(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where each query stands first, and which of these each of them is."""
     seen: dict[bytes, int] = {}
     back = np.array([seen.setdefault(q.tobytes(), len(seen)) for q in queries], int)

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..datastore.datastore import CORRECTIONS, STORE
+from ..datastore.datastore import STORE
 from ..pipeline.knn_ner import KnnNer
-from ..pipeline.mixing import Queries, p_final
+from ..pipeline.mixing import Queries, mixture
 from ..ty import Neighbors, Votes
 from .neighbors import votes
 from .spans import Corpus, Spans
@@ -127,10 +128,10 @@ def by_k(
     ]
     if everyone is not None:
         found.append((None, everyone))
-    corrections = knn.votes(queries, CORRECTIONS)
+    hear = partial(knn.corrections, queries)
     rows = []
     for k, store in found:
-        p = p_final(queries.p_ner, store, corrections, knn.settings)
+        p = mixture(queries, store, hear, knn.settings)
         system = System(corpus, queries, p, knn.decoding)
         rows.append({"k": k, **system.count().scores()})
     return rows

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from ..pipeline.evidence import find_evidence
 from ..pipeline.knn_ner import KnnNer
 from ..pipeline.mixing import Queries
 from ..tags import OUTSIDE, split_tag
@@ -100,10 +99,10 @@ def add_evidence(
     knn (KnnNer), corpus (Corpus), queries (Queries): They are about.
     n (int): Neighbors per tier. Default: 3.
     """
+    heard = knn.all_heard(queries)
     for change in changes:
         token = int(corpus.offsets[change["doc"]]) + change["start"]
-        mine = queries.keys.vectors[queries.keys.tokens == token]
-        found = find_evidence(knn.datastore, mine, knn.settings, n)
+        found = knn.evidence(queries, heard, token, n=n)
         doc = corpus.docs[change["doc"]]
         change["words"] = [token.text for token in doc]
         change["spaces"] = [bool(token.whitespace_) for token in doc]

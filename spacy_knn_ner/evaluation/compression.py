@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc
 
-from ..datastore.datastore import CORRECTIONS, STORE
+from ..datastore.datastore import STORE
 from ..datastore.fidelity import fidelity
 from ..errors import Errors, KnnNerError
 from ..pipeline.gate import gated
@@ -147,10 +147,8 @@ class Compressed:
     def _predicted(self) -> System:
         """What the pipeline would find."""
         knn, queries = self.knn, self.queries
-        corrections = knn.votes(queries, CORRECTIONS)
-        _, p, _ = gated(
-            queries, corrections, knn.settings, partial(knn.votes, queries, STORE)
-        )
+        hear, ask = partial(knn.corrections, queries), partial(knn.votes, queries)
+        _, p, _ = gated(queries, hear, knn.settings, ask)
         return System(self.corpus, queries, p, knn.decoding)
 
 

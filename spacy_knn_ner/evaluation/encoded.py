@@ -46,11 +46,12 @@ def encode(
     """
     if not any(map(len, docs)):
         raise KnnNerError(Errors.E063)
+    words = [token.lower_ for doc in docs for token in doc]
     path = None
     if cache is not None:
         path = Path(cache) / f"{_digest(knn, docs)}.npz"
         if path.exists():
-            queries = _load(path)
+            queries = _load(path, words)
             knn.encoder.check(knn.datastore)
             knn.datastore.check_width(queries.keys.vectors)
             return queries
@@ -59,14 +60,14 @@ def encode(
     for batch in util.minibatch(shown, size=batch_size):
         texts = [labelled_text(doc, knn.name) for doc in batch]
         batches.append(knn.queries(knn.encoder.docs(texts)))
-    queries = _joined(batches)
+    queries = _joined(batches, words)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _save(queries, path)
     return queries
 
 
-def _joined(batches: list[Queries]) -> Queries:
+def _joined(batches: list[Queries], words: list[str]) -> Queries:
     tag_set = batches[0].tag_set
     for batch in batches:
         tag_set = TagSet(batch.tag_set.scheme, tag_set.labels)
@@ -78,7 +79,8 @@ def _joined(batches: list[Queries]) -> Queries:
         p_ner[row : row + len(batch.p_ner), columns] = batch.p_ner
         row += len(batch.p_ner)
     lengths = [length for batch in batches for length in batch.lengths]
-    return Queries(tag_set, lengths, p_ner, joined([batch.keys for batch in batches]))
+    keys = joined([batch.keys for batch in batches])
+    return Queries(tag_set, lengths, words, p_ner, keys)
 
 
 def _digest(knn: KnnNer, docs: Sequence[Doc]) -> str:
@@ -122,9 +124,9 @@ def _save(queries: Queries, path: Path) -> None:
     partial.replace(path)
 
 
-def _load(path: Path) -> Queries:
+def _load(path: Path, words: list[str]) -> Queries:
     with np.load(path, allow_pickle=False) as saved:
         tag_set = TagSet(str(saved["scheme"]), tuple(map(str, saved["labels"])))
         p_ner = saved["p_ner"]
         keys = TokenKeys(saved["vectors"], saved["tokens"], len(p_ner))
-        return Queries(tag_set, saved["lengths"].tolist(), p_ner, keys)
+        return Queries(tag_set, saved["lengths"].tolist(), words, p_ner, keys)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..datastore.datastore import CORRECTIONS, STORE
 from ..errors import Errors, KnnNerError
 from ..pipeline.gate import gated
 from ..pipeline.knn_ner import KnnNer
-from ..pipeline.mixing import p_final
+from ..pipeline.mixing import mixture
 from ..pipeline.settings import LOSSLESS
 from ..ty import Votes
 from .breakdowns import KS, by_frequency, by_k, by_length
@@ -76,11 +77,11 @@ def evaluate(
         store = everyone
     else:
         store = votes(knn, queries, near, knn.k or most, knn.temperature)
-    corrections = knn.votes(queries, CORRECTIONS)
+    hear = partial(knn.corrections, queries)
     p = {
         TAGGER: queries.p_ner,
         NEIGHBORS: kernel.interpolate(queries.p_ner, store.p_knn, 1.0),
-        MIXTURE: p_final(queries.p_ner, store, corrections, knn.settings),
+        MIXTURE: mixture(queries, store, hear, knn.settings),
     }
     settings = knn.settings
 
@@ -88,7 +89,7 @@ def evaluate(
         nearest = np.where(asked, store.nearest, np.inf)
         return Votes(np.where(asked[:, None], store.p_knn, 0.0), nearest)
 
-    ids, through_gate, asked = gated(queries, corrections, settings, ask)
+    ids, through_gate, asked = gated(queries, hear, settings, ask)
     expected = queries.tag_set.decode(p[MIXTURE], knn.decoding, queries.lengths)
     loss = ids != expected
     if settings.gate not in (LOSSLESS, None):

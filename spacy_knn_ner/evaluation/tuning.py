@@ -13,8 +13,9 @@ from tqdm import tqdm
 from ..datastore import kernel
 from ..datastore.datastore import CORRECTIONS, STORE
 from ..errors import Errors, KnnNerError
+from ..pipeline.hearing import votes as votes_of
 from ..pipeline.knn_ner import KnnNer
-from ..pipeline.mixing import Queries
+from ..pipeline.mixing import Queries, p_final, silent
 from ..tags import DECODINGS
 from ..ty import Votes
 from .encoded import encode
@@ -173,8 +174,9 @@ def tune_corrections(
     queries = encode(knn, docs, cache=cache, show_progress=show_progress)
     corpus = Corpus(docs, queries.tag_set)
     store = _store_votes(knn, docs, queries, leave_one_out)
-    corrections = knn.votes(queries, CORRECTIONS)
-    base = kernel.interpolate(queries.p_ner, store.p_knn, knn.weight)
+    base = p_final(queries.p_ner, store, silent(queries), knn.settings)
+    ids = queries.tag_set.decode(base, knn.decoding, queries.lengths)
+    heard, tier = knn.heard(queries, ids), knn.datastore.tiers[CORRECTIONS]
     if radii is None:
         radii = [scale_of(knn) * radius for radius in RADII]
     present = knn.correction_weight, knn.radius
@@ -183,9 +185,10 @@ def tune_corrections(
         present,
         *sorted(itertools.product(correction_weights, radii)),
     ]:
-        trust = kernel.trust(corrections.nearest, weight, radius)
-        p = kernel.interpolate(base, corrections.p_knn, trust)
         settings = {"correction_weight": weight, "radius": radius}
+        how = knn.settings.replace(knn.name, **settings)
+        corrections = votes_of(heard, tier, knn.tag_set, queries, how)
+        p = p_final(queries.p_ner, store, corrections, how)
         for trial in _score(corpus, queries, p, settings, [knn.decoding]):
             trials.append(Trial(settings, trial.precision, trial.recall, trial.f1))
     return trials
@@ -196,7 +199,7 @@ def _store_votes(
 ) -> Votes:
     """With the component's settings."""
     if not leave_one_out:
-        return knn.votes(queries, STORE)
+        return knn.votes(queries)
     groups = own_documents(knn, docs, queries)
     if knn.k is None:
         (found,) = every_entry_votes(knn, queries, [knn.temperature], groups=groups)

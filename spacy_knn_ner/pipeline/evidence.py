@@ -2,41 +2,53 @@
 
 import numpy as np
 
-from ..datastore.datastore import TIERS, Datastore
+from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.kernel import vote_sizes
 from ..ty import Evidence
+from .hearing import Heard
 from .settings import Settings
 
 
-def find_evidence(
+def correction_evidence(
+    datastore: Datastore, heard: Heard, i: int, settings: Settings, n: int
+) -> list[Evidence]:
+    """The corrections that speak to one token.
+
+    datastore (Datastore): Where they are.
+    heard (Heard): By all tokens.
+    i (int): The token.
+    settings (Settings): How much they count.
+    n (int): How many to return, at most.
+    RETURNS (list[Evidence]): Nearest first, as a share of the radius.
+    """
+    relative = heard.relative(settings)
+    mine = np.flatnonzero((heard.tokens == i) & (relative < 1))
+    mine = mine[np.argsort(relative[mine], kind="stable")]
+    rows = heard.rows[mine]
+    weights = datastore.tiers[CORRECTIONS].entries.take(rows)["weight"]
+    sizes = vote_sizes(relative[mine][None], settings.correction_temperature)[0]
+    shares = sizes * weights / max((sizes * weights).sum(), 1e-300)
+    return _evidence(datastore, CORRECTIONS, rows, heard.distances[mine], shares)[:n]
+
+
+def store_evidence(
     datastore: Datastore, vectors: np.ndarray, settings: Settings, n: int
 ) -> list[Evidence]:
-    """The nearest entries of one token in each tier.
+    """The nearest entries of one token in the store.
 
     datastore (Datastore): Where to look.
     vectors (ndarray): The token's keys, shape (n_keys, width).
     settings (Settings): How neighbors are found.
-    n (int): How many to return per tier, at most.
-    RETURNS (list[Evidence]): Nearest first; corrections before the store.
+    n (int): How many to return, at most.
+    RETURNS (list[Evidence]): Nearest first.
     """
-    found: list[Evidence] = []
-    for tier in reversed(TIERS):
-        if len(vectors) and datastore.size(tier):
-            with datastore.tiers[tier].lock:
-                found += _in_tier(datastore, tier, vectors, settings, n)
-    return found
-
-
-def _in_tier(
-    datastore: Datastore, tier: str, vectors: np.ndarray, settings: Settings, n: int
-) -> list[Evidence]:
-    entries = datastore.tiers[tier]
-    k, metric = settings.k, settings.metric
-    temperature = settings.tier_temperature(tier)
+    if not len(vectors):
+        return []
+    entries = datastore.tiers[STORE]
+    k, metric, temperature = settings.k, settings.metric, settings.temperature
     # Another piece may rank an entry differently, so look further than n.
     reach = max(n, 1000) if k is None else k
-    index = settings.tier_index(tier)
-    near = entries.search(vectors, reach, metric=metric, index=index)
+    near = entries.search(vectors, reach, metric=metric, index=settings.index)
     near = near if k is None else near.first(k)
     sizes = vote_sizes(near.distances, temperature) * near.weights
     total = sizes.sum(axis=1)
@@ -52,21 +64,37 @@ def _in_tier(
             share[int(row)] = share.get(int(row), 0.0) + float(s)
             distance[int(row)] = min(distance.get(int(row), np.inf), float(d))
     rows = sorted(distance, key=lambda row: (distance[row], row))[:n]
+    return _evidence(
+        datastore,
+        STORE,
+        np.array(rows, dtype=np.int64),
+        np.array([distance[row] for row in rows]),
+        np.array([share[row] for row in rows]),
+    )
+
+
+def _evidence(
+    datastore: Datastore,
+    tier: str,
+    rows: np.ndarray,
+    distances: np.ndarray,
+    shares: np.ndarray,
+) -> list[Evidence]:
     evidence = []
-    found = entries.entries.take(np.array(rows, dtype=np.int64))
-    for row, entry in zip(rows, found, strict=True):
-        example_id = int(entry["example_id"])
-        text = datastore.example(example_id).labelled
+    found = datastore.tiers[tier].entries.take(rows)
+    for entry, distance, share in zip(found, distances, shares, strict=True):
+        example = datastore.example(int(entry["example_id"]))
         evidence.append(
             Evidence(
-                words=text.words,
-                spaces=text.spaces,
+                words=example.labelled.words,
+                spaces=example.labelled.spaces,
                 token=int(entry["token"]),
                 tag=datastore.tag_set.tags[entry["tag"]],
-                distance=distance[row],
-                share=share[row],
+                distance=float(distance),
+                share=float(share),
                 tier=tier,
-                example_id=example_id,
+                example_id=example.example_id,
+                source=example.source,
             )
         )
     return evidence

@@ -7,27 +7,55 @@ import numpy as np
 from ..datastore import kernel
 from ..tags import log_probabilities
 from ..ty import Votes
-from .mixing import Queries, p_final
+from .mixing import Hear, Queries, p_final, silent
 from .settings import LOSSLESS, Settings
+
+Ask = Callable[[np.ndarray], Votes]
 
 
 def gated(
-    queries: Queries,
-    corrections: Votes,
-    settings: Settings,
-    ask: Callable[[np.ndarray], Votes],
+    queries: Queries, hear: Hear, settings: Settings, ask: Ask
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The tags, and p_final where it is needed for them.
 
     queries (Queries): The tokens.
-    corrections (Votes): Per token.
+    hear (Hear): What the corrections say.
     settings (Settings): `gate`, `scores`, `decoding`, and those of the mixture.
-    ask (Callable[[ndarray], Votes]): The store's votes per token, for the tokens that
-        are asked, shape (n_tokens,), bool; the others have no neighbors.
+    ask (Ask): The store's votes per token, for the tokens that are asked, shape
+        (n_tokens,), bool; the others have no neighbors. None is asked twice.
     RETURNS (tuple[ndarray, ndarray, ndarray]): The tags' ids, shape (n_tokens,); p,
         shape (n_tokens, n_tags); and which tokens were asked, shape (n_tokens,). Of the
         others p lacks the store's votes.
     """
+    store = _Once(ask, silent(queries))
+    found = _gated(queries, silent(queries), settings, store)
+    corrections = hear(found[0])
+    if corrections.p_knn.any():
+        found = _gated(queries, corrections, settings, store)
+    return found
+
+
+class _Once:
+    """The store's votes, remembered."""
+
+    def __init__(self, ask: Ask, silent: Votes) -> None:
+        self._ask, self._votes = ask, silent
+        self._known = np.zeros(len(silent.nearest), dtype=bool)
+
+    def __call__(self, asked: np.ndarray) -> Votes:
+        p, nearest = self._votes.p_knn, self._votes.nearest
+        new = asked & ~self._known
+        if new.any():
+            votes = self._ask(new)
+            p[new], nearest[new] = votes.p_knn[new], votes.nearest[new]
+            self._known |= new
+        return Votes(p * asked[:, None], np.where(asked, nearest, np.inf))
+
+
+def _gated(
+    queries: Queries, corrections: Votes, settings: Settings, ask: Ask
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same, when it is known what the corrections say."""
     asked = tokens_to_ask(queries.p_ner, corrections, settings)
     p = p_final(queries.p_ner, ask(asked), corrections, settings)
     while True:
@@ -77,7 +105,7 @@ def tokens_to_ask(
 
     p_ner (ndarray): Shape (n_tokens, n_tags).
     corrections (Votes): Per token.
-    settings (Settings): `gate`, `scores`, `weight`, `correction_weight`, `radius`.
+    settings (Settings): `gate`, `scores`, `weight`, `correction_weight`.
     RETURNS (ndarray): Shape (n_tokens,), bool.
     """
     if settings.gate is None:
@@ -97,9 +125,7 @@ def _known(
     p_ner: np.ndarray, corrections: Votes, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the mixture is without the store's votes, and the mass of those."""
-    trust = kernel.trust(
-        corrections.nearest, settings.correction_weight, settings.radius
-    )
+    trust = kernel.trust(corrections.nearest, settings.correction_weight)
     outstanding = (1.0 - trust) * kernel.store_weight(p_ner, settings.weight)
     known = (1.0 - trust - outstanding)[:, None] * p_ner
     return known + trust[:, None] * corrections.p_knn, outstanding

@@ -1,7 +1,6 @@
 """The factory `knn_ner`: the tagger's distribution, mixed with the neighbors'."""
 
 import logging
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,18 +14,17 @@ from spacy.pipeline.pipe import Pipe
 from spacy.tokens import Doc, SpanGroup
 from spacy.training import Example
 
-from ..datastore.datastore import CORRECTIONS, STORE, Datastore
+from ..datastore.datastore import STORE, Datastore
 from ..datastore.forksafe import make_fork_safe
-from ..errors import Notes, Warnings, note, warning
+from ..errors import Notes, note
 from ..locking import Lock
 from ..tags import TagSet
-from ..ty import Votes
 from . import handover
 from .encoder import Encoder
 from .entities import SCORE_WEIGHTS, entity_spans
 from .gate import gated
-from .memory import Memory
-from .mixing import Queries, per_token, read_p_ner, span_scores
+from .lookup import Lookup
+from .mixing import span_scores
 from .rulers import rulers_before, with_rulers
 from .settings import LOSSLESS, Setting, Settings
 
@@ -58,6 +56,7 @@ def make_knn_ner(
     correction_weight: float,
     correction_temperature: float,
     radius: float,
+    other_words_radius: float,
     scorer: Callable | None,
 ) -> "KnnNer":
     """Make a KnnNer component. See `Settings` for its settings.
@@ -79,6 +78,7 @@ def make_knn_ner(
         "correction_weight": correction_weight,
         "correction_temperature": correction_temperature,
         "radius": radius,
+        "other_words_radius": other_words_radius,
     }
     return KnnNer(nlp, name, scorer=scorer, **settings)
 
@@ -91,14 +91,16 @@ class Prediction:
     ids (ndarray): The decoded tags, shape (n_tokens,).
     p (ndarray): p_final, shape (n_tokens, n_tags), float64; NaN in the rows of tokens
         that were not looked up.
+    p_ner (ndarray): What the components in front say, shape (n_tokens, n_tags).
     """
 
     tag_set: TagSet
     ids: np.ndarray
     p: np.ndarray
+    p_ner: np.ndarray
 
 
-class KnnNer(Memory, Pipe):
+class KnnNer(Lookup, Pipe):
     """Interpolates p_NER with the labels of nearest neighbors (kNN-NER).
 
     Sets `doc.ents`, replacing what was there, and `doc.spans[name]` with the
@@ -121,6 +123,7 @@ class KnnNer(Memory, Pipe):
     correction_weight = Setting()
     correction_temperature = Setting()
     radius = Setting()
+    other_words_radius = Setting()
 
     def __init__(
         self,
@@ -154,11 +157,6 @@ class KnnNer(Memory, Pipe):
     def labels(self) -> tuple[str, ...]:
         """The entity labels that the datastore knows."""
         return self.datastore.tag_set.labels
-
-    @property
-    def tag_set(self) -> TagSet:
-        """The tags that the datastore knows."""
-        return self.datastore.tag_set
 
     def set_settings(self, **changes: Any) -> None:
         """Change settings. They are written into the pipeline's config too, so
@@ -218,18 +216,20 @@ class KnnNer(Memory, Pipe):
 
     def _predict(self, docs: list[Doc]) -> list[Prediction]:
         queries, settings = self.queries(docs), self.settings
-        corrections = self.votes(queries, CORRECTIONS)
         if not self.datastore.size(STORE):
             settings = replace(settings, gate=None)  # nothing is left open
         elif settings.gate == LOSSLESS and settings.weight >= 0.5:
             self._note_open_gate()
         ids, p, known = gated(
-            queries, corrections, settings, partial(self.votes, queries, STORE)
+            queries,
+            partial(self.corrections, queries),
+            settings,
+            partial(self.votes, queries),
         )
         # Who has no key, has no neighbors.
         known[np.setdiff1d(np.arange(len(p)), queries.keys.tokens)] = True
         p[~known] = np.nan
-        rows = zip(queries.split(ids), queries.split(p), strict=True)
+        rows = zip(*(queries.split(x) for x in (ids, p, queries.p_ner)), strict=True)
         return [Prediction(queries.tag_set, *row) for row in rows]
 
     def _note_open_gate(self) -> None:
@@ -237,59 +237,6 @@ class KnnNer(Memory, Pipe):
             weight = self.settings.weight
             logger.info(note(Notes.I001, name=self.name, weight=weight))
             self._noted = True
-
-    def queries(self, docs: list[Doc]) -> Queries:
-        """What the neighbors are asked about these Docs.
-
-        docs (list[Doc]): After the ner_tagger.
-        RETURNS (Queries): p_NER and keys. Where the datastore is empty nobody is
-            asked, and the keys are not read.
-        """
-        known = self.tag_set if len(self.datastore) else TagSet(self.tag_set.scheme)
-        confidence = self.settings.base_confidence
-        tag_set, p_ner = read_p_ner(docs, known, confidence, self.name)
-        lengths = [len(doc) for doc in docs]
-        queries = Queries(tag_set, lengths, p_ner, self.read_keys(docs))
-        if len(queries.keys):
-            self._check_pipeline(docs)
-        return queries
-
-    def _check_pipeline(self, docs: list[Doc]) -> None:
-        """spaCy does not tell a component that it was copied into another pipeline,
-        and the one it knows may have another encoder."""
-        mine = {handover.identity(component) for _, component in self.nlp.components}
-        here = handover.identity(self).partition(":")[0]
-        values = [handover.read(doc) for doc in docs]
-        taggers = {value["tagger"] for value in values if value and value["tagger"]}
-        # What another process has tagged cannot be told apart.
-        if any(t.startswith(f"{here}:") for t in taggers - mine):
-            warnings.warn(warning(Warnings.W003, name=self.name), stacklevel=2)
-
-    def votes(
-        self, queries: Queries, tier: str, asked: np.ndarray | None = None
-    ) -> Votes:
-        """What a tier says, in one search for the whole batch.
-
-        queries (Queries): From `queries`.
-        tier (str): `"store"` or `"corrections"`.
-        asked (ndarray | None): The tokens that are looked up, shape (n_tokens,), bool;
-            None: all of them.
-        RETURNS (Votes): Per token. The others have no neighbors.
-        """
-        if asked is not None:
-            queries = queries.of(asked)
-        if not self.datastore.size(tier) or not len(queries.keys):
-            n, n_tags = queries.p_ner.shape
-            return Votes(np.zeros((n, n_tags)), np.full(n, np.inf))
-        votes = self.datastore.tiers[tier].vote(
-            queries.keys.vectors,
-            k=self.settings.k,
-            temperature=self.settings.tier_temperature(tier),
-            metric=self.settings.metric,
-            index=self.settings.tier_index(tier),
-            n_tags=len(self.tag_set),
-        )
-        return per_token(votes, queries, self.tag_set)
 
     def set_annotations(self, docs: Iterable[Doc], scores: list[Prediction]) -> None:
         """Set `doc.ents`, and `doc.spans[name]` with scores.
@@ -299,6 +246,9 @@ class KnnNer(Memory, Pipe):
         """
         rulers = rulers_before(self.nlp, self)
         for doc, found in zip(docs, scores, strict=True):
+            if handover.read(doc) is None:
+                # Its entities are replaced here, and are wanted for explanations.
+                handover.write(doc, _base(found))
             decoded = entity_spans(doc, found.tag_set, found.ids)
             spans = with_rulers(doc, decoded, rulers)
             doc.set_ents(spans)
@@ -328,3 +278,13 @@ class KnnNer(Memory, Pipe):
         if nlp is not None:
             # A component copied in from another pipeline learns where it is.
             self.nlp = nlp
+
+
+def _base(found: Prediction) -> handover.HandOver:
+    return handover.HandOver(
+        scheme=found.tag_set.scheme,
+        tags=list(found.tag_set.tags),
+        probabilities=found.p_ner,
+        vectors=None,
+        tagger=None,
+    )

@@ -8,31 +8,16 @@ from spacy import util
 from spacy.tokens import Doc
 
 from ..datastore.datastore import Datastore
-from ..ty import Evidence, TokenKeys
+from ..ty import TokenKeys
 from .editing import Editing
-from .evidence import find_evidence
 from .keys import joined, read_keys
 
 M = TypeVar("M", bound="Memory")
 
 
 class Memory(Editing):
-    """What a component can do that owns a datastore: fill it, edit it, ask it,
-    save it."""
-
-    def neighbors(self, doc: Doc, i: int, *, n: int = 10) -> list[Evidence]:
-        """The neighbors of a token: why it was labelled so.
-
-        doc (Doc): From this pipeline.
-        i (int): The token's index.
-        n (int): How many per tier, at most. Default: 10.
-        RETURNS (list[Evidence]): Nearest first; corrections before the store.
-            Empty for whitespace and for an empty datastore.
-        """
-        with self.lock:
-            keys = self.read_keys([doc])
-            mine = keys.vectors[keys.tokens == doc[i].i]
-            return find_evidence(self.datastore, mine, self.settings, n)
+    """What a component can do that owns a datastore: fill it, edit it, read keys for
+    it, save it."""
 
     def read_keys(self, docs: list[Doc]) -> TokenKeys:
         """The keys of some Docs, fit to be compared with the datastore's.

@@ -1,5 +1,6 @@
 """A batch of Docs as arrays: what is asked, what the tiers say, and the mixture."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,11 +24,13 @@ class Queries:
     lengths (list[int]): Tokens per Doc.
     p_ner (ndarray): Shape (n_tokens, n_tags); 0 for tags the tagger lacks; rows of
         zeros where there is none.
+    words (list[str]): Their words in lower case.
     keys (TokenKeys): Their keys; tokens are counted through all Docs.
     """
 
     tag_set: TagSet
     lengths: list[int]
+    words: list[str]
     p_ner: np.ndarray
     keys: TokenKeys
 
@@ -133,17 +136,42 @@ def p_final(
     """Equation 4 with the store's votes, then the corrections on top.
 
     p_ner (ndarray): Shape (n_tokens, n_tags).
-    store, corrections (Votes): Per token.
-    settings (Settings): `weight`, `correction_weight`, `radius`.
+    store (Votes): Per token.
+    corrections (Votes): Per token; `nearest` is a share of the radius.
+    settings (Settings): `weight`, `correction_weight`.
     RETURNS (ndarray): Shape (n_tokens, n_tags). Without corrections it is the
         paper's p_final to the letter.
     """
     p = kernel.interpolate(p_ner, store.p_knn, settings.weight)
     p[~p.any(axis=1), 0] = 1.0  # nobody says anything: O
-    trust = kernel.trust(
-        corrections.nearest, settings.correction_weight, settings.radius
-    )
+    trust = kernel.trust(corrections.nearest, settings.correction_weight)
     return kernel.interpolate(p, corrections.p_knn, trust)
+
+
+def silent(queries: Queries) -> Votes:
+    """The votes of nobody."""
+    n_tokens, n_tags = queries.p_ner.shape
+    return Votes(np.zeros((n_tokens, n_tags)), np.full(n_tokens, np.inf))
+
+
+# What the corrections say, if these were the tags without them, shape (n_tokens,).
+Hear = Callable[[np.ndarray], Votes]
+
+
+def mixture(
+    queries: Queries, store: Votes, hear: Hear, settings: Settings
+) -> np.ndarray:
+    """p_final, where the store's votes are known for all tokens.
+
+    queries (Queries): The tokens.
+    store (Votes): Per token.
+    hear (Hear): What the corrections say.
+    settings (Settings): Those of the mixture, and `decoding`.
+    RETURNS (ndarray): Shape (n_tokens, n_tags).
+    """
+    without = p_final(queries.p_ner, store, silent(queries), settings)
+    ids = queries.tag_set.decode(without, settings.decoding, queries.lengths)
+    return p_final(queries.p_ner, store, hear(ids), settings)
 
 
 def span_scores(

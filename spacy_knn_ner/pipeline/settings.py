@@ -50,11 +50,13 @@ class Settings:
         True. Without it the score of an entity that the gate passed over is NaN.
     correction_weight (float): Of the corrections' vote at distance 0, 0 to 1.
         Default: 0.9.
-    correction_temperature (float): T of the corrections' vote. Default: 0.02. It
-        is lower than the store's because they are few: what counts is the one
-        token that is meant, not the rest of its sentence.
+    correction_temperature (float): T of the corrections' vote, as a share of the
+        radius. Default: 0.1.
     radius (float): The distance from which corrections count no more, in units
-        of the metric. Default: 0.5.
+        of the metric, where the same words stand. Default: 0.5.
+    other_words_radius (float): The same for other words. Default: 0, not at all:
+        vectors of an encoder that was trained to tell tags apart lie close together
+        whatever their words, so a larger one changes much that nobody meant.
     """
 
     k: int | None = 32
@@ -68,8 +70,9 @@ class Settings:
     gate: str | float | None = LOSSLESS
     scores: bool = True
     correction_weight: float = 0.9
-    correction_temperature: float = 0.02
+    correction_temperature: float = 0.1
     radius: float = 0.5
+    other_words_radius: float = 0.0
 
     def replace(self, name: str, **changes: Any) -> "Settings":
         """A checked copy with changes.
@@ -102,10 +105,6 @@ class Settings:
             expected = check(value)
             if expected:
                 _refuse(name, setting, value, expected)
-
-    def tier_temperature(self, tier: str) -> float:
-        """T of equation 3 in this tier."""
-        return self.temperature if tier == STORE else self.correction_temperature
 
     def tier_index(self, tier: str) -> str:
         """The index of this tier. Corrections are few, and each of them counts."""
@@ -143,6 +142,10 @@ def _share(value: Any) -> str:
 
 def _positive(value: Any) -> str:
     return "" if _is_number(value) and value > 0 else "expected a number above 0"
+
+
+def _not_negative(value: Any) -> str:
+    return "" if _is_number(value) and value >= 0 else "expected a number from 0 on"
 
 
 def _count_or_none(value: Any) -> str:
@@ -196,6 +199,7 @@ _CHECKS: dict[str, Check] = {
     "correction_weight": _share,
     "correction_temperature": _positive,
     "radius": _positive,
+    "other_words_radius": _not_negative,
 }
 
 

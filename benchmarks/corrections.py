@@ -1,0 +1,242 @@
+"""What does one correction mend, and what does it break?
+
+For every sentence in which something is wrong, its gold annotation is added by itself,
+all sentences are predicted anew, and it is forgotten again. Counted are
+
+- its own wrong tokens that are right then;
+- the same mistakes in other sentences (an entity of the same words and label that was
+  missed, or found where there is none) that are mended;
+- all other entities that are better, and worse, than before.
+
+python benchmarks/corrections.py models/wnut17/default/0/tuned \
+    corpus/wnut17/test.spacy --output corrections.json
+
+With `--labels person=PER,location=LOC` a corpus with other labels is read: those are
+renamed, and nothing is judged where it has further ones.
+"""
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import spacy
+import srsly
+import typer
+from spacy.tokens import Doc, Span
+from tqdm import tqdm
+from wasabi import msg
+
+from spacy_knn_ner.corpora.docbin import read_docs
+from spacy_knn_ner.evaluation.encoded import encode
+from spacy_knn_ner.pipeline.labelled import labelled_text
+from spacy_knn_ner.pipeline.mixing import Queries, p_final, silent
+from spacy_knn_ner.tags import MISSING
+from spacy_knn_ner.ty import LabelledText, TokenKeys
+
+Entity = tuple[int, int, str]
+
+
+@dataclass
+class Counts:
+    """sentences (int): That were corrected, one at a time.
+    wrong, right (int): Their wrong tokens, and how many of them were right then.
+    same, mended (int): The same mistakes elsewhere, and how many were mended.
+    better, worse (int): Entities elsewhere.
+    restored (bool): Whether forgetting gave back all tags and probabilities.
+    """
+
+    sentences: int = 0
+    wrong: int = 0
+    right: int = 0
+    same: int = 0
+    mended: int = 0
+    better: int = 0
+    worse: int = 0
+    restored: bool = True
+
+
+@dataclass
+class Stream:
+    """A corpus, encoded once, and predicted as often as one likes."""
+
+    knn: Any
+    docs: list[Doc]
+    queries: Queries
+    texts: list[LabelledText]
+    store: Any
+    base: np.ndarray = field(init=False)
+    ids: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        queries, settings = self.queries, self.knn.settings
+        self.base = p_final(queries.p_ner, self.store, silent(queries), settings)
+        self.ids = self._decoded(self.base)
+
+    def _decoded(self, p: np.ndarray) -> np.ndarray:
+        return self.queries.tag_set.decode(p, self.knn.decoding, self.queries.lengths)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """First token of each Doc, and the number of tokens."""
+        return np.cumsum([0, *self.queries.lengths])
+
+    @cached_property
+    def gold(self) -> np.ndarray:
+        """The right tags, `MISSING` where nothing is judged."""
+        tag_set = self.queries.tag_set
+        parts = [
+            tag_set.encode(len(t.words), t.entities, t.missing) for t in self.texts
+        ]
+        return np.concatenate(parts)
+
+    def predict(self) -> tuple[np.ndarray, np.ndarray]:
+        """Tags and probabilities with the corrections of the moment."""
+        corrections = self.knn.corrections(self.queries, self.ids)
+        if not corrections.p_knn.any():
+            return self.ids, self.base
+        queries, settings = self.queries, self.knn.settings
+        p = p_final(queries.p_ner, self.store, corrections, settings)
+        return self._decoded(p), p
+
+    def keys(self, i: int) -> TokenKeys:
+        """Of one Doc."""
+        keys, (start, end) = self.queries.keys, self.starts[i : i + 2]
+        mine = (keys.tokens >= start) & (keys.tokens < end)
+        return TokenKeys(keys.vectors[mine], keys.tokens[mine] - start, end - start)
+
+    def correct(self, i: int) -> list[int]:
+        """Add the gold annotation of one Doc."""
+        return self.knn.datastore.correct([self.texts[i]], [self.keys(i)])
+
+    def entities(self, ids: np.ndarray, i: int) -> set[Entity]:
+        """What is found in one Doc, where it is judged."""
+        start, end = self.starts[i : i + 2]
+        judged = self.gold[start:end] != MISSING
+        known = {label for text in self.texts for *_, label in text.entities}
+        return {
+            (first, last, label)
+            for first, last, label in self.queries.tag_set.spans(ids[start:end])
+            if judged[first:last].all() and label in known
+        }
+
+    def wrong_tokens(self, ids: np.ndarray) -> np.ndarray:
+        """Shape (n_tokens,), bool. Labels that the corpus lacks are not judged."""
+        tag_set, gold = self.queries.tag_set, self.gold
+        known = {label for text in self.texts for *_, label in text.entities}
+        judged = [tag == "O" or tag[2:] in known for tag in tag_set.tags]
+        right = np.where(np.array(judged)[ids], ids == gold, gold <= 0)
+        return ~right & (gold != MISSING)
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="A pipeline with a store.")],
+    corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
+    output: Annotated[Path, typer.Option(help="JSON to write.")],
+    labels: Annotated[str, typer.Option(help="NAME=LABEL,… of the tagger's.")] = "",
+    radius: Annotated[float | None, typer.Option(help="Another one.")] = None,
+    other_words_radius: Annotated[float | None, typer.Option(help="Other.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="For encoder outputs.")] = None,
+) -> None:
+    """Correct every sentence by itself."""
+    nlp = spacy.load(model)
+    knn: Any = nlp.get_pipe("knn_ner")
+    given = {"radius": radius, "other_words_radius": other_words_radius}
+    knn.set_settings(**{k: v for k, v in given.items() if v is not None})
+    names = dict(pair.split("=") for pair in labels.split(",") if pair)
+    stream = read_stream(knn, read_docs(corpus, nlp.vocab), names, cache)
+    counts = one_at_a_time(stream)
+    found = {"radius": knn.radius, "other_words_radius": knn.other_words_radius}
+    found |= asdict(counts)
+    msg.info(str(found))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    srsly.write_json(output, found)
+
+
+def read_stream(
+    knn: Any, docs: list[Doc], names: dict[str, str], cache: Path | None
+) -> Stream:
+    """A corpus, with the labels that it shares with the tagger."""
+    if names:
+        docs = [renamed(doc, names) for doc in docs]
+    queries = encode(knn, docs, cache=cache, show_progress=True)
+    texts = [labelled_text(doc, knn.name) for doc in docs]
+    return Stream(knn, docs, queries, texts, knn.votes(queries))
+
+
+def renamed(doc: Doc, names: dict[str, str]) -> Doc:
+    """With other labels; of entities with further ones nothing is said."""
+    entities, missing = [], []
+    for ent in doc.ents:
+        if ent.label_ in names:
+            entities.append(Span(doc, ent.start, ent.end, label=names[ent.label_]))
+        else:
+            missing.append(doc[ent.start : ent.end])
+    copy = doc.copy()
+    copy.set_ents(entities, missing=missing, default="outside")
+    return copy
+
+
+def one_at_a_time(stream: Stream) -> Counts:
+    """Correct, predict, count, forget."""
+    counts, datastore = Counts(), stream.knn.datastore
+    before, base = stream.predict()
+    wrong = stream.wrong_tokens(before)
+    n = len(stream.docs)
+    found = [stream.entities(before, i) for i in range(n)]
+    gold = [stream.entities(stream.gold.clip(0), i) for i in range(n)]
+    elsewhere = mistakes(stream, found, gold)
+    for i in tqdm(range(n), desc="Correcting", unit="doc"):
+        own = slice(*stream.starts[i : i + 2])
+        if not wrong[own].any():
+            continue
+        example_ids = stream.correct(i)
+        after, _ = stream.predict()
+        datastore.forget(example_ids)
+        counts.sentences += 1
+        counts.wrong += int(wrong[own].sum())
+        counts.right += int((wrong[own] & ~stream.wrong_tokens(after)[own]).sum())
+        changed = np.flatnonzero(after != before)
+        docs = set(np.searchsorted(stream.starts, changed, side="right") - 1) - {i}
+        now = {j: stream.entities(after, j) for j in docs}
+        for entity in found[i] ^ gold[i]:
+            for j, other in elsewhere[kind_of(stream, i, entity, gold[i])]:
+                if j != i:
+                    counts.same += 1
+                    is_right = (other in now.get(j, found[j])) == (other in gold[j])
+                    counts.mended += is_right
+        for j in docs:
+            was, is_ = found[j] ^ gold[j], now[j] ^ gold[j]
+            counts.better += len(was - is_)
+            counts.worse += len(is_ - was)
+    after, p = stream.predict()
+    counts.restored = bool(np.array_equal(after, before) and np.array_equal(p, base))
+    return counts
+
+
+Kind = tuple[tuple[str, ...], str, bool]
+
+
+def kind_of(stream: Stream, i: int, entity: Entity, gold: set[Entity]) -> Kind:
+    """What makes two mistakes the same: words, label, and whether it was missed."""
+    start, end, label = entity
+    first = stream.starts[i]
+    words = tuple(stream.queries.words[first + start : first + end])
+    return words, label, entity in gold
+
+
+def mistakes(
+    stream: Stream, found: list[set[Entity]], gold: list[set[Entity]]
+) -> dict[Kind, list[tuple[int, Entity]]]:
+    """Where there are mistakes of each kind."""
+    where: dict[Kind, list[tuple[int, Entity]]] = defaultdict(list)
+    for i in range(len(found)):
+        for entity in found[i] ^ gold[i]:
+            where[kind_of(stream, i, entity, gold[i])].append((i, entity))
+    return where
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,171 @@
+"""Which corrections are heard where, and how loud."""
+
+import numpy as np
+import pytest
+from conftest import labelled, planted_pipeline
+from spacy.tokens import Doc, Span
+
+LABEL = "thing"
+OUTSIDE = np.array([0.9, 0.025, 0.025, 0.025, 0.025])  # O, B, I, L, U
+INSIDE = np.array([0.1, 0.025, 0.025, 0.025, 0.825])
+
+
+def pipeline(words="a b c d e f g", p_ner=None, **settings):
+    """Every word in lower case has a direction of its own; in capitals it stands for
+    the same word elsewhere, at a cosine distance of 0.2."""
+    words = words.split()
+    eye = np.eye(2 * len(words))
+    vectors = dict(zip(words, eye, strict=False))
+    for i, word in enumerate(words):
+        vectors[word.upper()] = 0.8 * eye[i] + 0.6 * eye[len(words) + i]
+    p = dict.fromkeys(vectors, OUTSIDE) | (p_ner or {})
+    vectors[" "] = np.zeros(2 * len(words))
+    p[" "] = OUTSIDE
+    return planted_pipeline(vectors, p, scheme="BILUO", **settings)
+
+
+def doc_of(nlp, text):
+    return Doc(nlp.vocab, words=text.split("|") if "|" in text else text.split())
+
+
+def found(nlp, text):
+    return [(ent.start, ent.end, ent.label_) for ent in nlp(doc_of(nlp, text)).ents]
+
+
+def p_of(nlp, text, i):
+    doc = doc_of(nlp, text)
+    nlp.get_pipe("planted")(doc)
+    return nlp.get_pipe("knn_ner").predict([doc])[0].p[i]
+
+
+# --- the same words ---------------------------------------------------------------
+
+
+def test_an_entity_is_heard_wherever_all_of_its_words_stand():
+    nlp = pipeline()
+    nlp.get_pipe("knn_ner").add([labelled(nlp.vocab, "a b c d", [(1, 3, LABEL)])])
+    assert found(nlp, "e B C f") == [(1, 3, LABEL)]
+    assert found(nlp, "b c b c") == [(0, 2, LABEL), (2, 4, LABEL)]
+    for others in ("b e c", "c b", "b", "a b", "B"):
+        assert found(nlp, others) == []
+
+
+def test_where_an_entity_would_be_found_all_of_its_words_are_asked_about():
+    """What was no entity there, is none here."""
+    p_ner = dict.fromkeys(("b", "B"), INSIDE)
+    nlp = pipeline(p_ner=p_ner)
+    assert found(nlp, "e B f") == [(1, 2, LABEL)]
+    nlp.get_pipe("knn_ner").add([labelled(nlp.vocab, "a b c d", [])])
+    assert found(nlp, "e B f") == []
+
+
+def test_a_word_of_a_longer_entity_is_another_thing():
+    """ "b" was corrected, and says nothing of "b c"."""
+    p_ner = {"b": OUTSIDE * 0, "c": OUTSIDE * 0}
+    p_ner["b"][1], p_ner["c"][3] = 1.0, 1.0  # B, L
+    nlp = pipeline(p_ner=p_ner)
+    assert found(nlp, "b c") == [(0, 2, LABEL)]
+    nlp.get_pipe("knn_ner").add([labelled(nlp.vocab, "e b f", [])])
+    assert found(nlp, "b c") == [(0, 2, LABEL)]
+
+
+def test_trust_fades_with_distance():
+    """w_c = correction_weight · (1 − d / radius), and all votes are for U."""
+    nlp = pipeline(correction_weight=0.8, radius=0.5)
+    nlp.get_pipe("knn_ner").add([labelled(nlp.vocab, "b", [(0, 1, LABEL)])])
+    for text, d in (("b", 0.0), ("B", 0.2)):
+        w = 0.8 * (1 - d / 0.5)
+        expected = (1 - w) * OUTSIDE
+        expected[4] += w
+        np.testing.assert_allclose(p_of(nlp, text, 0), expected, atol=1e-7)
+    nlp.get_pipe("knn_ner").radius = 0.19
+    np.testing.assert_allclose(p_of(nlp, "B", 0), OUTSIDE, atol=1e-7)
+
+
+def test_of_two_corrections_the_nearer_has_more_to_say():
+    """p_c ∝ exp(−(d / radius) / T_c)."""
+    nlp = pipeline(correction_weight=1.0, radius=0.5, correction_temperature=0.25)
+    knn = nlp.get_pipe("knn_ner")
+    knn.add([labelled(nlp.vocab, "b", [(0, 1, LABEL)])])
+    knn.add([labelled(nlp.vocab, "B", [])])
+    far = np.exp(-(0.2 / 0.5) / 0.25)
+    expected = np.array([far, 0, 0, 0, 1]) / (1 + far)
+    np.testing.assert_allclose(p_of(nlp, "b", 0), expected, atol=1e-7)
+    expected = np.array([1, 0, 0, 0, far]) / (1 + far)
+    np.testing.assert_allclose(p_of(nlp, "B", 0), expected, atol=1e-7)
+
+
+def test_whitespace_is_no_word():
+    nlp = pipeline()
+    gold = doc_of(nlp, "a|b| |c|d")
+    gold.set_ents([Span(gold, 1, 4, label=LABEL)])
+    nlp.get_pipe("knn_ner").add([gold])
+    assert found(nlp, "a|b| |c|d") == [(1, 4, LABEL)]
+    assert found(nlp, "e|b|c|f") == [(1, 3, LABEL)]
+
+
+def test_words_that_nobody_annotated_are_not_passed_over():
+    """ "b" and "c" are known to be O, what is between them is not."""
+    p_ner = {"b": OUTSIDE * 0, "c": OUTSIDE * 0}
+    p_ner["b"][1], p_ner["c"][3] = 1.0, 1.0
+    nlp = pipeline(p_ner=p_ner)
+    gold = doc_of(nlp, "b e c")
+    gold.set_ents([], outside=[gold[0:1], gold[2:3]], default="missing")
+    nlp.get_pipe("knn_ner").add([gold])
+    assert found(nlp, "b c") == [(0, 2, LABEL)]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_what_is_forgotten_is_not_heard(n):
+    """Nor after rows have moved, because most were forgotten."""
+    nlp = pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    words = ["b", "c", "d", "e", "f"]
+    ids = knn.add([labelled(nlp.vocab, word, [(0, 1, LABEL)]) for word in words])
+    assert found(nlp, "B C D E F") == [(i, i + 1, LABEL) for i in range(5)]
+    knn.forget(ids[:n])
+    assert found(nlp, "B C D E F") == [(i, i + 1, LABEL) for i in range(n, 5)]
+    knn.add([labelled(nlp.vocab, "g", [(0, 1, LABEL)])])
+    assert found(nlp, "G") == [(0, 1, LABEL)]
+
+
+# --- other words ------------------------------------------------------------------
+
+
+def test_other_words_hear_nothing_unless_they_are_near_enough():
+    nlp = pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    nlp.get_pipe("planted").vectors["x"] = nlp.get_pipe("planted").vectors["B"]
+    nlp.get_pipe("planted").p_ner["x"] = OUTSIDE
+    knn.add([labelled(nlp.vocab, "b", [(0, 1, LABEL)])])
+    assert found(nlp, "x") == []
+    knn.set_settings(other_words_radius=0.25, correction_weight=0.8)
+    w = 0.8 * (1 - 0.2 / 0.25)
+    expected = (1 - w) * OUTSIDE
+    expected[4] += w
+    np.testing.assert_allclose(p_of(nlp, "x", 0), expected, atol=1e-7)
+
+
+def test_a_correction_that_is_near_and_has_the_same_words_is_heard_once():
+    nlp = pipeline(other_words_radius=0.4, radius=0.5)
+    knn = nlp.get_pipe("knn_ner")
+    knn.add([labelled(nlp.vocab, "b c", [(0, 1, LABEL)])])
+    doc = nlp(doc_of(nlp, "B"))
+    (evidence,) = knn.neighbors(doc, 0)
+    assert (evidence.tag, evidence.share) == (f"U-{LABEL}", 1.0)
+    assert evidence.distance == pytest.approx(0.2)
+
+
+def test_with_a_key_per_word_piece_it_is_the_nearest_pieces_that_count(tiny_bert):
+    from conftest import transformer_pipeline
+
+    nlp = transformer_pipeline(tiny_bert, keys={"pooling": "pieces"})
+    knn = nlp.get_pipe("knn_ner")
+    text = "Lovelace lived"
+    before = found(nlp, text)
+    ids = knn.add([labelled(nlp.vocab, text, [(0, 2, "new")])])
+    assert found(nlp, text) == [(0, 2, "new")]
+    doc = nlp(doc_of(nlp, text))
+    assert {e.token for e in knn.neighbors(doc, 1) if e.tier == "corrections"} == {1}
+    knn.forget(ids)
+    assert found(nlp, text) == before

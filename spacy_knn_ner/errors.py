@@ -229,6 +229,11 @@ class Errors:
     )
     E068 = "There is no GPU {gpu} to use: {reason}. Use --gpu-id -1 for the CPU."
     E069 = "{path} is not what --shares expects: a JSON list of share, tagger, mixture."
+    E078 = (
+        "{path} cannot be edited where it lies. Load it, save it with nlp.to_disk to a "
+        "folder of yours, and name that."
+    )
+    E079 = "Name either a .spacy file, or --text and its entities with --span."
     E074 = (
         "Cannot rename the label {old_label!r} to {new_label!r}: the datastore has the "
         "labels {known}, and the new one must not be empty."

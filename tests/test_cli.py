@@ -1,6 +1,7 @@
 """`spacy knn`: from a file of labelled text to a tuned, explained pipeline."""
 
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -14,7 +15,8 @@ from typer.testing import CliRunner
 from spacy_knn_ner.cli.app import app
 from spacy_knn_ner.errors import KnnNerWarning
 
-VERBS = ["convert", "build", "tune", "evaluate", "info", "explain"]
+VERBS = ["convert", "build", "tune", "compress", "evaluate", "info", "explain"]
+VERBS += ["add", "forget", "rebuild"]
 
 
 def run(*arguments, code=0):
@@ -204,6 +206,42 @@ def test_explain_shows_entities_and_their_neighbors(folder):
 
 
 # --- what users do wrong -------------------------------------------------------
+
+
+def test_corrections_come_and_go_on_a_saved_model(folder, tmp_path):
+    model = shutil.copytree(folder / "built", tmp_path / "model")
+    text = "We read Frankenstein"
+    arguments = "add", model, "--text", text, "--span", "Frankenstein=book"
+    added = run_json(*arguments, "--span", "We=", "--source", "me")
+    assert added["corrections"] == 2
+    doc = spacy.load(model)(text)
+    assert [(ent.text, ent.label_) for ent in doc.ents][-1] == ("Frankenstein", "book")
+    assert doc[0].ent_type_ == ""
+    assert run_json(*arguments, "--span", "We=")["example_ids"] == added["example_ids"]
+    shown = run_json("explain", model, text, "--word", "Frankenstein")
+    assert shown["tokens"][0]["neighbors"][0]["source"] == "me"
+    assert run_json("rebuild", model) == {"examples": 7, "store": 35, "corrections": 2}
+    text, _ = run("forget", model, "--source", "me")
+    assert "forgot 1 examples, 2 entries" in text
+    knn = spacy.load(model).get_pipe("knn_ner")
+    assert "book" not in [e.label_ for e in knn.nlp(text).ents]
+    found = run_json("add", model, folder / "text.spacy")
+    assert len(found["example_ids"]) == 6
+    run_json("forget", model, *found["example_ids"][:2])
+    assert len(spacy.load(model).get_pipe("knn_ner").datastore.examples) == 10
+
+
+def test_what_cannot_be_edited_says_so(folder, tmp_path):
+    model = shutil.copytree(folder / "built", tmp_path / "model")
+    _, error = run("add", model, code=1)
+    assert "KNN-E079" in error
+    _, error = run("add", model, "--text", "We read", "--span", "Fran=book", code=1)
+    assert "KNN-E070" in error
+    _, error = run("forget", model, code=1)
+    assert "KNN-E075" in error
+    _, error = run("forget", tmp_path / "nowhere", "1", code=1)
+    assert "nowhere" in error
+    assert len(spacy.load(model).get_pipe("knn_ner").datastore.examples) == 6
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 import typer
 
+from .add import add
 from .build import build
 from .compress import compress
 from .convert import convert
 from .evaluate import evaluate
 from .explain import explain
+from .forget import forget
 from .info import info
+from .rebuild import rebuild
 from .tune import tune
 
 app = typer.Typer(
@@ -18,5 +21,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (convert, build, tune, compress, evaluate, info, explain):
+VERBS = (convert, build, tune, compress, evaluate, info, explain, add, forget, rebuild)
+for verb in VERBS:
     app.command(verb.__name__)(verb)

@@ -1,0 +1,72 @@
+"""`spacy knn add`"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..corpora.docbin import read_docs
+from ..errors import Errors, KnnNerError
+from .edited import edited
+from .terminal import JsonOpt, NameOpt, clear_errors, print_json
+
+
+@clear_errors
+def add(
+    model: Annotated[str, typer.Argument(help="A folder with a pipeline.")],
+    corpus: Annotated[
+        Path | None, typer.Argument(help="Labelled Docs, a .spacy file.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Or one text.")] = None,
+    span: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An entity of the text, as 'words=label'; 'words=' is none. May be "
+            "given several times. About other words nothing is said."
+        ),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where this comes from; for `forget`.")
+    ] = None,
+    name: NameOpt = "knn_ner",
+    as_json: JsonOpt = False,
+) -> None:
+    """Add corrections to a saved pipeline. They are heeded from the next loading on.
+
+    Example: spacy knn add model --text "We read Frankenstein" --span Frankenstein=book
+    """
+    if (corpus is None) == (text is None) or (text is None) != (not span):
+        raise KnnNerError(Errors.E079)
+    with edited(model, name) as knn:
+        if corpus is not None:
+            docs = read_docs(corpus, knn.vocab)
+        else:
+            docs = [annotated(knn.nlp.make_doc(text), span or [])]
+        ids = knn.add(docs, source=source)
+        size = knn.datastore.size("corrections")
+    if as_json:
+        print_json({"example_ids": ids, "corrections": size})
+    else:
+        shown = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
+        typer.echo(f"{model}: added {shown}; {size:,} entries of corrections now")
+
+
+def annotated(doc: Any, spans: list[str]) -> Any:
+    """A Doc with some entities; of other tokens nothing is known.
+
+    doc (Doc): Without entities.
+    spans (list[str]): `words=label`, or `words=` for what is no entity.
+    RETURNS (Doc): The same Doc.
+    RAISES (KnnNerError): For words that are not in it, as whole tokens.
+    """
+    entities: list[Any] = []
+    outside: list[Any] = []
+    for given in spans:
+        words, _, label = given.rpartition("=")
+        start = doc.text.find(words) if words else -1
+        found = doc.char_span(start, start + len(words), label=label)
+        if start < 0 or found is None:
+            raise KnnNerError(Errors.E070, word=words, words=[t.text for t in doc])
+        (entities if label else outside).append(found)
+    doc.set_ents(entities, outside=outside, default="missing")
+    return doc

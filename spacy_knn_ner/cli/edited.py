@@ -1,0 +1,34 @@
+"""A saved model, to be edited where it lies."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import Errors, KnnNerError
+from .terminal import find_component, load_pipeline
+
+
+@contextmanager
+def edited(model: str, name: str, gpu: int = -1) -> Iterator[Any]:
+    """Load a component, and save its datastore afterwards; nothing else is written, and
+    nobody else saves it meanwhile.
+
+    model (str): A folder with a pipeline.
+    name (str): Of the component.
+    gpu (int): GPU id, or −1.
+    YIELDS (KnnNer): The component.
+    RAISES (KnnNerError): If it is no folder, or somebody else is saving.
+    """
+    from ..datastore.storage import MANIFEST, only_writer
+
+    folder = Path(model) / name / "datastore"
+    if not (folder / MANIFEST).exists():
+        # The usual reasons, such as that there is no such component.
+        nlp = load_pipeline(model, gpu)
+        find_component(nlp, name)
+        raise KnnNerError(Errors.E078, path=nlp.path)
+    with only_writer(folder):
+        knn = find_component(load_pipeline(model, gpu), name)
+        yield knn
+        knn.to_disk(folder.parent)

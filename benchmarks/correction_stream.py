@@ -43,7 +43,8 @@ def main(
         knn.radius = radius
     docs = read_docs(corpus, nlp.vocab)[:n_docs]
     stream = read_stream(knn, docs, names_of(labels), cache)
-    own = read_stream(knn, read_docs(original, nlp.vocab), {}, cache)
+    others, known = read_docs(original, nlp.vocab), stream.queries.tag_set.labels
+    own = read_stream(knn, others, {}, cache, new=known)
     n = len(stream.docs)
     rows: list[dict[str, Any]] = []
     without, met = stream.ids, stream.ids.copy()

@@ -95,15 +95,23 @@ class Stream:
 
 
 def read_stream(
-    knn: Any, docs: list[Doc], names: dict[str, str], cache: Path | None
+    knn: Any,
+    docs: list[Doc],
+    names: dict[str, str],
+    cache: Path | None,
+    *,
+    new: tuple[str, ...] = (),
 ) -> Stream:
-    """A corpus, with the labels that it shares with the tagger."""
+    """A corpus, with the labels that it shares with the tagger.
+
+    new (tuple[str, ...]): Further labels that it may come to have.
+    """
     if names:
         docs = [renamed(doc, names) for doc in docs]
     queries = encode(knn, docs, cache=cache, show_progress=True)
     texts = [labelled_text(doc, knn.name) for doc in docs]
-    new = sorted({label for text in texts for *_, label in text.entities})
-    tag_set = queries.tag_set.union(new)
+    labels = {label for text in texts for *_, label in text.entities}
+    tag_set = queries.tag_set.union(sorted(labels.union(new)))
     p_ner = np.zeros((len(queries.p_ner), len(tag_set)))
     p_ner[:, [tag_set.ids[tag] for tag in queries.tag_set.tags]] = queries.p_ner
     queries = replace(queries, tag_set=tag_set, p_ner=p_ner)

@@ -150,6 +150,58 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class TokenExplanation:
+    """How a token came by its tag. Distributions name their three best tags.
+
+    i (int): The token.
+    text (str): Its text.
+    tag (str): Its tag.
+    tag_before (str): Its tag without neighbors.
+    base (dict[str, float]): What the components in front say; empty if nothing.
+    store (dict[str, float]): What its neighbors in the store say.
+    corrections (dict[str, float]): What the corrections say; empty if none is heard.
+    trust (float): The weight that the corrections have here, from 0 to 1.
+    final (dict[str, float]): The mixture of all three.
+    nearest (float | None): Distance of the nearest entry of the store.
+    neighbors (list[Evidence]): Corrections that speak to it, then its neighbors.
+    """
+
+    i: int
+    text: str
+    tag: str
+    tag_before: str
+    base: dict[str, float]
+    store: dict[str, float]
+    corrections: dict[str, float]
+    trust: float
+    final: dict[str, float]
+    nearest: float | None
+    neighbors: list[Evidence]
+
+
+@dataclass(frozen=True)
+class EntityExplanation:
+    """How an entity came about, or why one did not.
+
+    start, end (int): Its first token, and the token after its last.
+    text (str), label (str): Of the entity.
+    score (float): As in `doc.spans`; of one that was not found, what it would be.
+    found (bool): Whether it was found; otherwise it would be without neighbors.
+    changed (bool): Whether that is due to neighbors.
+    tokens (list[TokenExplanation]): Its tokens.
+    """
+
+    start: int
+    end: int
+    text: str
+    label: str
+    score: float
+    found: bool
+    changed: bool
+    tokens: list[TokenExplanation]
+
+
+@dataclass(frozen=True)
 class Voting:
     """How neighbors vote; see the settings of `knn_ner`.
 

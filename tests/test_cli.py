@@ -164,20 +164,6 @@ def test_info_says_what_is_there_and_checks_it(folder, tmp_path):
     assert "KNN-E032" in error
 
 
-def test_a_score_that_was_not_computed_is_null(folder, tmp_path):
-    nlp = spacy.load(folder / "built")
-    knn = nlp.get_pipe("knn_ner")
-    # Nothing is looked up, so no entity has a score.
-    knn.set_settings(scores=False, gate=0.0, decoding="argmax")
-    nlp.to_disk(tmp_path / "m")
-    texts = [text for text, _ in SENTENCES]
-    (text, *_) = [text for text in texts if nlp(text).ents]
-    found = run_json("explain", tmp_path / "m", text)["entities"]
-    assert found and all(e["score"] is None for e in found)
-    out, _ = run("explain", tmp_path / "m", text)
-    assert "score –" in out
-
-
 def test_an_approximate_index_says_how_faithful_it_is(folder, tmp_path):
     arguments = ("build", folder / "trained", folder / "text.spacy", tmp_path / "m")
     index = run_json(*arguments, "--index", "IVF2,Flat")["datastore"]["index"]
@@ -193,12 +179,15 @@ def test_explain_shows_entities_and_their_neighbors(folder):
     nlp = spacy.load(folder / "built", config={"components.knn_ner.weight": 1.0})
     nlp.to_disk(folder / "heeding")
     found = run_json("explain", folder / "heeding", sentence, "-n", 2)
-    assert [e["label"] for e in found["entities"]] == ["person", "location"]
-    ada = found["tokens"][0]
+    entities = [entity for entity in found["entities"] if entity["found"]]
+    assert [e["label"] for e in entities] == ["person", "location"]
+    ada = entities[0]["tokens"][0]
     assert (ada["text"], ada["tag"]) == ("Ada", "B-person")
     assert len(ada["neighbors"]) == 2
     assert ada["neighbors"][0]["words"] == sentence.split()
-    assert sum(ada["tagger"].values()) <= 1.0001
+    for name in ("base", "store", "final"):
+        assert 0 < sum(ada[name].values()) <= 1.0001
+    assert ada["corrections"] == {}
     text, _ = run("explain", folder / "heeding", sentence, "--word", "in")
     assert "[in]" in text and "distance 0.000" in text
     text, _ = run("explain", folder / "heeding", "the")

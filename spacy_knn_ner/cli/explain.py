@@ -1,6 +1,5 @@
 """`spacy knn explain`"""
 
-import math
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -19,6 +18,12 @@ from .terminal import (
 )
 
 _WORDS = 6  # shown to either side of a neighbor's token
+_TITLES = {
+    "base": "in front",
+    "store": "neighbors",
+    "corrections": "corrections",
+    "final": "together",
+}
 
 
 @clear_errors
@@ -33,76 +38,54 @@ def explain(
     name: NameOpt = "knn_ner",
     as_json: JsonOpt = False,
 ) -> None:
-    """Show the entities of a text, and for each token of theirs what the tagger says
-    and which neighbors voted.
+    """Show the entities of a text, and how their tokens came by their tags: what the
+    tagger, the neighbors and the corrections say, and which of them voted.
 
     Example: spacy knn explain model "Ada Lovelace lived in London"
     """
     nlp = load_pipeline(model)
     knn = find_component(nlp, name)
     doc = nlp(text)
-    if word is None:
-        tokens = [token for token in doc if token.ent_type_]
-    else:
-        tokens = [token for token in doc if token.text == word]
-    if word is not None and not tokens:
-        raise KnnNerError(Errors.E070, word=word, words=[t.text for t in doc])
-    group = doc.spans[name]  # with scores, and untouched by what comes behind
-    found = {
-        "text": text,
-        "entities": [
-            {"start": e.start, "end": e.end, "label": e.label_, "score": _known(score)}
-            for e, score in zip(group, group.attrs["scores"], strict=True)
-        ],
-        "tokens": [
-            {
-                "i": token.i,
-                "text": token.text,
-                "tag": _tag(token),
-                "tagger": _best(doc, token.i),
-                "neighbors": [asdict(e) for e in knn.neighbors(doc, token.i, n=n)],
-            }
-            for token in tokens
-        ],
-    }
+    found: dict[str, Any] = {"text": text}
+    entities = knn.explain(doc, n=n)
+    found["entities"] = [asdict(entity) for entity in entities]
+    if word is not None:
+        tokens = [token.i for token in doc if token.text == word]
+        if not tokens:
+            raise KnnNerError(Errors.E070, word=word, words=[t.text for t in doc])
+        explained = knn.explain_tokens(doc, tokens, n=n)
+        found["tokens"] = [asdict(token) for token in explained]
     if as_json:
         print_json(found)
     else:
-        _show(doc, found)
+        _show(found)
 
 
-def _known(score: float) -> float | None:
-    """A score, unless the gate passed over the entity."""
-    return None if math.isnan(score) else float(score)
-
-
-def _tag(token: Any) -> str:
-    return f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O"
-
-
-def _best(doc: Any, i: int, n: int = 3) -> dict[str, float]:
-    """The tagger's most probable tags."""
-    from ..pipeline import handover
-
-    value = handover.read(doc)
-    if value is None:
-        return {}
-    p = value["probabilities"][i]
-    return {value["tags"][j]: float(p[j]) for j in p.argsort()[::-1][:n]}
-
-
-def _show(doc: Any, found: dict[str, Any]) -> None:
-    for e in found["entities"]:
-        span = color(doc[e["start"] : e["end"]].text, bold=True)
-        score = "–" if e["score"] is None else f"{e['score']:.2f}"
-        typer.echo(f"{span}  {e['label']}  score {score}")
+def _show(found: dict[str, Any]) -> None:
+    for entity in found["entities"]:
+        span = color(entity["text"], bold=True)
+        how = f"score {entity['score']:.2f}"
+        if not entity["found"]:
+            how = "not found, because of neighbors"
+        elif entity["changed"]:
+            how += ", found because of neighbors"
+        typer.echo(f"{span}  {entity['label']}  {how}")
     if not found["entities"]:
         typer.echo("No entities.")
-    for token in found["tokens"]:
-        p = ", ".join(f"{tag} {value:.2f}" for tag, value in token["tagger"].items())
-        typer.echo(f"\n{color(token['text'], bold=True)}  tagger: {p}")
+    tokens = found.get("tokens")
+    if tokens is None:
+        tokens = [token for entity in found["entities"] for token in entity["tokens"]]
+    for token in {token["i"]: token for token in tokens}.values():
+        typer.echo(f"\n{color(token['text'], bold=True)}  {token['tag']}")
+        for title in ("base", "store", "corrections", "final"):
+            if token[title]:
+                best = token[title].items()
+                p = [f"{tag} {value:.2f}" for tag, value in best if value >= 0.005]
+                weight = f"  (weight {token['trust']:.2f})"
+                shown = weight if title == "corrections" else ""
+                typer.echo(f"  {_TITLES[title]:<12} {', '.join(p)}{shown}")
         for neighbor in token["neighbors"]:
-            typer.echo(f"  {neighbor_line(neighbor)}")
+            typer.echo(f"    {neighbor_line(neighbor)}")
 
 
 def neighbor_line(neighbor: dict[str, Any]) -> str:

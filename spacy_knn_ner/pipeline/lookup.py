@@ -1,6 +1,7 @@
 """Looking Docs up: what is asked, what the tiers say, and on what evidence."""
 
 import warnings
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -9,9 +10,10 @@ from spacy.tokens import Doc
 from ..datastore.datastore import CORRECTIONS, STORE
 from ..errors import Warnings, warning
 from ..tags import TagSet
-from ..ty import Evidence, Votes
+from ..ty import EntityExplanation, Evidence, TokenExplanation, Votes
 from . import handover
 from .evidence import correction_evidence, store_evidence
+from .explaining import Explainer
 from .gate import gated
 from .hearing import Heard, hear
 from .hearing import votes as votes_of
@@ -139,3 +141,28 @@ class Lookup(Memory):
             mine = queries.keys.vectors[queries.keys.tokens == i]
             found += store_evidence(self.datastore, mine, self.settings, n)
         return found
+
+    def explain(self, doc: Doc, *, n: int = 5) -> list[EntityExplanation]:
+        """Why are these the entities of a Doc?
+
+        doc (Doc): From this pipeline.
+        n (int): Neighbors per token and tier, at most. Default: 5.
+        RETURNS (list[EntityExplanation]): The entities that are found, and those that
+            would be without neighbors, in order. All tokens are looked up, even where
+            a number as `gate` passes over some.
+        """
+        with self.lock:
+            return Explainer(self, doc, n).entities()
+
+    def explain_tokens(
+        self, doc: Doc, tokens: Iterable[int], *, n: int = 5
+    ) -> list[TokenExplanation]:
+        """How did some tokens come by their tags?
+
+        doc (Doc), n (int): As for `explain`.
+        tokens (Iterable[int]): Their indices.
+        RETURNS (list[TokenExplanation]): In this order.
+        """
+        with self.lock:
+            explainer = Explainer(self, doc, n)
+            return [explainer.token(doc[i].i) for i in tokens]

@@ -1,0 +1,91 @@
+"""Why? One Doc, with everything that was said of its tokens."""
+
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ..datastore import kernel
+from ..tags import SpanTuple
+from ..ty import EntityExplanation, Evidence, TokenExplanation
+from .entities import trimmed
+from .mixing import p_final, silent, span_scores
+
+_BEST = 3  # tags of a distribution
+
+
+class Explainer:
+    """Looks a Doc up once, without the gate, and remembers what was said."""
+
+    def __init__(self, knn: Any, doc: Doc, n: int) -> None:
+        """knn (Lookup): Whose pipeline the Doc is from.
+        doc (Doc): The Doc.
+        n (int): Neighbors per token and tier, at most.
+        """
+        self.knn, self.doc, self.n = knn, doc, n
+        settings = knn.settings
+        self.queries = knn.queries([doc])
+        self.tag_set = self.queries.tag_set
+        self.store = knn.votes(self.queries)
+        nobody = silent(self.queries)
+        without = p_final(self.queries.p_ner, self.store, nobody, settings)
+        ids = self._decoded(without)
+        self.heard = knn.all_heard(self.queries)
+        self.corrections = knn.corrections(self.queries, ids)
+        self.p = p_final(self.queries.p_ner, self.store, self.corrections, settings)
+        self.ids = self._decoded(self.p)
+        self.before = self._decoded(self.queries.p_ner)
+
+    def _decoded(self, p: np.ndarray) -> np.ndarray:
+        return self.tag_set.decode(p, self.knn.decoding, self.queries.lengths)
+
+    def entities(self) -> list[EntityExplanation]:
+        """See `Lookup.explain`."""
+        found = trimmed(self.doc, self.tag_set.spans(self.ids))
+        before = trimmed(self.doc, self.tag_set.spans(self.before))
+        return [self._entity(span, found, before) for span in sorted({*found, *before})]
+
+    def _entity(
+        self, span: SpanTuple, found: list[SpanTuple], before: list[SpanTuple]
+    ) -> EntityExplanation:
+        start, end, label = span
+        tokens = range(start, end)
+        ids = self.ids if span in found else self.before
+        return EntityExplanation(
+            start=start,
+            end=end,
+            text=self.doc[start:end].text,
+            label=label,
+            score=float(span_scores([(start, end)], ids, self.p)[0]),
+            found=span in found,
+            changed=(span in found) != (span in before),
+            tokens=[self.token(i) for i in tokens if not self.doc[i].is_space],
+        )
+
+    def token(self, i: int) -> TokenExplanation:
+        """See `Lookup.explain_tokens`."""
+        tags, settings = self.tag_set.tags, self.knn.settings
+        nearest = self.store.nearest[i : i + 1]
+        trust = kernel.trust(
+            self.corrections.nearest[i : i + 1], settings.correction_weight
+        )
+        neighbors: list[Evidence] = self.knn.evidence(
+            self.queries, self.heard, i, n=self.n
+        )
+        return TokenExplanation(
+            i=i,
+            text=self.doc[i].text,
+            tag=tags[self.ids[i]],
+            tag_before=tags[self.before[i]],
+            base=self._best(self.queries.p_ner[i]),
+            store=self._best(self.store.p_knn[i]),
+            corrections=self._best(self.corrections.p_knn[i]),
+            trust=float(trust[0]),
+            final=self._best(self.p[i]),
+            nearest=float(nearest[0]) if np.isfinite(nearest[0]) else None,
+            neighbors=neighbors,
+        )
+
+    def _best(self, p: np.ndarray) -> dict[str, float]:
+        order = np.argsort(-p, kind="stable")[:_BEST]
+        return {self.tag_set.tags[j]: float(p[j]) for j in order if p[j] > 0}

@@ -17,6 +17,7 @@ from spacy.language import Language
 from spacy.tokens import Span
 from spacy.training import Example
 
+from spacy_knn_ner.evaluation.encoded import encode
 from spacy_knn_ner.tags import TagSet
 
 
@@ -106,6 +107,17 @@ def test_entities_count_as_much_as_their_confidence():
     assert wins
     score = view(nlp(text))[0][3]
     assert score == pytest.approx(0.4 + 0.6 * rest)
+
+
+def test_what_was_encoded_with_another_confidence_is_not_taken_from_the_cache(tmp_path):
+    nlp = with_entities({})
+    knn = nlp.get_pipe("knn_ner")
+    docs = [labelled(nlp.vocab, *SENTENCES[4])]
+    knn.build(docs, show_progress=False)
+    for confidence in (0.6, 0.9):
+        knn.base_confidence = confidence
+        for _ in range(2):
+            assert encode(knn, docs, cache=tmp_path).p_ner.max() == confidence
 
 
 def test_labels_that_the_datastore_lacks_stay():

@@ -95,7 +95,13 @@ def _digest(knn: KnnNer, docs: Sequence[Doc]) -> str:
         labels = list(getattr(component, "labels", ()))
         front.append([name, nlp.get_pipe_config(name), labels, weights])
     about = [front, nlp.lang, knn.settings.config()["keys"]]
-    about += [knn.tag_set.scheme, knn.labels, spacy_version, package_version()]
+    about += [
+        knn.base_confidence,
+        knn.tag_set.scheme,
+        knn.labels,
+        spacy_version,
+        package_version(),
+    ]
     found = hashlib.sha256(json.dumps(about, default=str).encode())
     for doc in docs:
         text = labelled_text(doc, knn.name)

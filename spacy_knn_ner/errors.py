@@ -200,8 +200,8 @@ class Errors:
     )
     E051 = "The store of '{name}' is empty. Call build first."
     E052 = (
-        "Corrections were added to '{name}' or forgotten while its store was being "
-        "built. Nothing was lost and the store is as it was: call build again."
+        "The datastore of '{name}' was changed while it was being built. Nothing was "
+        "lost and it is as it was: build it again."
     )
 
     # The command line
@@ -233,6 +233,7 @@ class Errors:
         "{path} cannot be edited where it lies. Load it, save it with nlp.to_disk to a "
         "folder of yours, and name that."
     )
+    E080 = "The entity {word!r} overlaps another one that was given. Name each once."
     E079 = "Name either a .spacy file, or --text and its entities with --span."
     E074 = (
         "Cannot rename the label {old_label!r} to {new_label!r}: the datastore has the "

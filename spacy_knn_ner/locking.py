@@ -1,5 +1,6 @@
 """A lock that copies do without."""
 
+import os
 import threading
 from typing import Any
 
@@ -9,9 +10,11 @@ class Lock:
     that nobody holds."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock, self._pid = threading.RLock(), os.getpid()
 
     def __enter__(self) -> None:
+        if self._pid != os.getpid():  # whoever held it stayed behind at the fork
+            self._lock, self._pid = threading.RLock(), os.getpid()
         self._lock.acquire()
 
     def __exit__(self, *error: Any) -> None:

@@ -185,7 +185,8 @@ class EntityExplanation:
 
     start, end (int): Its first token, and the token after its last.
     text (str), label (str): Of the entity.
-    score (float): As in `doc.spans`; of one that was not found, what it would be.
+    score (float | None): As in `doc.spans`; of one that was not found, what it would
+        be; None if a ruler has set it.
     found (bool): Whether it was found; otherwise it would be without neighbors.
     changed (bool): Whether that is due to neighbors.
     tokens (list[TokenExplanation]): Its tokens.
@@ -195,7 +196,7 @@ class EntityExplanation:
     end: int
     text: str
     label: str
-    score: float
+    score: float | None
     found: bool
     changed: bool
     tokens: list[TokenExplanation]

@@ -238,6 +238,60 @@ def test_in_front_of_it_a_ruler_beats_the_neighbors():
     assert entities(nlp(SPRING)) == [(0, 2, "city")]
 
 
+def test_a_ruler_speaks_for_what_it_has_set_alone():
+    """Not where it was told to set none, nor where it has yielded."""
+    paris = {"label": "location", "pattern": "Paris"}
+    for config in (
+        {"annotate_ents": False},
+        {"annotate_ents": True, "overwrite": False},
+    ):
+        nlp = with_entities({SPRING: [(0, 1, "org")]}, weight=0.9, k=1)
+        knn = nlp.get_pipe("knn_ner")
+        knn.build([labelled(nlp.vocab, *SENTENCES[4])], show_progress=False)
+        ruler = nlp.add_pipe("span_ruler", before="knn_ner", config=config)
+        ruler.add_patterns([paris])
+        doc = nlp(SPRING)
+        assert entities(doc) == [(0, 1, "location")]
+        assert doc.spans["knn_ner"].attrs["scores"][0] > 0.9
+
+
+def test_beside_a_ruler_neighbors_decide_as_if_they_were_alone():
+    """That a ruler finds nothing says nothing."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec", config={"model": TOK2VEC})
+    knn = nlp.add_pipe("knn_ner", config={"weight": 0.1, "k": 1})
+    nlp.initialize()
+    ruler = nlp.add_pipe("entity_ruler", before="knn_ner")
+    ruler.add_patterns([{"label": "x", "pattern": "lovely"}])
+    knn.build(labelled_docs(nlp), show_progress=False)
+    assert entities(nlp(SENTENCES[0][0])) == SENTENCES[0][1]
+    assert entities(nlp(SPRING)) == [(0, 1, "location"), (2, 3, "x")]
+
+
+def test_what_a_ruler_has_set_is_explained_as_that():
+    nlp = with_entities({}, weight=1.0, k=1)
+    knn = nlp.get_pipe("knn_ner")
+    knn.build([labelled(nlp.vocab, *SENTENCES[4])], show_progress=False)
+    ruler = nlp.add_pipe("entity_ruler", before="knn_ner")
+    ruler.add_patterns([{"label": "city", "pattern": "Paris is"}])
+    (entity,) = knn.explain(nlp(SPRING))
+    assert (entity.label, entity.score, entity.found) == ("city", None, True)
+    assert not entity.changed
+
+
+def test_a_doc_may_pass_again():
+    """What was found is no judgment of a component in front; what is new is."""
+    found = {SPRING: [(0, 1, "org")]}
+    nlp = with_entities(found, weight=0.1, k=1)
+    knn = nlp.get_pipe("knn_ner")
+    knn.build([labelled(nlp.vocab, *SENTENCES[4])], show_progress=False)
+    doc = nlp(SPRING)
+    before = view(doc)
+    assert view(knn(doc)) == before
+    found[SPRING] = [(4, 5, "season")]
+    assert view(nlp(doc)) == view(nlp(SPRING)) != before
+
+
 def test_other_entities_keep_their_ids():
     """What an entity linker has found out, say, where neighbors do not object."""
     nlp = with_entities({SPRING: [(0, 1, "location", "Q90")]}, weight=0.1)

@@ -220,12 +220,25 @@ def test_corrections_come_and_go_on_a_saved_model(folder, tmp_path):
     assert len(spacy.load(model).get_pipe("knn_ner").datastore.examples) == 10
 
 
+def test_words_are_whole_tokens_and_the_next_ones_the_second_time(folder, tmp_path):
+    model = shutil.copytree(folder / "built", tmp_path / "model")
+    text = "Theo and The Beatles met The Who"
+    spans = ["--span", "The Beatles=band", "--span", "The=", "--span", "met="]
+    (i,) = run_json("add", model, "--text", text, *spans)["example_ids"]
+    found = spacy.load(model).get_pipe("knn_ner").datastore.example(i).labelled
+    assert found.entities == [(2, 4, "band")]
+    assert found.missing == [0, 1, 6]
+
+
 def test_what_cannot_be_edited_says_so(folder, tmp_path):
     model = shutil.copytree(folder / "built", tmp_path / "model")
     _, error = run("add", model, code=1)
     assert "KNN-E079" in error
     _, error = run("add", model, "--text", "We read", "--span", "Fran=book", code=1)
     assert "KNN-E070" in error
+    twice = ["--span", "We read=a", "--span", "read=b"]
+    _, error = run("add", model, "--text", "We read", *twice, code=1)
+    assert "KNN-E080" in error
     _, error = run("forget", model, code=1)
     assert "KNN-E075" in error
     _, error = run("forget", tmp_path / "nowhere", "1", code=1)

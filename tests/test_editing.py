@@ -1,6 +1,8 @@
 """What is added is heeded at once, what is forgotten is gone."""
 
+import os
 import shutil
+import signal
 import tempfile
 import threading
 from pathlib import Path
@@ -31,6 +33,7 @@ from spacy.training import Example
 
 from spacy_knn_ner.datastore.storage import only_writer
 from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.locking import Lock
 
 TEXT, ENTITIES = SENTENCES[0]
 
@@ -98,6 +101,28 @@ def test_what_an_earlier_correction_said_in_part_is_unknown_again(built):
     assert text.entities == [] and text.missing == [0, 2, 3, 4]
 
 
+def test_an_older_correction_is_no_witness_against_a_newer_one(built):
+    """And what is left of it keeps its id and its source."""
+    knn = built.get_pipe("knn_ner")
+    both = [(0, 1, "one"), (2, 3, "two")]
+    (ada,) = knn.add([labelled(built.vocab, TEXT, both, "missing")], source="ada")
+    (bob,) = knn.add([partly(built, TEXT, 2, 3, "three")], source="bob")
+    (eve,) = knn.add([partly(built, TEXT, 0, 1, "four")], source="eve")
+    found = knn.datastore.examples.ids("corrections")
+    assert found == [bob, eve] and ada not in found
+    more = [*both, (4, 5, "five")]
+    (ada,) = knn.add([labelled(built.vocab, TEXT, more, "missing")], source="ada")
+    assert knn.datastore.examples.ids("corrections") == [ada]
+    (bob,) = knn.add([partly(built, TEXT, 2, 3, "three")], source="bob")
+    left = knn.datastore.example(ada)
+    assert left.labelled.entities == [(0, 1, "one"), (4, 5, "five")]
+    assert (left.labelled.missing, left.source) == ([1, 2, 3], "ada")
+    assert {(0, 1, "one"), (2, 3, "three"), (4, 5, "five")} <= set(
+        entities(built(TEXT))
+    )
+    assert knn.forget(source="ada") == 2
+
+
 def test_the_ids_of_a_call_are_those_that_are_there(built):
     knn = built.get_pipe("knn_ner")
     docs = [partly(built, TEXT, 0, 2, label) for label in ("writer", "scientist")]
@@ -142,6 +167,9 @@ def test_nothing_is_forgotten_by_accident(built):
     with pytest.raises(KnnNerError, match="KNN-E037"):
         knn.forget([ids[0], 10**6])
     assert knn.forget([], source="me") == 0
+    for empty in ({"text": ""}, {"source": ""}):  # it would be in every text
+        with pytest.raises(KnnNerError, match="KNN-E075"):
+            knn.forget(**empty)
     assert knn.forget(text="ada lovelace") == 0  # letter by letter
     assert knn.datastore.examples.ids("corrections") == ids
 
@@ -247,6 +275,28 @@ def test_after_the_encoder_has_changed_it_is_rebuilt(built):
     assert entities(built("Eve left Rome")) == [(2, 3, "city")]
 
 
+def test_a_rebuild_loses_nothing_that_happens_meanwhile(built, monkeypatch, tmp_path):
+    knn = built.get_pipe("knn_ner")
+    knn.add([labelled(built.vocab, "Eve left Rome", [(2, 3, "city")])])
+    keys_of = knn.encoder.keys
+
+    def meanwhile(change):
+        def keys(texts, scheme):
+            monkeypatch.setattr(knn.encoder, "keys", keys_of)
+            change()
+            return keys_of(texts, scheme)
+
+        monkeypatch.setattr(knn.encoder, "keys", keys)
+
+    meanwhile(lambda: knn.relabel("city", "town"))
+    with pytest.raises(KnnNerError, match="KNN-E052"):
+        knn.rebuild(show_progress=False)
+    assert "town" in knn.labels
+    meanwhile(lambda: knn.to_disk(tmp_path))
+    knn.rebuild(show_progress=False)
+    knn.to_disk(tmp_path)  # nobody else has saved
+
+
 # --- saving ----------------------------------------------------------------------
 
 
@@ -259,6 +309,8 @@ def test_who_saves_over_somebody_elses_changes_is_told(built, tmp_path):
         mine.to_disk(tmp_path)
     assert len(spacy.load(tmp_path).get_pipe("knn_ner").datastore.examples) == 7
     mine.to_disk(tmp_path / "elsewhere")
+    with pytest.raises(KnnNerError, match="KNN-E076"):
+        mine.to_disk(tmp_path)  # a copy elsewhere changes nothing about that
     yours.get_pipe("knn_ner").add(labelled_docs(built)[2:3])
     yours.to_disk(tmp_path)  # one's own changes are no surprise
 
@@ -318,6 +370,29 @@ def test_reading_while_somebody_adds(built):
     assert not errors
     expected = {((0, 1, f"who{i}"), (2, 3, f"where{i}")) for i in range(30)}
     assert found <= expected | {tuple(without)}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_process_does_not_wait_for_a_thread_that_stayed_behind():
+    lock, held, done = Lock(), threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            held.set()
+            done.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        with lock:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    done.set()
+    holder.join()
+    assert status == 0
 
 
 # --- any sequence of changes ---------------------------------------------------------
@@ -395,27 +470,24 @@ class Machine(RuleBasedStateMachine):
             for i, ex in self.model.items()
             if ex[0] == "corrections" and ex[2] == words
         }
-        for i, (_, _, _, old_spans, old_missing) in sorted(there.items()):
-            now = said(words, spans, missing)
+        now, same = said(words, spans, missing), []
+        for i, (tier, old_source, _, old_spans, old_missing) in sorted(there.items()):
             then = said(words, old_spans, old_missing)
-            if any(a and b and a != b for a, b in zip(now, then, strict=True)):
-                kept = [
-                    s
-                    for s in old_spans
-                    if all(now[j] is None for j in range(s[0], s[1]))
-                ]
-                in_kept = {j for s in kept for j in range(s[0], s[1])}
-                outside = {j for j, tag in enumerate(then) if tag == "O"}
-                missing = tuple(
-                    j for j in missing if j not in in_kept and j not in outside
-                )
-                spans = tuple(sorted((*spans, *kept)))
-                del self.model[i], there[i]
-        same = [
-            i
-            for i, ex in sorted(there.items())
-            if said(words, ex[3], ex[4]) == said(words, spans, missing)
-        ]
+            if then == now:
+                same.append(i)
+            wrong = {
+                j
+                for j, (a, b) in enumerate(zip(now, then, strict=True))
+                if a and b and a != b
+            }
+            kept = tuple(s for s in old_spans if wrong.isdisjoint(range(s[0], s[1])))
+            for start, end, _ in set(old_spans) - set(kept):
+                wrong |= set(range(start, end))
+            silent = tuple(sorted({*old_missing, *wrong}))
+            if wrong and len(silent) == len(words):
+                del self.model[i]
+            else:
+                self.model[i] = (tier, old_source, words, kept, silent)
         found = self.knn.add([self.doc(*annotation)], source=source)
         if same:
             assert found == same[:1]

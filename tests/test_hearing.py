@@ -129,6 +129,18 @@ def test_what_is_forgotten_is_not_heard(n):
     assert found(nlp, "G") == [(0, 1, LABEL)]
 
 
+def test_nor_do_its_words_make_others_heard():
+    """ "b" is an entity of nobody any more, so "b c" is not asked about."""
+    nlp = pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    knn.add([labelled(nlp.vocab, "b c", [(0, 2, LABEL)])])
+    before = p_of(nlp, "b d", 0)
+    ids = knn.add([labelled(nlp.vocab, "b a", [(0, 1, LABEL)])])
+    assert not np.array_equal(p_of(nlp, "b d", 0), before)
+    knn.forget(ids)
+    np.testing.assert_array_equal(p_of(nlp, "b d", 0), before)
+
+
 # --- other words ------------------------------------------------------------------
 
 

@@ -22,7 +22,8 @@ def add(
         list[str] | None,
         typer.Option(
             help="An entity of the text, as 'words=label'; 'words=' is none. May be "
-            "given several times. About other words nothing is said."
+            "given several times. The second time, the next such "
+            "words are meant. About others nothing is said."
         ),
     ] = None,
     source: Annotated[
@@ -61,12 +62,26 @@ def annotated(doc: Any, spans: list[str]) -> Any:
     """
     entities: list[Any] = []
     outside: list[Any] = []
+    taken: set[int] = set()
     for given in spans:
         words, _, label = given.rpartition("=")
-        start = doc.text.find(words) if words else -1
-        found = doc.char_span(start, start + len(words), label=label)
-        if start < 0 or found is None:
+        places = occurrences(doc, words, label)
+        if not places:
             raise KnnNerError(Errors.E070, word=words, words=[t.text for t in doc])
-        (entities if label else outside).append(found)
+        free = [s for s in places if taken.isdisjoint(range(s.start, s.end))]
+        if not free:
+            raise KnnNerError(Errors.E080, word=words)
+        taken |= set(range(free[0].start, free[0].end))
+        (entities if label else outside).append(free[0])
     doc.set_ents(entities, outside=outside, default="missing")
     return doc
+
+
+def occurrences(doc: Any, words: str, label: str) -> list[Any]:
+    """Where some words stand as whole tokens, as Spans."""
+    found = []
+    start = doc.text.find(words) if words else -1
+    while start >= 0:
+        found.append(doc.char_span(start, start + len(words), label=label))
+        start = doc.text.find(words, start + 1)
+    return [span for span in found if span is not None]

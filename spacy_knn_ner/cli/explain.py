@@ -64,7 +64,8 @@ def explain(
 def _show(found: dict[str, Any]) -> None:
     for entity in found["entities"]:
         span = color(entity["text"], bold=True)
-        how = f"score {entity['score']:.2f}"
+        score = entity["score"]
+        how = "set by a ruler" if score is None else f"score {score:.2f}"
         if not entity["found"]:
             how = "not found, because of neighbors"
         elif entity["changed"]:

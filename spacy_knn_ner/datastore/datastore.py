@@ -18,7 +18,7 @@ from . import storage
 from .blocks import Blocks
 from .examples import ExampleStore
 from .phrases import Phrases
-from .revision import contradicts, revised, says_the_same
+from .revision import says_the_same, without
 from .tier import Tier
 
 STORE, CORRECTIONS = TIERS = ("store", "corrections")
@@ -54,9 +54,10 @@ class Datastore:
         self.encoder = encoder
         self.examples = ExampleStore()
         # Where it was loaded from or saved to, and which generation that was.
-        self._origin: tuple[Path, int] | None = None
+        self.saved_as: dict[Path, int] = {}
         self.tiers: dict[str, Tier] = {}  # made when the width of keys is known
         self._phrases: Phrases | None = None
+        self.changes = 0  # how often something was added, forgotten or renamed
 
     @property
     def width(self) -> int | None:
@@ -116,6 +117,7 @@ class Datastore:
             then nothing was added.
         """
         tags, vectors = self._checked(texts, keys)
+        self.changes += 1
         ids = self.examples.add(texts, tier, source)
         self._add_entries(ids, keys, tags, vectors, tier)
         return ids
@@ -129,9 +131,9 @@ class Datastore:
     ) -> list[int]:
         """Add corrections, each of them once, and the last one is right.
 
-        A correction that is there already is not added again. One that contradicts an
-        earlier one of the same words takes its place, and keeps what that said of
-        tokens that nobody annotated now.
+        A correction that is there already is not added again. Earlier ones of the same
+        words become silent about what it contradicts, and are forgotten if nothing is
+        left of them.
 
         texts, keys, source: As for `add`.
         RETURNS (list[int]): The examples' ids, in order.
@@ -140,22 +142,33 @@ class Datastore:
         self._checked(texts, keys)
         ids: list[int] = []
         for text, key in zip(texts, keys, strict=True):
-            wrong = []
+            new, gone = None, []
             for earlier in self.examples.corrections_of(text):
-                if contradicts(earlier.labelled, text):
-                    text = revised(earlier.labelled, text)
-                    wrong.append(earlier.example_id)
-            self.forget(wrong)
-            there = (
-                earlier.example_id
-                for earlier in self.examples.corrections_of(text)
-                if says_the_same(earlier.labelled, text)
-            )
-            new = next(there, None)
+                if says_the_same(earlier.labelled, text):
+                    new = earlier.example_id if new is None else new
+                elif not self._revise(earlier, text):
+                    gone.append(earlier.example_id)
             if new is None:
                 new = self.add([text], [key], tier=CORRECTIONS, source=source)[0]
-            ids = [new if i in wrong else i for i in ids] + [new]
+            ids = [new if i in gone else i for i in ids] + [new]
         return ids
+
+    def _revise(self, earlier: Example, later: LabelledText) -> bool:
+        """Make a correction silent about what a later one contradicts. Returns whether
+        anything is left of it."""
+        before, i = earlier.labelled, earlier.example_id
+        left = without(before, later)
+        silenced = sorted(set(left.missing) - set(before.missing))
+        if not silenced:
+            return True
+        if len(left.missing) == len(left.words):
+            self.forget([i])
+            return False
+        self.changes += 1
+        self.examples.replace(i, left)
+        if self.tiers:
+            self.tiers[CORRECTIONS].forget([i], tokens=silenced)
+        return True
 
     def add_entries(
         self,
@@ -230,7 +243,6 @@ class Datastore:
         """
         new = Datastore(dtype=dtype, scheme=scheme, encoder=encoder)
         new.examples = self.examples.copy(tiers)
-        new._origin = self._origin
         return new
 
     def forget(self, example_ids: Iterable[int]) -> int:
@@ -243,6 +255,7 @@ class Datastore:
         ids = [int(i) for i in example_ids]
         for i in ids:
             self.example(i)
+        self.changes += 1
         self.examples.forget(ids)
         return sum(tier.forget(ids) for tier in self.tiers.values())
 
@@ -261,6 +274,7 @@ class Datastore:
             raise KnnNerError(
                 Errors.E074, old_label=old_label, new_label=new_label, known=known
             )
+        self.changes += 1
         names = {label: label for label in before.labels} | {old_label: new_label}
         self.tag_set = TagSet(before.scheme, tuple(dict.fromkeys(names.values())))
         renamed = [
@@ -276,6 +290,7 @@ class Datastore:
 
         RETURNS (int): How many examples.
         """
+        self.changes += 1
         ids = self.examples.ids(CORRECTIONS)
         if self.tiers:
             self.tiers[STORE].take_over(self.tiers[CORRECTIONS])
@@ -322,14 +337,12 @@ class Datastore:
             there since; then nothing is changed.
         """
         folder = Path(path).resolve()
-        based_on = (
-            self._origin[1] if self._origin and self._origin[0] == folder else None
-        )
+        based_on = self.saved_as.get(folder)
         with ExitStack() as held:
             for tier in self.tiers.values():
                 held.enter_context(tier.lock)  # who changes it waits
             number = storage.save(folder, *self._saved(), based_on=based_on)
-        self._origin = folder, number
+        self.saved_as[folder] = number
 
     def _saved(self) -> tuple[storage.Writers, dict[str, Any]]:
         """What writes each file, and what the manifest says."""
@@ -374,7 +387,7 @@ class Datastore:
                     raise
                 # Another process has just replaced what was being read.
         self._set(manifest, tiers, examples)
-        self._origin = folder, manifest["generation"]
+        self.saved_as[folder] = manifest["generation"]
         return self
 
     def _set(

@@ -5,13 +5,13 @@ import json
 import os
 import sqlite3
 import tempfile
-import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..locking import Lock
 from ..ty import Example, LabelledText
 
 # AUTOINCREMENT: an id is not used again after its example was forgotten.
@@ -40,7 +40,7 @@ class ExampleStore:
     def __init__(self, path: str | Path | None = None) -> None:
         """path (str | Path | None): A saved file; None: start empty."""
         self._path = None if path is None else Path(path).resolve()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._connect()
 
     def _connect(self) -> None:
@@ -160,6 +160,12 @@ class ExampleStore:
         with self._lock:
             rows = self._reading().execute(query, (_digest(text),)).fetchall()
         return [e for e in map(_example, rows) if e.labelled.words == text.words]
+
+    def replace(self, example_id: int, text: LabelledText) -> None:
+        """Let an example say something else about its words."""
+        statement = "UPDATE examples SET annotation = ? WHERE example_id = ?"
+        with self._lock, self._writing() as db:
+            db.execute(statement, (_dump(text), example_id))
 
     def move(self, example_ids: Iterable[int], tier: str) -> None:
         """Put examples into a tier.

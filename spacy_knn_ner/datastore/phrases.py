@@ -36,7 +36,8 @@ class Phrases:
         self._numbers: dict[str, int] = {}
         self._places = Blocks(PLACE)
         self._places_of: dict[int, list[int]] = {}
-        self._entities: dict[int, set[Words]] = {}  # by their first word
+        # By their first word; and a row for each time that somebody said so.
+        self._entities: dict[int, dict[Words, list[int]]] = {}
 
     def fits(self, tier: Tier) -> bool:
         """Whether this is about the rows of a tier, or the first of them."""
@@ -65,11 +66,15 @@ class Phrases:
             self._numbers.setdefault(text.words[i].lower(), len(self._numbers))
             for i in visible
         ]
+        rows_of = range(row, row + len(entries))
+        row_of = dict(zip(entries["token"].tolist(), rows_of, strict=True))
         for start, end, _ in text.entities:
+            rows = [row_of[i] for i in range(start, end) if i in row_of]
             first, last = bisect_left(visible, start), bisect_left(visible, end)
             entity = tuple(words[first:last])
-            if entity:
-                self._entities.setdefault(entity[0], set()).add(entity)
+            if rows:
+                known = self._entities.setdefault(entity[0], {})
+                known.setdefault(entity, []).append(rows[0])
         # With one key per word piece, a token has several entries.
         firsts = np.flatnonzero(np.diff(entries["token"], prepend=-1))
         new = np.zeros(len(firsts), dtype=PLACE)
@@ -93,10 +98,14 @@ class Phrases:
         YIELDS (tuple[int, int]): First word, and the word after the last.
         """
         for start, word in enumerate(words):
-            for entity in self._entities.get(word, ()):
+            for entity, rows in self._entities.get(word, {}).items():
                 end = start + len(entity)
-                if tuple(words[start:end]) == entity:
+                if tuple(words[start:end]) == entity and self._is_there(rows):
                     yield start, end
+
+    def _is_there(self, rows: list[int]) -> bool:
+        entries = self.tier.entries.take(np.array(rows))
+        return not entries["forgotten"].all()
 
     def occurrences(self, words: Words) -> np.ndarray:
         """Where some words stand one after the other in examples.

@@ -8,13 +8,19 @@ from ..tags import MISSING, TagSet
 from ..ty import LabelledText
 
 
-def contradicts(earlier: LabelledText, later: LabelledText) -> bool:
-    """Whether both have annotated a token, and not alike.
+def without(earlier: LabelledText, later: LabelledText) -> LabelledText:
+    """The earlier one, but silent about what the later one contradicts: single tokens,
+    and entities as a whole.
 
     earlier, later (LabelledText): Of the same words.
     """
     one, other = _tags(earlier, later)
-    return bool(np.any((one != other) & (one != MISSING) & (other != MISSING)))
+    wrong = (one != other) & (one != MISSING) & (other != MISSING)
+    kept = [e for e in earlier.entities if not wrong[e[0] : e[1]].any()]
+    for start, end, _ in earlier.entities:
+        wrong[start:end] |= wrong[start:end].any()
+    missing = sorted({*earlier.missing, *np.flatnonzero(wrong).tolist()})
+    return replace(earlier, entities=kept, missing=missing)
 
 
 def says_the_same(earlier: LabelledText, later: LabelledText) -> bool:
@@ -24,21 +30,6 @@ def says_the_same(earlier: LabelledText, later: LabelledText) -> bool:
     """
     one, other = _tags(earlier, later)
     return bool(np.array_equal(one, other))
-
-
-def revised(earlier: LabelledText, later: LabelledText) -> LabelledText:
-    """The later one, and what the earlier one says of the tokens it is silent about.
-
-    earlier, later (LabelledText): Of the same words.
-    """
-    silent = set(later.missing)
-    kept = [span for span in earlier.entities if silent.issuperset(range(*span[:2]))]
-    dropped = set(earlier.entities) - set(kept)
-    unknown = silent & set(earlier.missing)
-    unknown |= silent & {i for start, end, _ in dropped for i in range(start, end)}
-    return replace(
-        later, entities=sorted(later.entities + kept), missing=sorted(unknown)
-    )
 
 
 def _tags(*texts: LabelledText) -> list[np.ndarray]:

@@ -100,15 +100,21 @@ class Tier:
         self.entries.append(rows)
 
     @_locked
-    def forget(self, example_ids: Iterable[int]) -> int:
-        """Forget every entry of these examples.
+    def forget(
+        self, example_ids: Iterable[int], *, tokens: Sequence[int] | None = None
+    ) -> int:
+        """Forget entries of these examples.
 
+        example_ids (Iterable[int]): The examples.
+        tokens (Sequence[int] | None): Only those of these tokens; None: all.
         RETURNS (int): How many entries there were.
         """
         ids = np.fromiter(example_ids, dtype=np.int64)
         count = 0
         for block in self.entries:
             gone = np.isin(block["example_id"], ids) & ~block["forgotten"]
+            if tokens is not None:
+                gone &= np.isin(block["token"], tokens)
             block["forgotten"][gone] = True
             count += int(gone.sum())
         self._forgotten += count

@@ -177,6 +177,7 @@ def tune_corrections(
     base = p_final(queries.p_ner, store, silent(queries), knn.settings)
     ids = queries.tag_set.decode(base, knn.decoding, queries.lengths)
     heard, tier = knn.heard(queries, ids), knn.datastore.tiers[CORRECTIONS]
+    assert heard is not None  # there are some
     if radii is None:
         radii = [scale_of(knn) * radius for radius in RADII]
     present = knn.correction_weight, knn.radius

@@ -22,8 +22,8 @@ class Editing(Filling):
     ) -> list[int]:
         """Add corrections: labelled Docs that are heeded at once.
 
-        A correction that is there already is not added again. One that contradicts an
-        earlier one of the same words takes its place.
+        A correction that is there already is not added again. Earlier ones of the same
+        words become silent about what it contradicts.
 
         docs (Iterable[Doc | Example]): With `doc.ents`; of Examples the reference
             counts. Annotate what you know: tokens without annotation (`ent_iob == 0`)
@@ -68,10 +68,12 @@ class Editing(Filling):
         source (str | None): As it was given to `add`.
         text (str | None): Letter by letter a part of the example's text.
         RETURNS (int): How many entries (tokens) were removed.
-        RAISES (KnnNerError): For an unknown id, or if nothing is given; then nothing
-            is removed.
+        RAISES (KnnNerError): For an unknown id, or if nothing is given, or an empty
+            text; then nothing is removed.
         """
         with self.lock:
+            if "" in (source, text):  # it would be in every text
+                raise KnnNerError(Errors.E075, name=self.name)
             ids = None if example_ids is None else [int(i) for i in example_ids]
             for i in ids or ():
                 self.datastore.example(i)

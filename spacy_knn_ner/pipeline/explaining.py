@@ -8,8 +8,9 @@ from spacy.tokens import Doc
 from ..datastore import kernel
 from ..tags import SpanTuple
 from ..ty import EntityExplanation, Evidence, TokenExplanation
-from .entities import trimmed
+from .entities import entity_spans, trimmed
 from .mixing import p_final, silent, span_scores
+from .rulers import ruled, rulers_before, with_ruled
 
 _BEST = 3  # tags of a distribution
 
@@ -24,13 +25,13 @@ class Explainer:
         """
         self.knn, self.doc, self.n = knn, doc, n
         settings = knn.settings
-        self.queries = knn.queries([doc])
+        self.queries = knn.queries([doc], again=True)
         self.tag_set = self.queries.tag_set
         self.store = knn.votes(self.queries)
         nobody = silent(self.queries)
         without = p_final(self.queries.p_ner, self.store, nobody, settings)
         ids = self._decoded(without)
-        self.heard = knn.all_heard(self.queries)
+        self.heard = knn.heard(self.queries, ids)
         self.corrections = knn.corrections(self.queries, ids)
         self.p = p_final(self.queries.p_ner, self.store, self.corrections, settings)
         self.ids = self._decoded(self.p)
@@ -41,26 +42,35 @@ class Explainer:
 
     def entities(self) -> list[EntityExplanation]:
         """See `Lookup.explain`."""
-        found = trimmed(self.doc, self.tag_set.spans(self.ids))
-        before = trimmed(self.doc, self.tag_set.spans(self.before))
-        return [self._entity(span, found, before) for span in sorted({*found, *before})]
+        rulers, _ = rulers_before(self.knn.nlp, self.knn)
+        fixed = ruled(self.doc, rulers)
+        spans = entity_spans(self.doc, self.tag_set, self.ids)
+        kept = with_ruled(self.doc, spans, fixed)
+        self.found = {(ent.start, ent.end, ent.label_) for ent in kept}
+        self.ruled = {(ent.start, ent.end, ent.label_) for ent in fixed}
+        spans_before = trimmed(self.doc, self.tag_set.spans(self.before))
+        self.found_before = {*spans_before} | self.ruled
+        every = sorted(self.found | self.found_before)
+        return [self._entity(span) for span in every]
 
-    def _entity(
-        self, span: SpanTuple, found: list[SpanTuple], before: list[SpanTuple]
-    ) -> EntityExplanation:
+    def _entity(self, span: SpanTuple) -> EntityExplanation:
         start, end, label = span
-        tokens = range(start, end)
-        ids = self.ids if span in found else self.before
+        found = span in self.found
+        ids = self.ids if found else self.before
+        score = float(span_scores([(start, end)], ids, self.p)[0])
         return EntityExplanation(
             start=start,
             end=end,
             text=self.doc[start:end].text,
             label=label,
-            score=float(span_scores([(start, end)], ids, self.p)[0]),
-            found=span in found,
-            changed=(span in found) != (span in before),
-            tokens=[self.token(i) for i in tokens if not self.doc[i].is_space],
+            score=None if span in self.ruled else score,
+            found=found,
+            changed=found != (span in self.found_before),
+            tokens=[self.token(i) for i in range(start, end) if self._is_word(i)],
         )
+
+    def _is_word(self, i: int) -> bool:
+        return not self.doc[i].is_space
 
     def token(self, i: int) -> TokenExplanation:
         """See `Lookup.explain_tokens`."""

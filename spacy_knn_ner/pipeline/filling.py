@@ -55,10 +55,10 @@ class Filling:
             was interrupted goes on from there, if it is run again with the same batches
             and encoder. Delete it when the datastore is saved.
         RETURNS (list[int]): The examples' ids, in order.
-        RAISES (KnnNerError): If the pipeline's encoder leaves no vectors, or
-            corrections were added or forgotten meanwhile.
+        RAISES (KnnNerError): If the pipeline's encoder leaves no vectors, or the
+            datastore was changed meanwhile.
         """
-        new = self._emptied(CORRECTIONS)
+        new, before = self._emptied(CORRECTIONS)
 
         def encode(texts: list[LabelledText]) -> tuple[str, list[TokenKeys]]:
             return self.encoder.keys(texts, new.tag_set.scheme)
@@ -77,7 +77,7 @@ class Filling:
             empty += without_entry(added, texts, keys)
             ids += added
         self._encode_again(new, CORRECTIONS, keys_of, batch_size, show_progress=False)
-        self._replace(new, CORRECTIONS)
+        self._replace(new, before)
         self.warn_of(empty)
         return ids
 
@@ -85,30 +85,36 @@ class Filling:
         """Make the keys of all examples anew: after the encoder was trained further,
         or replaced by a better one, or other vectors are to be its keys.
 
-        What was forgotten stays so. If anything fails, the datastore stays as it was.
+        What was forgotten stays so; what `spacy knn compress` took away comes back,
+        for its examples are there. If anything fails, the datastore stays as it was.
 
         batch_size (int): Examples encoded at once. Default: 64.
         show_progress (bool): Show a progress bar. Default: True.
         RETURNS (int): How many examples there are.
         RAISES (KnnNerError): As for `build`.
         """
-        new = self._emptied(*TIERS)
+        new, before = self._emptied(*TIERS)
 
         def encode(texts: list[LabelledText]) -> tuple[str, list[TokenKeys]]:
             return self.encoder.keys(texts, new.tag_set.scheme)
 
         for tier in TIERS:
             self._encode_again(new, tier, encode, batch_size, show_progress)
-        self._replace(new, *TIERS)
+        self._replace(new, before)
         return len(new.examples)
 
-    def _emptied(self, *tiers: str) -> Datastore:
-        return self.datastore.emptied(
-            tiers,
-            dtype=self.settings.keys.dtype,
-            scheme=self.datastore.tag_set.scheme,
-            encoder=self.encoder.fingerprint(),
-        )
+    def _emptied(self, *tiers: str) -> tuple[Datastore, tuple[Datastore, int]]:
+        """A datastore to be filled; and what `_replace` wants to know."""
+        encoder = self.encoder.fingerprint()
+        with self.lock:
+            datastore = self.datastore
+            new = datastore.emptied(
+                tiers,
+                dtype=self.settings.keys.dtype,
+                scheme=datastore.tag_set.scheme,
+                encoder=encoder,
+            )
+            return new, (datastore, datastore.changes)
 
     def _encode_again(
         self,
@@ -127,13 +133,14 @@ class Filling:
             new.use_scheme(scheme)
             new.add_entries(batch, texts, keys, tier=tier)
 
-    def _replace(self, new: Datastore, *tiers: str) -> None:
-        """Use a new datastore, unless the examples it began with have changed."""
+    def _replace(self, new: Datastore, before: tuple[Datastore, int]) -> None:
+        """Use a new datastore, unless the one it was made from has changed."""
         self._make_index(new)
         with self.lock:
-            for tier in tiers:
-                if self.datastore.examples.ids(tier) != new.examples.ids(tier):
-                    raise KnnNerError(Errors.E052, name=self.name)
+            datastore, changes = before
+            if self.datastore is not datastore or datastore.changes != changes:
+                raise KnnNerError(Errors.E052, name=self.name)
+            new.saved_as = dict(datastore.saved_as)
             self.use(new)
 
     def _draft(self, folder: str | Path) -> Draft:

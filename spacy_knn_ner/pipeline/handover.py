@@ -10,7 +10,10 @@ from typing import Any, TypedDict
 import numpy as np
 from spacy.tokens import Doc
 
+from ..tags import SpanTuple
+
 EXTENSION = "ner_tagger"
+BASE = "knn_ner_base"
 
 
 class HandOver(TypedDict):
@@ -32,8 +35,23 @@ class HandOver(TypedDict):
     tagger: str | None
 
 
-if not Doc.has_extension(EXTENSION):
-    Doc.set_extension(EXTENSION, default=None)
+class Base(TypedDict):
+    """What `knn_ner` was told by components that hand nothing over, and whose entities
+    it has replaced.
+
+    scheme (str), tags (list[str]), probabilities (ndarray): As in `HandOver`.
+    entities (list[SpanTuple]): What it has set instead.
+    """
+
+    scheme: str
+    tags: list[str]
+    probabilities: np.ndarray
+    entities: list[SpanTuple]
+
+
+for name in (EXTENSION, BASE):
+    if not Doc.has_extension(name):
+        Doc.set_extension(name, default=None)
 
 
 def identity(component: Any) -> str:
@@ -49,3 +67,26 @@ def write(doc: Doc, value: HandOver) -> None:
 def read(doc: Doc) -> HandOver | None:
     """The Doc's hand-over, or None where no `ner_tagger` has run."""
     return doc._.get(EXTENSION)
+
+
+def write_base(doc: Doc, value: Base) -> None:
+    """Remember what a Doc's entities were mixed with."""
+    doc._.set(BASE, value)
+
+
+def read_base(doc: Doc, *, again: bool) -> HandOver | Base | None:
+    """What a Doc's entities are, or were, to be mixed with.
+
+    doc (Doc): The Doc.
+    again (bool): Whether it is asked how the entities came about that were found.
+        Otherwise what is remembered counts only while they are still there.
+    RETURNS (HandOver | Base | None): None where the Doc's entities have to tell.
+    """
+    value = read(doc)
+    if value is not None:
+        return value
+    base: Base | None = doc._.get(BASE)
+    if base is None or again:
+        return base
+    now = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+    return base if now == [tuple(entity) for entity in base["entities"]] else None

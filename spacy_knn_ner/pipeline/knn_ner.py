@@ -25,7 +25,7 @@ from .entities import SCORE_WEIGHTS, entity_spans
 from .gate import gated
 from .lookup import Lookup
 from .mixing import span_scores
-from .rulers import rulers_before, with_rulers
+from .rulers import ruled, rulers_before, with_ruled
 from .settings import LOSSLESS, Setting, Settings
 
 logger = logging.getLogger("spacy_knn_ner")
@@ -244,13 +244,10 @@ class KnnNer(Lookup, Pipe):
         docs (Iterable[Doc]): The Docs to modify.
         scores (list[Prediction]): From `predict`.
         """
-        rulers = rulers_before(self.nlp, self)
+        rulers, _ = rulers_before(self.nlp, self)
         for doc, found in zip(docs, scores, strict=True):
-            if handover.read(doc) is None:
-                # Its entities are replaced here, and are wanted for explanations.
-                handover.write(doc, _base(found))
             decoded = entity_spans(doc, found.tag_set, found.ids)
-            spans = with_rulers(doc, decoded, rulers)
+            spans = with_ruled(doc, decoded, ruled(doc, rulers))
             doc.set_ents(spans)
             bounds = [(span.start, span.end) for span in spans]
             probable = span_scores(bounds, found.ids, found.p)
@@ -260,6 +257,8 @@ class KnnNer(Lookup, Pipe):
             doc.spans[self.name] = SpanGroup(
                 doc, name=self.name, spans=spans, attrs={"scores": probable}
             )
+            if handover.read(doc) is None:
+                handover.write_base(doc, _base(doc, found))
 
     # --- training ----------------------------------------------------------
 
@@ -280,11 +279,10 @@ class KnnNer(Lookup, Pipe):
             self.nlp = nlp
 
 
-def _base(found: Prediction) -> handover.HandOver:
-    return handover.HandOver(
+def _base(doc: Doc, found: Prediction) -> handover.Base:
+    return handover.Base(
         scheme=found.tag_set.scheme,
         tags=list(found.tag_set.tags),
         probabilities=found.p_ner,
-        vectors=None,
-        tagger=None,
+        entities=[(ent.start, ent.end, ent.label_) for ent in doc.ents],
     )

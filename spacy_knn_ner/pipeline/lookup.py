@@ -19,6 +19,7 @@ from .hearing import Heard, hear
 from .hearing import votes as votes_of
 from .memory import Memory
 from .mixing import Queries, per_token, read_p_ner, silent
+from .rulers import rulers_before
 
 
 class Lookup(Memory):
@@ -29,16 +30,25 @@ class Lookup(Memory):
         """The tags that the datastore knows."""
         return self.datastore.tag_set
 
-    def queries(self, docs: list[Doc]) -> Queries:
+    def queries(self, docs: list[Doc], *, again: bool = False) -> Queries:
         """What the neighbors are asked about these Docs.
 
-        docs (list[Doc]): After the ner_tagger.
+        docs (list[Doc]): After the components in front.
+        again (bool): Whether they have been through this component, and it is asked
+            how its entities came about. Default: False.
         RETURNS (Queries): p_NER and keys. Where the datastore is empty nobody is
             asked, and the keys are not read.
         """
         known = self.tag_set if len(self.datastore) else TagSet(self.tag_set.scheme)
-        confidence = self.settings.base_confidence
-        tag_set, p_ner = read_p_ner(docs, known, confidence, self.name)
+        rulers, alone = rulers_before(self.nlp, self)
+        tag_set, p_ner = read_p_ner(
+            docs,
+            known,
+            self.settings.base_confidence,
+            self.name,
+            outside=not (rulers and alone),
+            again=again,
+        )
         lengths = [len(doc) for doc in docs]
         words = [token.lower_ for doc in docs for token in doc]
         queries = Queries(tag_set, lengths, words, p_ner, self.read_keys(docs))
@@ -86,16 +96,19 @@ class Lookup(Memory):
         ids (ndarray): The tags without them, shape (n_tokens,).
         RETURNS (Votes): Per token; `nearest` is a share of the radius.
         """
-        if not self.datastore.size(CORRECTIONS) or not len(queries.keys):
+        heard = self.heard(queries, ids)
+        if heard is None:
             return silent(queries)
-        heard, tier = self.heard(queries, ids), self.datastore.tiers[CORRECTIONS]
+        tier = self.datastore.tiers[CORRECTIONS]
         return votes_of(heard, tier, self.tag_set, queries, self.settings)
 
-    def heard(self, queries: Queries, ids: np.ndarray) -> Heard:
-        """Which corrections speak to which tokens; there must be some.
+    def heard(self, queries: Queries, ids: np.ndarray) -> Heard | None:
+        """Which corrections speak to which tokens; None without corrections.
 
         queries, ids: As for `corrections`.
         """
+        if not self.datastore.size(CORRECTIONS) or not len(queries.keys):
+            return None
         tier, phrases = self.datastore.tiers[CORRECTIONS], self.datastore.phrases()
         return hear(tier, phrases, queries, ids, self.settings)
 
@@ -109,7 +122,7 @@ class Lookup(Memory):
             store, both nearest first. Empty for whitespace and for an empty datastore.
         """
         with self.lock:
-            queries = self.queries([doc])
+            queries = self.queries([doc], again=True)
             return self.evidence(queries, self.all_heard(queries), doc[i].i, n=n)
 
     def all_heard(self, queries: Queries) -> Heard | None:

@@ -63,7 +63,8 @@ class Memory(Editing):
 
         util.from_disk(path, {"datastore": load}, exclude)
         if "datastore" not in exclude:
-            self.use(new)
+            with self.lock:
+                self.use(new)
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -79,5 +80,6 @@ class Memory(Editing):
         new = Datastore()
         util.from_bytes(bytes_data, {"datastore": new.from_bytes}, exclude)
         if "datastore" not in exclude:
-            self.use(new)
+            with self.lock:
+                self.use(new)
         return self

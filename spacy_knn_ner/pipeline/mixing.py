@@ -53,7 +53,13 @@ class Queries:
 
 
 def read_p_ner(
-    docs: list[Doc], known: TagSet, confidence: float, name: str
+    docs: list[Doc],
+    known: TagSet,
+    confidence: float,
+    name: str,
+    *,
+    outside: bool = True,
+    again: bool = False,
 ) -> tuple[TagSet, np.ndarray]:
     """What the components in front say of all tokens, as p_NER.
 
@@ -66,11 +72,14 @@ def read_p_ner(
     known (TagSet): The datastore's tags.
     confidence (float): Above; 0 to 1.
     name (str): The component that asks, for messages.
+    outside (bool): Whether the `O` of `doc.ents` is a judgment; rulers make none.
+        Default: True.
+    again (bool): See `handover.read_base`. Default: False.
     RETURNS (tuple[TagSet, ndarray]): The columns, and p_NER of shape (n_tokens,
         n_tags), float64.
     RAISES (KnnNerError): If a hand-over is in another scheme, or for other tokens.
     """
-    values = [handover.read(doc) for doc in docs]
+    values = [handover.read_base(doc, again=again) for doc in docs]
     schemes = {value["scheme"] for value in values if value is not None}
     for scheme in sorted(schemes - {known.scheme} if known.labels else ()):
         raise KnnNerError(Errors.E035, stored=known.scheme, given=scheme)
@@ -88,7 +97,7 @@ def read_p_ner(
     parts = [np.zeros((0, len(tag_set)))]
     for doc, value in zip(docs, values, strict=True):
         if value is None:
-            parts.append(_of_entities(doc, tag_set, confidence))
+            parts.append(_of_entities(doc, tag_set, confidence, outside))
         else:
             p = np.zeros((len(doc), len(tag_set)))
             p[:, [tag_set.ids[tag] for tag in value["tags"]]] = value["probabilities"]
@@ -96,7 +105,9 @@ def read_p_ner(
     return tag_set, np.concatenate(parts)
 
 
-def _of_entities(doc: Doc, tag_set: TagSet, confidence: float) -> np.ndarray:
+def _of_entities(
+    doc: Doc, tag_set: TagSet, confidence: float, outside: bool
+) -> np.ndarray:
     """A distribution for who sets entities without one."""
     entities, unjudged = annotated_entities(doc)
     ids = tag_set.encode(len(doc), entities)
@@ -104,6 +115,8 @@ def _of_entities(doc: Doc, tag_set: TagSet, confidence: float) -> np.ndarray:
     p = np.full((len(doc), len(tag_set)), others)
     p[np.arange(len(doc)), ids] = confidence
     p[unjudged] = 0.0
+    if not outside:
+        p[ids == 0] = 0.0
     return p
 
 

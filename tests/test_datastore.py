@@ -295,7 +295,7 @@ def test_hashes_are_compared_on_demand(tmp_path):
 
 
 def test_to_bytes_beyond_4_gib_points_to_to_disk(monkeypatch):
-    monkeypatch.setattr("spacy_knn_ner.datastore.datastore._FIELD_LIMIT", 10)
+    monkeypatch.setattr("spacy_knn_ner.datastore.saving._FIELD_LIMIT", 10)
     with pytest.raises(KnnNerError, match="Use to_disk"):
         filled()[0].to_bytes()
 

@@ -14,7 +14,7 @@ from conftest import (
     transformer_pipeline,
     view,
 )
-from spacy.tokens import Doc
+from spacy.tokens import Doc, SpanGroup
 
 from spacy_knn_ner.datastore.tier import Tier
 from spacy_knn_ner.errors import KnnNerError, KnnNerWarning
@@ -445,3 +445,24 @@ def test_a_build_whose_index_cannot_be_made_changes_nothing(built):
         knn.build(labelled_docs(built)[:3], show_progress=False)
     knn.index = "exact"
     assert [view(doc) for doc in built.pipe(TEXTS)] == before
+
+
+def test_a_span_knows_its_score(built):
+    built.get_pipe("knn_ner").weight = 1.0
+    doc = built(SENTENCES[0][0])
+    scores = doc.spans["knn_ner"].attrs["scores"]
+    assert [ent._.knn_score for ent in doc.ents] == pytest.approx(scores.tolist())
+    assert doc[0:1]._.knn_score is None  # no entity
+    other = SpanGroup(doc, name="sc", spans=[doc[2:3]], attrs={"scores": [0.5]})
+    doc.spans["sc"] = other  # such as a spancat's
+    assert doc[2:3]._.knn_score is None
+    again = type(doc)(built.vocab).from_bytes(doc.to_bytes())
+    assert [ent._.knn_score for ent in again.ents] == pytest.approx(scores.tolist())
+
+
+def test_a_score_that_was_not_computed_is_none(built):
+    knn = built.get_pipe("knn_ner")
+    knn.set_settings(scores=False, gate=0.0, decoding="argmax")
+    docs = [doc for doc in built.pipe(text for text, _ in SENTENCES) if doc.ents]
+    assert docs
+    assert {ent._.knn_score for doc in docs for ent in doc.ents} == {None}

@@ -10,6 +10,9 @@ fidelity.py     how often an approximate index comes to other tags
 search.py       what an index proposes → the k nearest, ties and all
 tier.py         keys + tags + index
 kernel.py       the paper's equations 3 and 4, and the corrections on top
-datastore.py    two tiers and the examples behind them: add, forget, vote
+phrases.py      where the words of corrections stand
+revision.py     what a later correction leaves of an earlier one
+datastore.py    two tiers and the examples behind them: add, correct, forget, relabel
+saving.py       its way to disk and back
 storage.py      generations and manifest on disk
 """

@@ -22,6 +22,7 @@ from ..tags import TagSet
 from . import handover
 from .encoder import Encoder
 from .entities import SCORE_WEIGHTS, entity_spans
+from .extensions import FACTORY
 from .gate import gated
 from .lookup import Lookup
 from .mixing import span_scores
@@ -104,7 +105,7 @@ class KnnNer(Lookup, Pipe):
     """Interpolates p_NER with the labels of nearest neighbors (kNN-NER).
 
     Sets `doc.ents`, replacing what was there, and `doc.spans[name]` with the
-    same spans and their scores in `.attrs["scores"]`.
+    same spans and their scores in `.attrs["scores"]`; `span._.knn_score` has them too.
 
     `build` fills the datastore from a corpus, `add` teaches a correction,
     `forget` takes examples back, `neighbors` tells why.
@@ -254,8 +255,9 @@ class KnnNer(Lookup, Pipe):
             own = {(span.start, span.end, span.label) for span in decoded}
             is_own = [(span.start, span.end, span.label) in own for span in spans]
             probable[~np.array(is_own, dtype=bool)] = np.nan  # a ruler's has none
+            attrs = {"scores": probable, **FACTORY}
             doc.spans[self.name] = SpanGroup(
-                doc, name=self.name, spans=spans, attrs={"scores": probable}
+                doc, name=self.name, spans=spans, attrs=attrs
             )
             if handover.read(doc) is None:
                 handover.write_base(doc, _base(doc, found))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from ..datastore.datastore import CORRECTIONS
 from ..errors import Errors, KnnNerError
 from .filling import Filling, without_entry
 from .labelled import labelled_text
@@ -48,7 +49,7 @@ class Editing(Filling):
                 )
             datastore.use_scheme(scheme)
             if again:
-                ids = datastore.add(texts, keys, tier="corrections", source=source)
+                ids = datastore.add(texts, keys, tier=CORRECTIONS, source=source)
             else:
                 ids = datastore.correct(texts, keys, source=source)
             self.keep_strings()

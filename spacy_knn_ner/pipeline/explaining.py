@@ -32,7 +32,7 @@ class Explainer:
         without = p_final(self.queries.p_ner, self.store, nobody, settings)
         ids = self._decoded(without)
         self.heard = knn.heard(self.queries, ids)
-        self.corrections = knn.corrections(self.queries, ids)
+        self.corrections = knn.said(self.queries, self.heard)
         self.p = p_final(self.queries.p_ner, self.store, self.corrections, settings)
         self.ids = self._decoded(self.p)
         self.before = self._decoded(self.queries.p_ner)

@@ -59,11 +59,7 @@ class Filling:
             datastore was changed meanwhile.
         """
         new, before = self._emptied(CORRECTIONS)
-
-        def encode(texts: list[LabelledText]) -> tuple[str, list[TokenKeys]]:
-            return self.encoder.keys(texts, new.tag_set.scheme)
-
-        keys_of: Encode = encode
+        keys_of = encode = self._encode_for(new)
         if draft is not None:
             keys_of = partial(self._draft(draft).keys, encode=encode)
         ids: list[int] = []
@@ -94,10 +90,7 @@ class Filling:
         RAISES (KnnNerError): As for `build`.
         """
         new, before = self._emptied(*TIERS)
-
-        def encode(texts: list[LabelledText]) -> tuple[str, list[TokenKeys]]:
-            return self.encoder.keys(texts, new.tag_set.scheme)
-
+        encode = self._encode_for(new)
         for tier in TIERS:
             self._encode_again(new, tier, encode, batch_size, show_progress)
         self._replace(new, before)
@@ -115,6 +108,9 @@ class Filling:
                 encoder=encoder,
             )
             return new, (datastore, datastore.changes)
+
+    def _encode_for(self, new: Datastore) -> Encode:
+        return lambda texts: self.encoder.keys(texts, new.tag_set.scheme)
 
     def _encode_again(
         self,

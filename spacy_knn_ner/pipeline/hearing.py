@@ -14,6 +14,7 @@ import numpy as np
 
 from ..datastore import distances as metrics
 from ..datastore import kernel
+from ..datastore.datastore import CORRECTIONS
 from ..datastore.phrases import Phrases, visible_words
 from ..datastore.tier import Tier, distinct
 from ..tags import TagSet
@@ -150,7 +151,7 @@ def _measured(tier: Tier, queries: Queries, pairs: np.ndarray, metric: str) -> H
 def _near(tier: Tier, queries: Queries, settings: Settings) -> Heard:
     """The nearest entries of every token, whatever their words."""
     keys = queries.keys
-    k, index = settings.k or _K, settings.tier_index("corrections")
+    k, index = settings.k or _K, settings.tier_index(CORRECTIONS)
     first, back = distinct(keys.vectors)
     found = tier.search(keys.vectors[first], k, metric=settings.metric, index=index)
     found_rows, found_distances = found.rows[back], found.distances[back]

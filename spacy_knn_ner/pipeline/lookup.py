@@ -96,7 +96,14 @@ class Lookup(Memory):
         ids (ndarray): The tags without them, shape (n_tokens,).
         RETURNS (Votes): Per token; `nearest` is a share of the radius.
         """
-        heard = self.heard(queries, ids)
+        return self.said(queries, self.heard(queries, ids))
+
+    def said(self, queries: Queries, heard: Heard | None) -> Votes:
+        """The same, of corrections that are known to be heard.
+
+        queries (Queries): From `queries`.
+        heard (Heard | None): From `heard`.
+        """
         if heard is None:
             return silent(queries)
         tier = self.datastore.tiers[CORRECTIONS]

@@ -22,9 +22,9 @@ class Queries:
     tag_set (TagSet): The tagger's tags, and behind them those that only the
         datastore knows.
     lengths (list[int]): Tokens per Doc.
+    words (list[str]): Their words in lower case.
     p_ner (ndarray): Shape (n_tokens, n_tags); 0 for tags the tagger lacks; rows of
         zeros where there is none.
-    words (list[str]): Their words in lower case.
     keys (TokenKeys): Their keys; tokens are counted through all Docs.
     """
 

@@ -247,6 +247,16 @@ class Errors:
         "undo that. Load it again and repeat your changes, or save to another folder."
     )
     E077 = "{path} is being changed by another process. Try again when it has finished."
+    E081 = (
+        "A text of {found:,} characters is too long to be looked at here: the most is "
+        "{most:,}. Paste a part of it, or use nlp.pipe."
+    )
+    E082 = (
+        "There are no tokens {start} to {end} in paragraph {paragraph} of this text. "
+        "Look at the text again."
+    )
+    E083 = "The request must be JSON with {name!r}, of type {kind}."
+    E084 = "This needs {package}: pip install 'spacy-knn-ner[{extra}]'."
     E070 = "The text has no token {word!r}; its tokens are {words}."
     E065 = "Pages and plots need matplotlib: pip install 'spacy-knn-ner[report]'."
 

@@ -132,10 +132,12 @@ class Evidence:
     token (int): Which token of it was near.
     tag (str): That token's tag.
     distance (float): In the metric of the component.
-    share (float): Its share of the vote in its tier, 0 to 1.
+    share (float): Its share of the neighbors' vote, or of the corrections', 0 to 1.
     tier (str): `"store"` or `"corrections"`.
     example_id (int): Its example.
     source (str | None): Where that comes from, if anybody said so.
+    same_words (bool): Whether it votes among the corrections because of its words: as
+        one of them, or beside them as the store's. Otherwise it is near.
     """
 
     words: list[str]
@@ -147,6 +149,7 @@ class Evidence:
     tier: str
     example_id: int
     source: str | None = None
+    same_words: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,8 @@ class TokenExplanation:
     trust (float): The weight that the corrections have here, from 0 to 1.
     final (dict[str, float]): The mixture of all three.
     nearest (float | None): Distance of the nearest entry of the store.
-    neighbors (list[Evidence]): Corrections that speak to it, then its neighbors.
+    neighbors (list[Evidence]): Corrections that speak to it, the store's entries that
+        do beside them, then its neighbors.
     """
 
     i: int

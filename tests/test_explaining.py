@@ -51,16 +51,15 @@ def test_an_entity_that_a_correction_made_is_explained(nlp):
     assert [(e.start, e.end, e.label) for e in found] == [(0, 1, "new"), (2, 3, "new")]
     assert all(entity.changed for entity in found)
     (token,) = found[0].tokens
-    assert token.corrections == {"B-new": 1.0}
+    # The store knows the same word at the same place as O; a correction counts as 16.
+    assert token.corrections == pytest.approx({"B-new": 16 / 17, "O": 1 / 17})
     assert token.trust == pytest.approx(0.9)
-    assert token.final["B-new"] == pytest.approx(0.9)
-    first = token.neighbors[0]
-    assert (first.tier, first.example_id, first.source) == (
-        "corrections",
-        example,
-        "me",
-    )
-    assert first.share == 1.0
+    assert token.final["B-new"] == pytest.approx(0.9 * 16 / 17)
+    one, beside, near = token.neighbors
+    assert (one.tier, one.example_id, one.source) == ("corrections", example, "me")
+    assert (beside.tier, beside.same_words, beside.tag) == ("store", True, "O")
+    assert (near.tier, near.same_words, near.tag) == ("store", False, "O")
+    assert [e.share for e in token.neighbors] == pytest.approx([16 / 17, 1 / 17, 1.0])
 
 
 @pytest.mark.parametrize("gate", ["lossless", None])

@@ -95,6 +95,54 @@ def test_of_two_corrections_the_nearer_has_more_to_say():
     np.testing.assert_allclose(p_of(nlp, "B", 0), expected, atol=1e-7)
 
 
+def test_the_store_speaks_beside_a_correction_where_it_has_the_same_words():
+    """p_c ∝ Σ over the corrections of correction_votes · exp(−(d / radius) / T_c), and
+    over the store's entries of exp(−(d / radius) / T_c)."""
+    settings = {"radius": 0.5, "correction_temperature": 0.25, "correction_votes": 3}
+    nlp = pipeline(correction_weight=1.0, weight=0.0, gate=None, **settings)
+    knn = nlp.get_pipe("knn_ner")
+    store = ["b c", "d b", "B", "b b", "c d"]
+    knn.build([labelled(nlp.vocab, text, []) for text in store], show_progress=False)
+    np.testing.assert_allclose(p_of(nlp, "b", 0), OUTSIDE, atol=1e-7)
+    knn.add([labelled(nlp.vocab, "b", [(0, 1, LABEL)])])
+    far = np.exp(-(0.2 / 0.5) / 0.25)
+    expected = np.array([4 + far, 0, 0, 0, 3]) / (7 + far)
+    np.testing.assert_allclose(p_of(nlp, "b", 0), expected, atol=1e-7)
+    knn.forget([1])  # "b c"
+    expected = np.array([3 + far, 0, 0, 0, 3]) / (6 + far)
+    np.testing.assert_allclose(p_of(nlp, "b", 0), expected, atol=1e-7)
+
+
+def test_the_store_alone_corrects_nothing():
+    """Beyond the radius of the only correction, its words are as if nobody had said
+    anything about them."""
+    nlp = pipeline(correction_weight=1.0, weight=0.0, gate=None, radius=0.19)
+    knn = nlp.get_pipe("knn_ner")
+    docs = [labelled(nlp.vocab, "B", [(0, 1, LABEL)])]
+    knn.build(docs, show_progress=False)
+    knn.add([labelled(nlp.vocab, "b", [(0, 1, LABEL)])])
+    np.testing.assert_allclose(p_of(nlp, "B", 0), OUTSIDE, atol=1e-7)
+
+
+def test_of_a_phrase_the_store_speaks_where_it_stands_as_a_whole():
+    nlp = pipeline(correction_weight=1.0, weight=0.0, gate=None, correction_votes=1)
+    knn = nlp.get_pipe("knn_ner")
+    store = [labelled(nlp.vocab, text, []) for text in ("b c", "c b", "b d", "b")]
+    knn.build(store, show_progress=False)
+    knn.add([labelled(nlp.vocab, "b c", [(0, 2, LABEL)])])
+    np.testing.assert_allclose(p_of(nlp, "b c", 0), [0.5, 0.5, 0, 0, 0], atol=1e-7)
+    np.testing.assert_allclose(p_of(nlp, "b c", 1), [0.5, 0, 0, 0.5, 0], atol=1e-7)
+
+
+def test_what_stands_a_thousand_times_in_the_store_is_heard_64_times():
+    nlp = pipeline(correction_weight=1.0, weight=0.0, gate=None, correction_votes=16)
+    knn = nlp.get_pipe("knn_ner")
+    docs = [labelled(nlp.vocab, "b " * 250, []) for _ in range(4)]
+    knn.build(docs, show_progress=False)
+    knn.add([labelled(nlp.vocab, "b", [(0, 1, LABEL)])])
+    np.testing.assert_allclose(p_of(nlp, "b", 0), [0.8, 0, 0, 0, 0.2], atol=1e-7)
+
+
 def test_whitespace_is_no_word():
     nlp = pipeline()
     gold = doc_of(nlp, "a|b| |c|d")

@@ -16,6 +16,7 @@ IMPOSSIBLE = [
     *[("radius", value) for value in (0, -1, "1")],
     *[("other_words_radius", value) for value in (-1, "1", None)],
     *[("correction_temperature", value) for value in (0, -1, "1", None)],
+    *[("correction_votes", value) for value in (0, -1, "1", None)],
     *[("metric", value) for value in ("l2", None)],
     *[("index", value) for value in ("ivf", None)],
     *[("decoding", value) for value in ("beam", None)],
@@ -73,6 +74,7 @@ CHANGES = {
     "decoding": "argmax",
     "correction_weight": 0.8,
     "correction_temperature": 0.3,
+    "correction_votes": 5.0,
     "radius": 2.5,
     "other_words_radius": 0.1,
 }

@@ -172,6 +172,23 @@ def test_corrections_that_dev_does_not_meet_stay_as_they_are():
     assert chosen.settings == {"correction_weight": 0.85, "radius": knn.radius}
 
 
+def test_the_store_does_not_speak_of_its_own_document_beside_corrections():
+    """Each word stands once in the store and is wrongly corrected: without its own
+    document nobody contradicts, with it the store does."""
+    nlp, train, _ = noisy_pipeline(weight=0.0)
+    knn, planted = nlp.get_pipe("knn_ner"), nlp.get_pipe("planted")
+    planted.vectors["once"] = np.ones(4)
+    planted.p_ner["once"] = np.array([0.2, 0.8, 0.0])
+    own = labelled(nlp.vocab, "once", [(0, 1, "thing")])
+    knn.build([*train, own], show_progress=False)
+    knn.add([labelled(nlp.vocab, "once", [])])
+    knn.correction_votes = 0.1
+    how = {"radii": [1.0], "correction_weights": [1.0]}
+    *_, seen = tune_corrections(knn, [own], **how)
+    *_, out = tune_corrections(knn, [own], **how, leave_one_out=True)
+    assert (seen.recall, out.recall) == (1.0, 0.0)
+
+
 def test_radii_follow_the_metric():
     nlp, _, dev = noisy_pipeline(metric="euclidean")
     knn = nlp.get_pipe("knn_ner")

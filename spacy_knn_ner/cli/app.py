@@ -11,6 +11,7 @@ from .explain import explain
 from .forget import forget
 from .info import info
 from .rebuild import rebuild
+from .serve import serve
 from .tune import tune
 
 app = typer.Typer(
@@ -21,6 +22,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-VERBS = (convert, build, tune, compress, evaluate, info, explain, add, forget, rebuild)
+VERBS = (
+    convert,
+    build,
+    tune,
+    compress,
+    evaluate,
+    info,
+    explain,
+    add,
+    forget,
+    rebuild,
+    serve,
+)
 for verb in VERBS:
     app.command(verb.__name__)(verb)

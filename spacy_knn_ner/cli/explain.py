@@ -100,7 +100,9 @@ def neighbor_line(neighbor: dict[str, Any]) -> str:
     pairs = list(zip(words, neighbor["spaces"], strict=True))
     part = pairs[max(0, at - _WORDS) : at + _WORDS + 1]
     around = "".join(word + " " * space for word, space in part)
-    tier = "  correction" if neighbor["tier"] == "corrections" else ""
+    tier = "  same words" if neighbor["same_words"] else ""
+    if neighbor["tier"] == "corrections":
+        tier = "  correction"
     return (
         f"{neighbor['tag']:<16} distance {neighbor['distance']:.3f}  "
         f"vote {neighbor['share']:4.0%}{tier}  {around}"

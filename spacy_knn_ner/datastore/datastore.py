@@ -47,7 +47,7 @@ class Datastore(Saving):
         self.examples = ExampleStore()
         self.saved_as: dict[Path, int] = {}
         self.tiers: dict[str, Tier] = {}  # made when the width of keys is known
-        self._phrases: Phrases | None = None
+        self._phrases: dict[str, Phrases] = {}
         self.changes = 0  # how often something was added, forgotten or renamed
 
     def __len__(self) -> int:
@@ -287,13 +287,16 @@ class Datastore(Saving):
         except KeyError as error:
             raise KnnNerError(Errors.E037, example_id=example_id) from error
 
-    def phrases(self) -> Phrases:
-        """The words of the corrections; there must be keys."""
-        tier = self.tiers[CORRECTIONS]
-        if self._phrases is None or not self._phrases.fits(tier):
-            self._phrases = Phrases(tier)
-        self._phrases.extend(self._text_of)
-        return self._phrases
+    def phrases(self, tier: str) -> Phrases:
+        """The words of a tier's examples; there must be keys.
+
+        tier (str): `"store"` or `"corrections"`.
+        """
+        phrases = self._phrases.get(tier)
+        if phrases is None or not phrases.fits(self.tiers[tier]):
+            phrases = self._phrases[tier] = Phrases(self.tiers[tier])
+        phrases.extend(self._text_of)
+        return phrases
 
     def _text_of(self, example_id: int) -> LabelledText | None:
         try:

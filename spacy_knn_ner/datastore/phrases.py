@@ -87,42 +87,48 @@ class Phrases:
             self._places_of.setdefault(word, []).append(i)
         self._places.append(new)
 
-    def numbers(self, words: Sequence[str]) -> list[int]:
+    def _known(self, words: Sequence[str]) -> Words:
         """The numbers of words in lower case; −1 for those that no example has."""
-        return [self._numbers.get(word, -1) for word in words]
+        return tuple(self._numbers.get(word, -1) for word in words)
 
-    def entities_in(self, words: Sequence[int]) -> Iterator[tuple[int, int]]:
+    def entities_in(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
         """Where the words of an entity stand in a text.
 
-        words (Sequence[int]): Of a text without whitespace, see `numbers`.
+        words (Sequence[str]): Of a text, in lower case and without whitespace.
         YIELDS (tuple[int, int]): First word, and the word after the last.
         """
-        for start, word in enumerate(words):
+        numbers = self._known(words)
+        for start, word in enumerate(numbers):
             for entity, rows in self._entities.get(word, {}).items():
                 end = start + len(entity)
-                if tuple(words[start:end]) == entity and self._is_there(rows):
+                if numbers[start:end] == entity and self._is_there(rows):
                     yield start, end
 
     def _is_there(self, rows: list[int]) -> bool:
         entries = self.tier.entries.take(np.array(rows))
         return not entries["forgotten"].all()
 
-    def occurrences(self, words: Words) -> np.ndarray:
+    def occurrences(self, words: Sequence[str]) -> np.ndarray:
         """Where some words stand one after the other in examples.
 
-        words (Words): See `numbers`.
+        words (Sequence[str]): In lower case, without whitespace.
         RETURNS (ndarray): `PLACE`s, shape (n_occurrences, len(words)).
         """
+        numbers = self._known(words)
+        if -1 in numbers:
+            return np.zeros((0, len(words)), dtype=PLACE)
         rarest = min(
-            range(len(words)), key=lambda i: len(self._places_of.get(words[i], ()))
+            range(len(numbers)), key=lambda i: len(self._places_of.get(numbers[i], ()))
         )
-        around = self._places_of.get(words[rarest], [])
+        around = self._places_of.get(numbers[rarest], [])
         first = np.array(around, dtype=np.int64) - rarest
-        first = first[(first >= 0) & (first + len(words) <= len(self._places))]
-        places = self._places.take(first[:, None] + np.arange(len(words)))
-        same = (places["word"] == np.array(words)).all(axis=1)
+        first = first[(first >= 0) & (first + len(numbers) <= len(self._places))]
+        places = self._places.take(first[:, None] + np.arange(len(numbers)))
+        same = (places["word"] == np.array(numbers)).all(axis=1)
         same &= (places["example_id"] == places["example_id"][:, :1]).all(axis=1)
-        follow = places["position"] == places["position"][:, :1] + np.arange(len(words))
+        follow = places["position"] == places["position"][:, :1] + np.arange(
+            len(numbers)
+        )
         return places[same & follow.all(axis=1)]
 
 

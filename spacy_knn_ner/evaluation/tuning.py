@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ..datastore import kernel
 from ..datastore.datastore import CORRECTIONS, STORE
 from ..errors import Errors, KnnNerError
+from ..pipeline.hearing import Heard
 from ..pipeline.hearing import votes as votes_of
 from ..pipeline.knn_ner import KnnNer
 from ..pipeline.mixing import Queries, p_final, silent
@@ -173,11 +174,14 @@ def tune_corrections(
         raise KnnNerError(Errors.E064, name=knn.name)
     queries = encode(knn, docs, cache=cache, show_progress=show_progress)
     corpus = Corpus(docs, queries.tag_set)
-    store = _store_votes(knn, docs, queries, leave_one_out)
+    groups = own_documents(knn, docs, queries) if leave_one_out else None
+    store = _store_votes(knn, queries, groups)
     base = p_final(queries.p_ner, store, silent(queries), knn.settings)
     ids = queries.tag_set.decode(base, knn.decoding, queries.lengths)
-    heard, tier = knn.heard(queries, ids), knn.datastore.tiers[CORRECTIONS]
+    heard = knn.heard(queries, ids)
     assert heard is not None  # there are some
+    if groups is not None:
+        heard = _of_others(heard, queries, groups)
     if radii is None:
         radii = [scale_of(knn) * radius for radius in RADII]
     present = knn.correction_weight, knn.radius
@@ -188,20 +192,27 @@ def tune_corrections(
     ]:
         settings = {"correction_weight": weight, "radius": radius}
         how = knn.settings.replace(knn.name, **settings)
-        corrections = votes_of(heard, tier, knn.tag_set, queries, how)
+        corrections = votes_of(heard, knn.datastore, queries, how)
         p = p_final(queries.p_ner, store, corrections, how)
         for trial in _score(corpus, queries, p, settings, [knn.decoding]):
             trials.append(Trial(settings, trial.precision, trial.recall, trial.f1))
     return trials
 
 
-def _store_votes(
-    knn: KnnNer, docs: Sequence[Doc], queries: Queries, leave_one_out: bool
-) -> Votes:
+def _of_others(heard: Heard, queries: Queries, groups: Groups) -> Heard:
+    """What is said by other documents than a token's own."""
+    of_key, of_row = groups
+    own = np.zeros(len(heard.tokens), dtype=bool)
+    stored = heard.stored
+    keys = np.searchsorted(queries.keys.tokens, heard.tokens[stored])
+    own[stored] = of_key[keys] == of_row[heard.rows[stored]]
+    return heard.only(~own)
+
+
+def _store_votes(knn: KnnNer, queries: Queries, groups: Groups | None) -> Votes:
     """With the component's settings."""
-    if not leave_one_out:
+    if groups is None:
         return knn.votes(queries)
-    groups = own_documents(knn, docs, queries)
     if knn.k is None:
         (found,) = every_entry_votes(knn, queries, [knn.temperature], groups=groups)
         return found

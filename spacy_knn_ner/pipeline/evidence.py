@@ -12,23 +12,33 @@ from .settings import Settings
 def correction_evidence(
     datastore: Datastore, heard: Heard, i: int, settings: Settings, n: int
 ) -> list[Evidence]:
-    """The corrections that speak to one token.
+    """The corrections that speak to one token, and the entries of the store that do so
+    beside them, with the same words.
 
     datastore (Datastore): Where they are.
     heard (Heard): By all tokens.
     i (int): The token.
     settings (Settings): How much they count.
-    n (int): How many to return, at most.
+    n (int): How many of each to return, at most.
     RETURNS (list[Evidence]): Nearest first, as a share of the radius.
     """
-    relative = heard.relative(settings)
-    mine = np.flatnonzero((heard.tokens == i) & (relative < 1))
-    mine = mine[np.argsort(relative[mine], kind="stable")]
-    rows = heard.rows[mine]
-    weights = datastore.tiers[CORRECTIONS].entries.take(rows)["weight"]
-    sizes = vote_sizes(relative[mine][None], settings.correction_temperature)[0]
-    shares = sizes * weights / max((sizes * weights).sum(), 1e-300)
-    return _evidence(datastore, CORRECTIONS, rows, heard.distances[mine], shares)[:n]
+    sizes = heard.sizes(datastore, settings)
+    mine = (heard.tokens == i) & (sizes > 0)
+    shares = sizes / max(sizes[mine].sum(), 1e-300)
+    evidence = []
+    for tier, of_tier in ((CORRECTIONS, ~heard.stored), (STORE, heard.stored)):
+        chosen = np.flatnonzero(mine & of_tier)
+        nearest = np.argsort(heard.relative(settings)[chosen], kind="stable")
+        chosen = chosen[nearest][:n]
+        evidence += _evidence(
+            datastore,
+            tier,
+            heard.rows[chosen],
+            heard.distances[chosen],
+            shares[chosen],
+            heard.same[chosen],
+        )
+    return evidence
 
 
 def store_evidence(
@@ -70,6 +80,7 @@ def store_evidence(
         np.array(rows, dtype=np.int64),
         np.array([distance[row] for row in rows]),
         np.array([share[row] for row in rows]),
+        np.zeros(len(rows), dtype=bool),
     )
 
 
@@ -79,10 +90,12 @@ def _evidence(
     rows: np.ndarray,
     distances: np.ndarray,
     shares: np.ndarray,
+    same_words: np.ndarray,
 ) -> list[Evidence]:
     evidence = []
     found = datastore.tiers[tier].entries.take(rows)
-    for entry, distance, share in zip(found, distances, shares, strict=True):
+    columns = zip(found, distances, shares, same_words, strict=True)
+    for entry, distance, share, same in columns:
         example = datastore.example(int(entry["example_id"]))
         evidence.append(
             Evidence(
@@ -95,6 +108,7 @@ def _evidence(
                 tier=tier,
                 example_id=example.example_id,
                 source=example.source,
+                same_words=bool(same),
             )
         )
     return evidence

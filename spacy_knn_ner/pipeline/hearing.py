@@ -3,43 +3,46 @@
 A correction is about its words. So it is heard where the same words stand: those of
 one of its entities, or those that would come out as an entity without it; and there the
 more, the nearer the vectors are, for the same words can mean something else. Others
-hear it within `other_words_radius` only.
+hear it within `other_words_radius` only. Beside it speaks what the store has with the
+same words, so that one odd annotation does not outvote what was seen a hundred times.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from ..datastore import distances as metrics
 from ..datastore import kernel
-from ..datastore.datastore import CORRECTIONS
+from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.phrases import Phrases, visible_words
-from ..datastore.tier import Tier, distinct
-from ..tags import TagSet
+from ..datastore.tier import ENTRY, Tier, distinct
 from ..ty import Votes
 from .mixing import Queries
 from .settings import Settings
 
 _AT_ONCE = 1 << 12  # pairs of vectors
 _K = 32  # other words, where every entry of the store votes
+_MOST_STORED = 64  # entries of the store with the same words
 
 
 @dataclass(frozen=True)
 class Heard:
-    """Pairs of a token and an entry of the corrections that speaks to it.
+    """Pairs of a token and an entry that speaks to it.
 
-    tokens (ndarray): Shape (n,), ascending.
+    tokens (ndarray): Shape (n,).
     rows (ndarray): The entry, shape (n,).
     distances (ndarray): Between their vectors, shape (n,), float64.
     same (ndarray): Whether they have the same words, shape (n,), bool.
+    stored (ndarray): Whether it is an entry of the store, shape (n,), bool.
     """
 
     tokens: np.ndarray
     rows: np.ndarray
     distances: np.ndarray
     same: np.ndarray
+    stored: np.ndarray
 
     def relative(self, settings: Settings) -> np.ndarray:
         """Distances, as shares of the radius; from 1 on nothing is heard."""
@@ -48,82 +51,143 @@ class Heard:
         others = np.where(settings.other_words_radius > 0, others, np.inf)
         return np.where(self.same, self.distances / settings.radius, others)
 
+    def only(self, chosen: np.ndarray) -> "Heard":
+        """Some of them.
+
+        chosen (ndarray): Shape (n,), bool.
+        """
+        return Heard(*(getattr(self, f.name)[chosen] for f in fields(Heard)))
+
+    def entries(self, datastore: Datastore) -> np.ndarray:
+        """What they are, as `tier.ENTRY`s, shape (n,)."""
+        found = np.zeros(len(self.rows), dtype=ENTRY)
+        for tier, mine in ((CORRECTIONS, ~self.stored), (STORE, self.stored)):
+            found[mine] = datastore.tiers[tier].entries.take(self.rows[mine])
+        return found
+
+    def sizes(self, datastore: Datastore, settings: Settings) -> np.ndarray:
+        """How much each of them says, up to a factor per token; zero where no
+        correction is near enough, shape (n,)."""
+        relative = self.relative(settings)
+        nearest = self._nearest(relative)
+        corrected = np.isfinite(self._nearest(np.where(self.stored, np.inf, relative)))
+        votes = np.where(self.stored, 1.0, settings.correction_votes)
+        votes = votes * self.entries(datastore)["weight"]
+        heard = (relative < 1) & corrected
+        with np.errstate(invalid="ignore"):
+            size = np.exp(-(relative - nearest) / settings.correction_temperature)
+        return np.where(heard, votes * size, 0.0)
+
+    def _nearest(self, relative: np.ndarray) -> np.ndarray:
+        """Of those that the same token hears, shape (n,); inf beyond the radius."""
+        least = np.full(self.tokens.max(initial=-1) + 1, np.inf)
+        np.minimum.at(least, self.tokens, np.where(relative < 1, relative, np.inf))
+        return least[self.tokens]
+
 
 def hear(
-    tier: Tier, phrases: Phrases, queries: Queries, ids: np.ndarray, settings: Settings
+    datastore: Datastore, queries: Queries, ids: np.ndarray, settings: Settings
 ) -> Heard:
-    """Which corrections speak to which tokens.
+    """Which corrections speak to which tokens, and what the store has with their words.
 
-    tier (Tier): The corrections.
-    phrases (Phrases): Their words.
+    datastore (Datastore): With corrections.
     queries (Queries): The tokens.
     ids (ndarray): Their tags without corrections, shape (n_tokens,).
     settings (Settings): `metric`, `k`, `other_words_radius`.
     RETURNS (Heard): The pairs.
     """
-    pairs = np.array(
-        sorted(set(_same_words(phrases, queries, ids))), dtype=np.int64
-    ).reshape(-1, 3)
-    found = _measured(tier, queries, pairs, settings.metric)
+    phrases = datastore.phrases(CORRECTIONS)
+    spans = [
+        (tokens, words, places)
+        for tokens, words in _spans(phrases, queries, ids)
+        if len(places := phrases.occurrences(words))
+    ]
+    corrections = datastore.tiers[CORRECTIONS]
+    pairs = _pairs((tokens, places) for tokens, _, places in spans)
+    found = _measured(corrections, queries, pairs, settings.metric, stored=False)
     if settings.other_words_radius > 0:
-        found = _joined(found, _near(tier, queries, settings))
+        found = _joined(found, _near(corrections, queries, settings))
+    if datastore.size(STORE) and spans:
+        stored = datastore.phrases(STORE)
+        others = _pairs(
+            (tokens, _some(stored.occurrences(words))) for tokens, words, _ in spans
+        )
+        tier = datastore.tiers[STORE]
+        seen = _measured(tier, queries, others, settings.metric, stored=True)
+        found = _both(found, seen)
     return found
 
 
 def votes(
-    heard: Heard, tier: Tier, known: TagSet, queries: Queries, settings: Settings
+    heard: Heard, datastore: Datastore, queries: Queries, settings: Settings
 ) -> Votes:
-    """What the corrections say: equation 3 with distances as shares of the radius.
+    """What the corrections say: equation 3 with distances as shares of the radius, for
+    the corrections and the store's entries with the same words.
 
-    heard (Heard), tier (Tier), queries (Queries): As for `hear`.
-    known (TagSet): The tags of the entries.
-    settings (Settings): `radius`, `other_words_radius`, `correction_temperature`.
+    heard (Heard), datastore (Datastore), queries (Queries): As for `hear`.
+    settings (Settings): `radius`, `other_words_radius`, `correction_temperature`,
+        `correction_votes`.
     RETURNS (Votes): Per token, over the queries' tags; `nearest` is a share of the
-        radius. Whoever hears nothing has no neighbors.
+        radius, of the nearest correction. Whoever hears none has no neighbors.
     """
     n_tokens, n_tags = queries.p_ner.shape
     relative = heard.relative(settings)
-    there = relative < 1
-    tokens, rows, relative = heard.tokens[there], heard.rows[there], relative[there]
+    there = (relative < 1) & ~heard.stored
     nearest = np.full(n_tokens, np.inf)
-    np.minimum.at(nearest, tokens, relative)
-    entries = tier.entries.take(rows)
-    size = np.exp(-(relative - nearest[tokens]) / settings.correction_temperature)
+    np.minimum.at(nearest, heard.tokens[there], relative[there])
     p = np.zeros((n_tokens, n_tags))
-    columns = np.array([queries.tag_set.ids[tag] for tag in known.tags])
-    np.add.at(p, (tokens, columns[entries["tag"]]), size * entries["weight"])
+    columns = np.array([queries.tag_set.ids[tag] for tag in datastore.tag_set.tags])
+    tags = columns[heard.entries(datastore)["tag"]]
+    np.add.at(p, (heard.tokens, tags), heard.sizes(datastore, settings))
     return Votes(kernel.normalized(p), nearest)
 
 
-def _same_words(
+def _spans(
     phrases: Phrases, queries: Queries, ids: np.ndarray
-) -> Iterator[tuple[int, int, int]]:
-    """A token, and the first row and number of rows of a place with its word."""
-    found: dict[tuple[int, ...], np.ndarray] = {}
+) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
+    """Where corrections may speak: the tokens, and their words."""
     start = 0
     for length in queries.lengths:
         text = queries.words[start : start + length]
         visible = visible_words(text)
-        numbers = phrases.numbers([text[i] for i in visible])
-        spans = set(phrases.entities_in(numbers))
+        words = [text[i] for i in visible]
+        spans = set(phrases.entities_in(words))
         tags = ids[start : start + length]
         if tags.any():
             for first, last, _ in queries.tag_set.spans(tags):
                 spans.add((bisect_left(visible, first), bisect_left(visible, last)))
-        for first, last in spans:
-            words = tuple(numbers[first:last])
-            if not words or -1 in words:
-                continue
-            if words not in found:
-                found[words] = phrases.occurrences(words)
-            for place in found[words]:
-                for i in range(last - first):
-                    row, n_rows = int(place[i]["row"]), int(place[i]["n_rows"])
-                    yield start + visible[first + i], row, n_rows
+        for first, last in sorted(spans):
+            if first < last:
+                tokens = np.array(visible[first:last]) + start
+                yield tokens, tuple(words[first:last])
         start += length
 
 
-def _measured(tier: Tier, queries: Queries, pairs: np.ndarray, metric: str) -> Heard:
+def _pairs(found: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Each token with every place of its word, once.
+
+    found (Iterable[tuple[ndarray, ndarray]]): Tokens, shape (n_words,), and where their
+        words stand, shape (n_occurrences, n_words).
+    RETURNS (ndarray): Shape (n, 3): token, first row, number of rows.
+    """
+    parts = [np.zeros((0, 3), dtype=np.int64)]
+    for tokens, places in found:
+        tokens = np.broadcast_to(tokens, places.shape)
+        columns = (tokens, places["row"], places["n_rows"])
+        parts.append(np.stack(columns, axis=-1).reshape(-1, 3))
+    return np.unique(np.concatenate(parts), axis=0)
+
+
+def _some(places: np.ndarray) -> np.ndarray:
+    """At most so many of them, taken evenly."""
+    if len(places) <= _MOST_STORED:
+        return places
+    return places[np.linspace(0, len(places) - 1, _MOST_STORED).astype(int)]
+
+
+def _measured(
+    tier: Tier, queries: Queries, pairs: np.ndarray, metric: str, *, stored: bool
+) -> Heard:
     """The distances of pairs, as near as any two of their keys are.
 
     pairs (ndarray): Shape (n, 3): token, first row, number of rows.
@@ -145,7 +209,8 @@ def _measured(tier: Tier, queries: Queries, pairs: np.ndarray, metric: str) -> H
         there = tier.keys.take(rows[part])[:, None]
         distances[part] = metrics.paired(asked[part], there, metric)[:, 0]
     nearest = np.minimum.reduceat(distances, starts) if len(of) else distances
-    return Heard(pairs[:, 0], pairs[:, 1], nearest, np.ones(len(pairs), dtype=bool))
+    same, of_store = np.full(len(pairs), True), np.full(len(pairs), stored)
+    return Heard(pairs[:, 0], pairs[:, 1], nearest, same, of_store)
 
 
 def _near(tier: Tier, queries: Queries, settings: Settings) -> Heard:
@@ -163,7 +228,8 @@ def _near(tier: Tier, queries: Queries, settings: Settings) -> Heard:
     new = np.ones(len(tokens), dtype=bool)
     new[1:] = (tokens[1:] != tokens[:-1]) | (rows[1:] != rows[:-1])
     distances = found_distances[there][order][new]
-    return Heard(tokens[new], rows[new], distances, np.zeros(len(distances), bool))
+    no = np.zeros(len(distances), dtype=bool)
+    return Heard(tokens[new], rows[new], distances, no, no)
 
 
 def _joined(same: Heard, others: Heard) -> Heard:
@@ -171,9 +237,9 @@ def _joined(same: Heard, others: Heard) -> Heard:
     known = set(zip(same.tokens.tolist(), same.rows.tolist(), strict=True))
     pairs = zip(others.tokens.tolist(), others.rows.tolist(), strict=True)
     new = np.array([pair not in known for pair in pairs], dtype=bool)
-    parts = [
-        np.concatenate([getattr(same, name), getattr(others, name)[new]])
-        for name in ("tokens", "rows", "distances", "same")
-    ]
-    order = np.argsort(parts[0], kind="stable")
-    return Heard(*(part[order] for part in parts))
+    return _both(same, others.only(new))
+
+
+def _both(one: Heard, other: Heard) -> Heard:
+    parts = ([getattr(heard, f.name) for heard in (one, other)] for f in fields(Heard))
+    return Heard(*map(np.concatenate, parts))

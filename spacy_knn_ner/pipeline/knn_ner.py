@@ -56,6 +56,7 @@ def make_knn_ner(
     scores: bool,
     correction_weight: float,
     correction_temperature: float,
+    correction_votes: float,
     radius: float,
     other_words_radius: float,
     scorer: Callable | None,
@@ -78,6 +79,7 @@ def make_knn_ner(
         "scores": scores,
         "correction_weight": correction_weight,
         "correction_temperature": correction_temperature,
+        "correction_votes": correction_votes,
         "radius": radius,
         "other_words_radius": other_words_radius,
     }
@@ -123,6 +125,7 @@ class KnnNer(Lookup, Pipe):
     scores = Setting()
     correction_weight = Setting()
     correction_temperature = Setting()
+    correction_votes = Setting()
     radius = Setting()
     other_words_radius = Setting()
 

@@ -106,8 +106,7 @@ class Lookup(Memory):
         """
         if heard is None:
             return silent(queries)
-        tier = self.datastore.tiers[CORRECTIONS]
-        return votes_of(heard, tier, self.tag_set, queries, self.settings)
+        return votes_of(heard, self.datastore, queries, self.settings)
 
     def heard(self, queries: Queries, ids: np.ndarray) -> Heard | None:
         """Which corrections speak to which tokens; None without corrections.
@@ -116,8 +115,7 @@ class Lookup(Memory):
         """
         if not self.datastore.size(CORRECTIONS) or not len(queries.keys):
             return None
-        tier, phrases = self.datastore.tiers[CORRECTIONS], self.datastore.phrases()
-        return hear(tier, phrases, queries, ids, self.settings)
+        return hear(self.datastore, queries, ids, self.settings)
 
     def neighbors(self, doc: Doc, i: int, *, n: int = 10) -> list[Evidence]:
         """The neighbors of a token: why it was labelled so.

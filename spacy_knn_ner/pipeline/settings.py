@@ -52,6 +52,8 @@ class Settings:
         Default: 0.9.
     correction_temperature (float): T of the corrections' vote, as a share of the
         radius. Default: 0.1.
+    correction_votes (float): As how many entries of the store with the same words a
+        correction counts; those vote beside it. Default: 16.
     radius (float): The distance from which corrections count no more, in units
         of the metric, where the same words stand. Default: 0.5.
     other_words_radius (float): The same for other words. Default: 0, not at all:
@@ -71,6 +73,7 @@ class Settings:
     scores: bool = True
     correction_weight: float = 0.9
     correction_temperature: float = 0.1
+    correction_votes: float = 16.0
     radius: float = 0.5
     other_words_radius: float = 0.0
 
@@ -198,6 +201,7 @@ _CHECKS: dict[str, Check] = {
     "scores": _boolean,
     "correction_weight": _share,
     "correction_temperature": _positive,
+    "correction_votes": _positive,
     "radius": _positive,
     "other_words_radius": _not_negative,
 }

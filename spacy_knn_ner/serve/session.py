@@ -1,0 +1,226 @@
+"""What the page can ask of a pipeline, as plain values."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from ..datastore.datastore import CORRECTIONS
+from ..datastore.storage import only_writer
+from ..errors import Errors, KnnNerError
+from ..locking import Lock
+from ..pipeline.entities import trimmed
+from ..pipeline.knn_ner import KnnNer
+from ..ty import Example
+
+LONGEST = 20_000  # characters of a text
+SOURCE = "serve"  # of what is added here, unless somebody says otherwise
+_NEIGHBORS = 8  # shown per token and tier
+_LISTED = 50  # corrections on the page
+
+
+class Session:
+    """One pipeline, asked by one request at a time.
+
+    A text is looked at line by line: each is a Doc, so that a correction keeps the
+    paragraph that it was made in, and not all of a long text.
+    """
+
+    def __init__(
+        self,
+        nlp: Language,
+        knn: KnnNer,
+        *,
+        output: Path | None = None,
+        source: str = SOURCE,
+    ) -> None:
+        """nlp (Language): The pipeline.
+        knn (KnnNer): Its component.
+        output (Path | None): A folder for the whole pipeline. Default: only the
+            datastore is saved, where the pipeline was loaded from.
+        source (str): Of what is added. Default: "serve".
+        """
+        self.nlp, self.knn = nlp, knn
+        self.output, self.source = output, source
+        self._saved = knn.datastore.changes
+        self.lock = Lock()
+
+    @property
+    def unsaved(self) -> int:
+        """How many changes are not saved yet."""
+        return self.knn.datastore.changes - self._saved
+
+    def about(self) -> dict[str, Any]:
+        """The pipeline: `model`, `labels`, `corrections` (how many), `unsaved` changes,
+        and the folder that `save` writes to."""
+        labels = set(self.knn.labels)
+        for name, component in self.nlp.pipeline:
+            if name in ("ner", "ner_tagger") or isinstance(component, KnnNer):
+                labels.update(getattr(component, "labels", ()))
+        return {
+            "model": f"{self.nlp.meta['lang']}_{self.nlp.meta['name']}",
+            "labels": sorted(labels),
+            "corrections": len(self.knn.datastore.examples.ids(CORRECTIONS)),
+            "unsaved": self.unsaved,
+            "folder": str(self.output or self.nlp.path or ""),
+        }
+
+    # --- asking ------------------------------------------------------------
+
+    def look(self, text: str) -> dict[str, Any]:
+        """The entities of a text.
+
+        text (str): Each line with something in it is a paragraph.
+        RETURNS (dict): `paragraphs`, each with `tokens` (text, and whether a space
+            follows) and `entities` (start, end, label, score).
+        RAISES (KnnNerError): If it is too long.
+        """
+        return {"paragraphs": [_paragraph(doc) for doc in self._docs(text)]}
+
+    def explain(self, text: str, paragraph: int, start: int, end: int) -> dict:
+        """Why are some tokens an entity, or why not?
+
+        text (str): As for `look`.
+        paragraph (int): Which of its paragraphs.
+        start, end (int): First token, and the token after the last.
+        RETURNS (dict): `tokens`, each of them a `TokenExplanation`.
+        RAISES (KnnNerError): If there are no such tokens.
+        """
+        doc, start, end = self._span(text, paragraph, start, end)
+        tokens = [i for i in range(start, end) if not doc[i].is_space]
+        found = self.knn.explain_tokens(doc, tokens, n=_NEIGHBORS)
+        return {"tokens": [asdict(token) for token in found]}
+
+    def _docs(self, text: str) -> list[Doc]:
+        if len(text) > LONGEST:
+            raise KnnNerError(Errors.E081, found=len(text), most=LONGEST)
+        lines = (line.strip() for line in text.splitlines())
+        return list(self.nlp.pipe([line for line in lines if line]))
+
+    def _span(
+        self, text: str, paragraph: int, start: int, end: int
+    ) -> tuple[Doc, int, int]:
+        """A paragraph, and tokens that are in it, without whitespace around them."""
+        docs = self._docs(text)
+        if 0 <= paragraph < len(docs):
+            doc = docs[paragraph]
+            inside = 0 <= start < end <= len(doc)
+            for first, last, _ in trimmed(doc, [(start, end, "")] if inside else []):
+                return doc, first, last
+        raise KnnNerError(Errors.E082, start=start, end=end, paragraph=paragraph)
+
+    # --- correcting --------------------------------------------------------
+
+    def correct(
+        self, text: str, paragraph: int, start: int, end: int, label: str
+    ) -> dict[str, Any]:
+        """Teach what some tokens are.
+
+        text, paragraph, start, end: As for `explain`.
+        label (str): Of the entity that they are; empty: they are none. Of entities
+            that were found and overlap them, the rest is none then.
+        RETURNS (dict): `example_ids` of what was added.
+        RAISES (KnnNerError): If there are no such tokens.
+        """
+        doc, start, end = self._span(text, paragraph, start, end)
+        label = label.strip()
+        span = Span(doc, start, end, label=label)
+        outside = [
+            doc[i : i + 1]
+            for ent in doc.ents
+            if ent.start < end and start < ent.end
+            for i in range(ent.start, ent.end)
+            if not start <= i < end
+        ]
+        if not label:
+            outside.append(span)
+        doc.set_ents([span] if label else [], outside=outside, default="missing")
+        return {"example_ids": self.knn.add([doc], source=self.source)}
+
+    def corrections(self, query: str = "") -> dict[str, Any]:
+        """What was added, the last first.
+
+        query (str): Only what has this in its text, its labels or its source, in
+            upper or lower case. Default: everything.
+        RETURNS (dict): `corrections`, 50 of them at most, and how many are `found`.
+        """
+        examples = self.knn.datastore.examples
+        every = [examples.get(i) for i in reversed(examples.ids(CORRECTIONS))]
+        wanted = query.strip().casefold()
+        found = [example for example in every if wanted in _searched(example)]
+        return {
+            "found": len(found),
+            "corrections": [_correction(example) for example in found[:_LISTED]],
+        }
+
+    def forget(self, example_id: int) -> dict[str, Any]:
+        """Take a correction back.
+
+        example_id (int): Its id.
+        RETURNS (dict): How many `entries` it had.
+        RAISES (KnnNerError): If there is none.
+        """
+        return {"entries": self.knn.forget([example_id])}
+
+    def save(self) -> dict[str, Any]:
+        """Save: the whole pipeline to `output`, or the datastore where it is from.
+
+        RETURNS (dict): The `folder`.
+        RAISES (KnnNerError): If somebody else is saving, or has saved there.
+        """
+        if self.output is not None:
+            self.nlp.to_disk(self.output)
+            folder = self.output
+        else:
+            if self.nlp.path is None:
+                raise KnnNerError(Errors.E078, path=self.nlp.meta["name"])
+            folder = Path(self.nlp.path)
+            with only_writer(folder / self.knn.name / "datastore"):
+                self.knn.to_disk(folder / self.knn.name)
+        self._saved = self.knn.datastore.changes
+        return {"folder": str(folder)}
+
+
+def _paragraph(doc: Doc) -> dict[str, Any]:
+    return {
+        "tokens": [[token.text, bool(token.whitespace_)] for token in doc],
+        "entities": [
+            {
+                "start": ent.start,
+                "end": ent.end,
+                "label": ent.label_,
+                "score": ent._.knn_score,
+            }
+            for ent in doc.ents
+        ],
+    }
+
+
+def _searched(example: Example) -> str:
+    labels = [label for *_, label in example.labelled.entities]
+    parts = [example.labelled.text, *labels, example.source or ""]
+    return "\n".join(parts).casefold()
+
+
+def _correction(example: Example) -> dict[str, Any]:
+    """As the page shows it: `spans` are the parts that it is about."""
+    text = example.labelled
+    entity_at = {start: (end, label) for start, end, label in text.entities}
+    missing, i = set(text.missing), 0
+    spans: list[tuple[int, int, str]] = []
+    while i < len(text.words):
+        end, label = entity_at.get(i, (i + 1, ""))
+        if i not in missing:
+            if spans and not label and not spans[-1][2] and spans[-1][1] == i:
+                spans[-1] = (spans[-1][0], end, "")
+            else:
+                spans.append((i, end, label))
+        i = end
+    return {
+        "example_id": example.example_id,
+        "tokens": [list(p) for p in zip(text.words, text.spaces, strict=True)],
+        "spans": spans,
+        "source": example.source,
+    }

@@ -1,0 +1,359 @@
+// The page of `spacy knn serve`: see entities, ask why, correct.
+
+const $ = (id) => document.getElementById(id);
+let text = "";        // that was looked at
+let paragraphs = [];  // what was found in it
+let chosen = null;    // {paragraph, start, end}: the tokens that are asked about
+let anchor = null;    // where a selection began
+let labels = [];      // that the pipeline knows
+
+// --- the server ----------------------------------------------------------
+
+async function ask(method, path, values) {
+  document.body.setAttribute("aria-busy", "true");
+  try {
+    const response = await fetch(`api/${path}`, {
+      method,
+      headers: values ? { "Content-Type": "application/json" } : {},
+      body: values ? JSON.stringify(values) : undefined,
+    });
+    const found = await response.json();
+    if (!response.ok) throw new Error(found.error);
+    showAbout(found.about);
+    return found;
+  } catch (error) {
+    say(error.message, true);
+    throw error;
+  } finally {
+    document.body.removeAttribute("aria-busy");
+  }
+}
+
+function say(message, isError = false) {
+  $("status").textContent = message;
+  $("status").className = isError ? "error" : "";
+}
+
+// --- building elements ---------------------------------------------------
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+const percent = (value) => value.toLocaleString("en", { style: "percent" });
+
+function showAbout(about) {
+  document.title = `${about.model} – spacy knn serve`;
+  $("model").textContent = about.model;
+  $("folder").textContent = about.folder;
+  $("save").disabled = about.unsaved === 0;
+  const changes = about.unsaved === 1 ? "1 change" : `${about.unsaved} changes`;
+  $("save").textContent = about.unsaved ? `Save ${changes}` : "Saved";
+  labels = about.labels;
+}
+
+// --- the text ------------------------------------------------------------
+
+async function look() {
+  text = $("text").value;
+  paragraphs = (await ask("POST", "look", { text })).paragraphs;
+  $("paragraphs").replaceChildren(...paragraphs.map(paragraphElement));
+  $("result").hidden = false;
+  const first = document.querySelector(".token");
+  if (first) first.tabIndex = 0;
+  const n = paragraphs.reduce((sum, paragraph) => sum + paragraph.entities.length, 0);
+  return n === 1 ? "1 entity" : `${n || "No"} entities`;
+}
+
+function paragraphElement({ tokens, entities }, number) {
+  const element = make("p", { className: "paragraph" });
+  const begins = new Map(entities.map((entity) => [entity.start, entity]));
+  for (let i = 0; i < tokens.length; ) {
+    const entity = begins.get(i);
+    const end = entity ? entity.end : i + 1;
+    const inside = [];
+    for (; i < end; i++) {
+      inside.push(tokenElement(tokens[i][0], number, i, entity));
+      if (tokens[i][1] && i + 1 < end) inside.push(" ");
+    }
+    if (entity) {
+      const score = entity.score === null ? "" : ` ${entity.score.toFixed(2)}`;
+      const label = make("small", {}, entity.label + score);
+      element.append(make("mark", { title: entity.label + score }, ...inside, label));
+    } else {
+      element.append(...inside);
+    }
+    if (tokens[end - 1][1]) element.append(" ");
+  }
+  return element;
+}
+
+function tokenElement(word, paragraph, i, entity) {
+  const element = make("span", { className: "token", tabIndex: -1 }, word);
+  Object.assign(element.dataset, { paragraph, i });
+  element.setAttribute("role", "button");
+  if (entity) element.setAttribute("aria-label", `${word}, ${entity.label}`);
+  return element;
+}
+
+const placeOf = (token) => ({
+  paragraph: Number(token.dataset.paragraph),
+  i: Number(token.dataset.i),
+});
+
+function tokenAt(paragraph, i) {
+  return document.querySelector(`.token[data-paragraph="${paragraph}"][data-i="${i}"]`);
+}
+
+function select(paragraph, start, end) {
+  for (const token of document.querySelectorAll(".token")) {
+    const place = placeOf(token);
+    const inside = place.paragraph === paragraph && start <= place.i && place.i < end;
+    token.classList.toggle("selected", inside);
+  }
+  chosen = { paragraph, start, end };
+}
+
+// A single token stands for the entity that it is in.
+function selectEntity({ paragraph, i }) {
+  const around = paragraphs[paragraph].entities.find((e) => e.start <= i && i < e.end);
+  select(paragraph, around ? around.start : i, around ? around.end : i + 1);
+}
+
+function selectBetween(one, other) {
+  if (one.paragraph !== other.paragraph) return;
+  select(one.paragraph, Math.min(one.i, other.i), Math.max(one.i, other.i) + 1);
+}
+
+function tokenOf(node) {
+  const element = node && (node.nodeType === Node.TEXT_NODE ? node.parentElement : node);
+  return element && element.closest(".token");
+}
+
+// With a mouse or a finger: what the browser has selected, or the word that was clicked.
+$("paragraphs").addEventListener("click", (event) => {
+  const range = getSelection();
+  const first = tokenOf(range.anchorNode), last = tokenOf(range.focusNode);
+  const clicked = tokenOf(event.target) || event.target.closest("mark")?.querySelector(".token");
+  if (!range.isCollapsed && first && last && first !== last) {
+    selectBetween(placeOf(first), placeOf(last));
+  } else if (clicked) {
+    selectEntity(placeOf(clicked));
+  } else {
+    return;
+  }
+  getSelection().removeAllRanges();
+  explain();
+});
+
+$("paragraphs").addEventListener("keydown", (event) => {
+  const token = tokenOf(event.target);
+  if (!token) return;
+  const place = placeOf(token);
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (step) {
+    event.preventDefault();
+    const every = [...document.querySelectorAll(".token")];
+    const next = every[every.indexOf(token) + step];
+    if (!next) return;
+    if (event.shiftKey) {
+      anchor = anchor || place;
+      selectBetween(anchor, placeOf(next));
+    } else {
+      anchor = null;
+    }
+    focus(next);
+  } else if (event.key === "Enter" || event.key === " ") {
+    event.preventDefault();
+    if (!anchor) selectEntity(place);
+    explain();
+  }
+});
+
+function focus(token) {
+  for (const other of document.querySelectorAll('.token[tabindex="0"]')) other.tabIndex = -1;
+  token.tabIndex = 0;
+  token.focus();
+}
+
+function words(place) {
+  const tokens = paragraphs[place.paragraph].tokens.slice(place.start, place.end);
+  return tokens.map(([word, space]) => word + (space ? " " : "")).join("").trim();
+}
+
+// --- why -----------------------------------------------------------------
+
+async function explain({ focus = true } = {}) {
+  const place = chosen;
+  const { tokens } = await ask("POST", "explain", { text, ...place });
+  if (place !== chosen) return;  // something else was clicked meanwhile
+  const entities = paragraphs[place.paragraph].entities;
+  const here = entities.find((e) => e.start === place.start && e.end === place.end);
+  $("chosen").textContent = `“${words(place)}”`;
+  const now = here ? here.label : "";
+  const choices = labels.map((label) => choice(label, label, label === now));
+  $("labels").replaceChildren(...choices, choice("", "no entity", !here && !overlaps(place)));
+  $("label").value = "";
+  $("why").replaceChildren(...tokens.flatMap(tokenExplained));
+  $("panel").hidden = false;
+  if (focus) $("panel").focus();
+  if (focus) $("panel").scrollIntoView({ block: "nearest" });
+}
+
+const overlaps = ({ paragraph, start, end }) =>
+  paragraphs[paragraph].entities.some((e) => e.start < end && start < e.end);
+
+function choice(value, title, checked) {
+  const input = make("input", { type: "radio", name: "label", value, checked });
+  return make("label", {}, input, ` ${title}`);
+}
+
+function tokenExplained(token) {
+  const rows = [
+    ["in front", token.base],
+    ["neighbors", token.store],
+    [`corrections, weight ${token.trust.toFixed(2)}`, token.corrections],
+    ["together", token.final],
+  ].filter(([, tags]) => Object.keys(tags).length);
+  const table = make("table", { className: "distributions" }, ...rows.map(distribution));
+  const far = token.unknown ? [make("p", { className: "soft" }, "Nothing like it was seen: its neighbors are far.")] : [];
+  const neighbors = make("ul", { className: "neighbors" }, ...token.neighbors.map(neighbor));
+  const title = make("h3", {}, token.text, " ", make("span", { className: "tag" }, token.tag));
+  return [title, table, ...far, neighbors];
+}
+
+function distribution([title, tags]) {
+  const bars = Object.entries(tags).map(([tag, p]) => {
+    const meter = make("meter", { value: p, min: 0, max: 1 });
+    meter.setAttribute("aria-hidden", "true");
+    return make("div", { className: "bar" }, make("span", { title: tag }, tag),
+                make("span", {}, p.toFixed(2)), meter);
+  });
+  return make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, ...bars));
+}
+
+function neighbor({ words, spaces, token, tag, distance, share, tier, source, same_words }) {
+  const about = [`distance ${distance.toFixed(3)}`, `vote ${percent(share)}`];
+  if (tier === "corrections") about.push("correction");
+  else if (same_words) about.push("same words");
+  if (source) about.push(source);
+  const from = Math.max(0, token - 12), to = Math.min(words.length, token + 13);
+  const parts = [from ? "… " : ""];
+  for (let i = from; i < to; i++) {
+    parts.push(i === token ? make("b", {}, words[i]) : words[i], spaces[i] ? " " : "");
+  }
+  if (to < words.length) parts.push("…");
+  const line = make("div", { className: "soft" }, make("span", { className: "tag" }, tag),
+                    ` ${about.join(", ")}`);
+  return make("li", {}, line, ...parts);
+}
+
+// Other words, where nothing can be selected by dragging.
+$("bounds").addEventListener("click", (event) => {
+  const step = event.target.closest(".step");
+  if (!step) return;
+  const { paragraph } = chosen, last = paragraphs[paragraph].tokens.length;
+  const start = chosen.start + Number(step.dataset.start || 0);
+  const end = chosen.end + Number(step.dataset.end || 0);
+  if (start < 0 || end > last || start >= end) return;
+  select(paragraph, start, end);
+  explain({ focus: false });
+});
+
+function close() {
+  $("panel").hidden = true;
+  if (chosen) {
+    const token = tokenAt(chosen.paragraph, chosen.start);
+    if (token) focus(token);
+  }
+  anchor = null;
+}
+
+$("close").addEventListener("click", close);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !$("panel").hidden) close();
+});
+
+// --- correcting ----------------------------------------------------------
+
+$("correct").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const checked = document.querySelector('#labels input:checked');
+  const other = $("label").value.trim();
+  if (!checked && !other) return say("Choose what it is.", true);
+  const label = other || checked.value;
+  const place = chosen;
+  await ask("POST", "corrections", { text, ...place, label });
+  const n = await look();
+  select(place.paragraph, place.start, place.end);
+  await Promise.all([explain(), list()]);
+  say(`Learnt: “${words(place)}” is ${label || "no entity"}. ${n} in the text now.`);
+});
+
+$("label").addEventListener("input", () => {
+  const checked = document.querySelector('#labels input:checked');
+  if (checked && $("label").value.trim()) checked.checked = false;
+});
+
+async function list() {
+  const query = $("query").value;
+  const { corrections, found } =
+    await ask("GET", `corrections?query=${encodeURIComponent(query)}`);
+  if (query !== $("query").value) return;
+  $("found").textContent = found > corrections.length
+    ? `the last ${corrections.length} of ${found}` : `${found}`;
+  $("list").replaceChildren(...corrections.map(correctionElement));
+}
+
+function correctionElement({ example_id, tokens, spans, source }) {
+  const parts = [];
+  const marked = new Map(spans.map(([start, end, label]) => [start, [end, label]]));
+  for (let i = 0; i < tokens.length; ) {
+    const [end, label] = marked.get(i) || [i + 1, null];
+    const inside = tokens.slice(i, end).map(([word, space], j) =>
+      word + (space && i + j + 1 < end ? " " : "")).join("");
+    if (label === null) parts.push(inside);
+    else parts.push(make("mark", { className: label ? "" : "none" }, inside,
+                         make("small", {}, label || "no entity")));
+    if (tokens[end - 1][1]) parts.push(" ");
+    i = end;
+  }
+  if (source) parts.push(make("span", { className: "soft" }, ` ${source}`));
+  const button = make("button", { type: "button" }, "Delete");
+  const said = tokens.map(([word, space]) => word + (space ? " " : "")).join("");
+  button.setAttribute("aria-label", `Delete: ${said}`);
+  button.addEventListener("click", () => forget(example_id));
+  return make("li", {}, make("div", {}, ...parts), button);
+}
+
+async function forget(exampleId) {
+  await ask("DELETE", `corrections/${exampleId}`);
+  await list();
+  if (paragraphs.length) {
+    await look();
+    $("panel").hidden = true;
+  }
+  say("Deleted.");
+  $("query").focus();
+}
+
+$("query").addEventListener("input", list);
+
+$("save").addEventListener("click", async () => {
+  const { folder } = await ask("POST", "save", {});
+  say(`Saved to ${folder}.`);
+});
+
+$("look").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  $("panel").hidden = true;
+  say("…");
+  say(`${await look()} found.`);
+});
+$("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("look").requestSubmit();
+});
+
+ask("GET", "about").then(list);

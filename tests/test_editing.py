@@ -142,6 +142,32 @@ def test_forgetting_restores_what_was_found_bit_for_bit(built):
     assert [view(doc) for doc in built.pipe(TEXTS)] == before
 
 
+def test_labels_go_with_the_last_example_that_has_them(built):
+    """Otherwise sums over tags would differ in the last bit."""
+    knn = built.get_pipe("knn_ner")
+    before = knn.labels
+    one, two, three = (
+        partly(built, text, 0, 2, label)
+        for text, label in zip(
+            TEXTS[:2] + TEXTS[3:4], ("one", "two", "one"), strict=True
+        )
+    )
+    first = knn.add([one])
+    second = knn.add([two, three])
+    assert knn.labels == (*before, "one", "two")
+    knn.forget(second[:1])
+    assert knn.labels == (*before, "one")
+    knn.forget(first)
+    assert knn.labels == (*before, "one")
+    knn.forget(second[1:])
+    assert knn.labels == before
+    knn.add([two])
+    assert knn.labels == (*before, "two")
+    assert entities(built(TEXTS[1]))[0] == (0, 2, "two")
+    knn.relabel("two", "three")  # also among what was forgotten
+    assert entities(built(TEXTS[1]))[0] == (0, 2, "three")
+
+
 def test_forgetting_by_source_and_by_text(built):
     knn = built.get_pipe("knn_ner")
     docs = labelled_docs(built)

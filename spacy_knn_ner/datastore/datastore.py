@@ -225,7 +225,8 @@ class Datastore(Saving):
         return new
 
     def forget(self, example_ids: Iterable[int]) -> int:
-        """Remove examples and their entries, from both tiers.
+        """Remove examples and their entries, from both tiers, and labels that came with
+        them.
 
         example_ids (Iterable[int]): Ids from `add`.
         RETURNS (int): How many entries were removed.
@@ -236,7 +237,13 @@ class Datastore(Saving):
             self.example(i)
         self.changes += 1
         self.examples.forget(ids)
-        return sum(tier.forget(ids) for tier in self.tiers.values())
+        count = sum(tier.forget(ids) for tier in self.tiers.values())
+        labels = self.tag_set.labels
+        # Those that others stand behind stay: their tags' ids would move.
+        while labels and not self.examples.has_label(labels[-1]):
+            labels = labels[:-1]
+        self.tag_set = TagSet(self.tag_set.scheme, labels)
+        return count
 
     def relabel(self, old_label: str, new_label: str) -> int:
         """Rename a label, in examples and entries; if the new one is there, the two

@@ -151,6 +151,15 @@ class ExampleStore:
         with self._lock:
             return [row[0] for row in self._reading().execute(query, values)]
 
+    def has_label(self, label: str) -> bool:
+        """Whether any example has an entity with this label."""
+        query = f"SELECT {_COLUMNS} FROM examples WHERE instr(annotation, ?)"
+        part = json.dumps(label, ensure_ascii=False)  # may be a word, too
+        with self._lock:
+            rows = self._reading().execute(query, (part,))
+            entities = (e for row in rows for e in _example(row).labelled.entities)
+            return any(label == given for *_, given in entities)
+
     def corrections_of(self, text: LabelledText) -> list[Example]:
         """The corrections with the same words, by ascending id."""
         query = (

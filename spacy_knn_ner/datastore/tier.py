@@ -116,6 +116,7 @@ class Tier:
             if tokens is not None:
                 gone &= np.isin(block["token"], tokens)
             block["forgotten"][gone] = True
+            block["tag"][gone] = 0  # theirs may be given up
             count += int(gone.sum())
         self._forgotten += count
         if 2 * len(self) < len(self.entries):

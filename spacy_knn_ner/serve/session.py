@@ -8,7 +8,6 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..datastore.datastore import CORRECTIONS
-from ..datastore.storage import only_writer
 from ..errors import Errors, KnnNerError
 from ..locking import Lock
 from ..pipeline.entities import trimmed
@@ -177,8 +176,7 @@ class Session:
             if self.nlp.path is None:
                 raise KnnNerError(Errors.E078, path=self.nlp.meta["name"])
             folder = Path(self.nlp.path)
-            with only_writer(folder / self.knn.name / "datastore"):
-                self.knn.to_disk(folder / self.knn.name)
+            self.knn.to_disk(folder / self.knn.name)
         self._saved = self.knn.datastore.changes
         return {"folder": str(folder)}
 

@@ -137,7 +137,8 @@ def look_up(knn: Any, batches: list[Queries]) -> tuple[np.ndarray, float]:
     ids, n_asked = [], 0
     for batch in batches:
         hear, ask = partial(knn.corrections, batch), partial(knn.votes, batch)
-        found, _, asked = gated(batch, hear, knn.settings, ask)
+        passed = gated(batch, hear, knn.settings, ask)
+        found, asked = passed.ids, passed.asked
         ids.append(found)
         n_asked += int(asked.sum())
     every = np.concatenate(ids)

@@ -165,7 +165,9 @@ class TokenExplanation:
     corrections (dict[str, float]): What the corrections say; empty if none is heard.
     trust (float): The weight that the corrections have here, from 0 to 1.
     final (dict[str, float]): The mixture of all three.
-    nearest (float | None): Distance of the nearest entry of the store.
+    nearest (float | None): Distance of the nearest entry that speaks to it.
+    unknown (bool | None): Whether that is farther than `unknown_distance`; None without
+        such a setting.
     neighbors (list[Evidence]): Corrections that speak to it, the store's entries that
         do beside them, then its neighbors.
     """
@@ -180,6 +182,7 @@ class TokenExplanation:
     trust: float
     final: dict[str, float]
     nearest: float | None
+    unknown: bool | None
     neighbors: list[Evidence]
 
 
@@ -193,6 +196,7 @@ class EntityExplanation:
         be; None if a ruler has set it.
     found (bool): Whether it was found; otherwise it would be without neighbors.
     changed (bool): Whether that is due to neighbors.
+    unknown (bool | None): Whether nothing like one of its tokens was seen; see there.
     tokens (list[TokenExplanation]): Its tokens.
     """
 
@@ -203,6 +207,7 @@ class EntityExplanation:
     score: float | None
     found: bool
     changed: bool
+    unknown: bool | None
     tokens: list[TokenExplanation]
 
 

@@ -55,7 +55,7 @@ def view(doc):
     """What a user gets: entities and their scores."""
     scores = doc.spans["knn_ner"].attrs["scores"]
     return [
-        (ent.start, ent.end, ent.label_, float(score))
+        (ent.start, ent.end, ent.label_, score)
         for ent, score in zip(doc.ents, scores, strict=True)
     ]
 

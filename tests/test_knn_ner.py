@@ -87,7 +87,7 @@ def test_a_correction_is_heeded_at_once(built):
     ids = knn.add([labelled(built.vocab, text, [(0, 1, "work"), (4, 5, "location")])])
     doc = built(text)
     assert entities(doc) == right
-    assert (doc.spans["knn_ner"].attrs["scores"] > 0.8).all()
+    assert min(doc.spans["knn_ner"].attrs["scores"]) > 0.8
     knn.forget(ids)
     assert view(built(text)) == before
 
@@ -451,13 +451,13 @@ def test_a_span_knows_its_score(built):
     built.get_pipe("knn_ner").weight = 1.0
     doc = built(SENTENCES[0][0])
     scores = doc.spans["knn_ner"].attrs["scores"]
-    assert [ent._.knn_score for ent in doc.ents] == pytest.approx(scores.tolist())
+    assert [ent._.knn_score for ent in doc.ents] == pytest.approx(scores)
     assert doc[0:1]._.knn_score is None  # no entity
     other = SpanGroup(doc, name="sc", spans=[doc[2:3]], attrs={"scores": [0.5]})
     doc.spans["sc"] = other  # such as a spancat's
     assert doc[2:3]._.knn_score is None
     again = type(doc)(built.vocab).from_bytes(doc.to_bytes())
-    assert [ent._.knn_score for ent in again.ents] == pytest.approx(scores.tolist())
+    assert [ent._.knn_score for ent in again.ents] == pytest.approx(scores)
 
 
 def test_a_score_that_was_not_computed_is_none(built):

@@ -21,7 +21,7 @@ import spacy, torch
 
 def view(doc):
     scores = doc.spans["knn_ner"].attrs["scores"]
-    return [(e.start, e.end, e.label_, float(s)) for e, s in zip(doc.ents, scores)]
+    return [(e.start, e.end, e.label_, s) for e, s in zip(doc.ents, scores)]
 
 if __name__ == "__main__":
     _, model, method, texts = sys.argv

@@ -90,7 +90,7 @@ import spacy
 
 def view(doc):
     scores = doc.spans["knn_ner"].attrs["scores"]
-    return [(e.start, e.end, e.label_, float(s)) for e, s in zip(doc.ents, scores)]
+    return [(e.start, e.end, e.label_, s) for e, s in zip(doc.ents, scores)]
 
 nlp = spacy.load("en_tiny_knn")
 print(json.dumps([view(doc) for doc in nlp.pipe(json.loads(sys.argv[1]))]))

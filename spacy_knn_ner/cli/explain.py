@@ -70,6 +70,8 @@ def _show(found: dict[str, Any]) -> None:
             how = "not found, because of neighbors"
         elif entity["changed"]:
             how += ", found because of neighbors"
+        if entity["unknown"]:
+            how += ", unknown: nothing like it was seen"
         typer.echo(f"{span}  {entity['label']}  {how}")
     if not found["entities"]:
         typer.echo("No entities.")

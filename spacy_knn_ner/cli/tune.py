@@ -46,7 +46,8 @@ def tune(
     as_json: JsonOpt = False,
 ) -> None:
     """Choose k, temperature, weight and decoding on development data; where there are
-    corrections, their radius and weight too.
+    corrections, their radius and weight too. Then calibrate the scores, and find the
+    distance from which entities are unknown.
 
     Writes the pipeline with the chosen settings, and into its folder tuning/ every
     combination (trials.csv), the choice (chosen.json) and heat maps (tuning.html).
@@ -54,6 +55,7 @@ def tune(
     Example: spacy knn tune model dev.spacy tuned-model
     """
     from ..datastore.datastore import CORRECTIONS
+    from ..evaluation.confidence import fit_confidence
     from ..evaluation.pages import tuning_page
     from ..evaluation.tuning import KS, best, tune_corrections
     from ..evaluation.tuning import tune as tune_store
@@ -85,6 +87,9 @@ def tune(
         knn.set_settings(**best(again).settings)
         found["corrections"] = asdict(best(again))
         rounds["corrections.csv"] = again
+    confidence = fit_confidence(knn, docs, leave_one_out=leave_one_out, cache=cache)
+    knn.set_settings(**confidence.settings)
+    found["confidence"] = asdict(confidence)
     knn.make_index()  # as faithful with these settings as with the ones before
     output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
@@ -129,5 +134,15 @@ def _show(trials: Any, chosen: Any, found: dict[str, Any], output: Path) -> None
         typer.echo(
             f"Corrections: weight {s['correction_weight']}, radius {s['radius']}, "
             f"F1 {percent(found['corrections']['f1'])}"
+        )
+    c = found["confidence"]
+    if c["ece_before"] is not None:
+        typer.echo(
+            f"Scores: temperature {c['score_temperature']:.2f}, calibration error "
+            f"{c['ece_before']:.3f} before, {c['ece_after']:.3f} after"
+        )
+    if c["unknown_distance"] is not None:
+        typer.echo(
+            f"Unknown: farther than {c['unknown_distance']:.3f} from all entries"
         )
     typer.echo(f"{output}: the best of {len(trials):,}; see tuning/tuning.html in it")

@@ -148,7 +148,7 @@ class Compressed:
         """What the pipeline would find."""
         knn, queries = self.knn, self.queries
         hear, ask = partial(knn.corrections, queries), partial(knn.votes, queries)
-        _, p, _ = gated(queries, hear, knn.settings, ask)
+        p = gated(queries, hear, knn.settings, ask).p
         return System(self.corpus, queries, p, knn.decoding)
 
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from ..datastore import kernel
 from ..datastore.datastore import STORE
 from ..errors import Errors, KnnNerError
+from ..pipeline.hearing import Heard
 from ..pipeline.knn_ner import KnnNer
 from ..pipeline.labelled import labelled_text
 from ..pipeline.mixing import Queries, per_token
@@ -152,6 +153,39 @@ def own_documents(knn: KnnNer, docs: Sequence[Doc], queries: Queries) -> Groups:
     of_id = np.array([group_of.get(int(i), -1) for i in ids], dtype=np.int64)
     of_row = of_id[places]
     return of_token[queries.keys.tokens], np.where(of_row < 0, len(names), of_row)
+
+
+def of_others(heard: Heard, queries: Queries, groups: Groups) -> Heard:
+    """What is said by other documents than a token's own.
+
+    heard (Heard): Who speaks to the tokens.
+    queries (Queries): The tokens.
+    groups (Groups): See `own_documents`.
+    RETURNS (Heard): The corrections, and of the store only what others have.
+    """
+    of_key, of_row = groups
+    own = np.zeros(len(heard.tokens), dtype=bool)
+    stored = heard.stored
+    keys = np.searchsorted(queries.keys.tokens, heard.tokens[stored])
+    own[stored] = of_key[keys] == of_row[heard.rows[stored]]
+    return heard.only(~own)
+
+
+def store_votes(knn: KnnNer, queries: Queries, groups: Groups | None) -> Votes:
+    """What the store says, with the component's settings.
+
+    knn (KnnNer): With a store.
+    queries (Queries): The encoded Docs.
+    groups (Groups | None): Who does not vote on whom, see `own_documents`.
+    RETURNS (Votes): Per token.
+    """
+    if groups is None:
+        return knn.votes(queries)
+    if knn.k is None:
+        (found,) = every_entry_votes(knn, queries, [knn.temperature], groups=groups)
+        return found
+    near = find_neighbors(knn, queries, STORE, knn.k, groups=groups)
+    return votes(knn, queries, near, knn.k, knn.temperature)
 
 
 def _identity(text: LabelledText) -> Any:

@@ -14,8 +14,8 @@ from ..datastore.datastore import CORRECTIONS, STORE
 from ..errors import Errors, KnnNerError
 from ..pipeline.gate import gated
 from ..pipeline.knn_ner import KnnNer
-from ..pipeline.mixing import mixture
-from ..pipeline.settings import LOSSLESS
+from ..pipeline.mixing import mixture, span_nearest
+from ..pipeline.settings import LOSSLESS, Settings
 from ..ty import Votes
 from .breakdowns import KS, by_frequency, by_k, by_length
 from .changes import BROKEN, MENDED, OTHER, add_evidence, distances, find_changes
@@ -89,13 +89,15 @@ def evaluate(
         nearest = np.where(asked, store.nearest, np.inf)
         return Votes(np.where(asked[:, None], store.p_knn, 0.0), nearest)
 
-    ids, through_gate, asked = gated(queries, hear, settings, ask)
+    passed = gated(queries, hear, settings, ask)
     expected = queries.tag_set.decode(p[MIXTURE], knn.decoding, queries.lengths)
-    loss = ids != expected
+    loss = passed.ids != expected
     if settings.gate not in (LOSSLESS, None):
-        p[MIXTURE] = through_gate  # that is what the pipeline predicts
+        p[MIXTURE] = passed.p  # that is what the pipeline predicts
+    scale = {MIXTURE: settings.score_temperature}  # the others' scores are as they are
     systems = {
-        name: System(corpus, queries, rows, knn.decoding) for name, rows in p.items()
+        name: System(corpus, queries, rows, knn.decoding, scale.get(name, 1.0))
+        for name, rows in p.items()
     }
     both = {name: systems[name] for name in (TAGGER, MIXTURE)}
     changes = find_changes(systems[TAGGER], systems[MIXTURE], corpus)
@@ -108,7 +110,8 @@ def evaluate(
             "tokens": len(corpus.doc_of),
             "entities": len(corpus.gold),
         },
-        "gate": {"asked": float(asked.mean()), "tags_lost": int(loss.sum())},
+        "unknown": _unknown(systems[MIXTURE], passed.nearest, settings),
+        "gate": {"asked": float(passed.asked.mean()), "tags_lost": int(loss.sum())},
         "systems": {name: system.summary() for name, system in systems.items()},
         "difference": asdict(
             paired_bootstrap(
@@ -130,6 +133,22 @@ def evaluate(
             "shown": shown,
         },
         "distances": distances(knn, corpus, queries, near, store),
+    }
+
+
+def _unknown(
+    system: System, nearest: np.ndarray, settings: Settings
+) -> dict[str, Any] | None:
+    """How many unknown entities are right, and how many of the others."""
+    if settings.unknown_distance is None:
+        return None
+    far = span_nearest(system.bounds, nearest) > settings.unknown_distance
+    right, n = system.right, int(far.sum())
+    return {
+        "distance": settings.unknown_distance,
+        "found": n,
+        "right": float(right[far].mean()) if n else None,
+        "others_right": float(right[~far].mean()) if n < len(far) else None,
     }
 
 

@@ -35,24 +35,35 @@ class System:
     """What one way of predicting finds in a corpus."""
 
     def __init__(
-        self, corpus: Corpus, queries: Queries, p: np.ndarray, decoding: str
+        self,
+        corpus: Corpus,
+        queries: Queries,
+        p: np.ndarray,
+        decoding: str,
+        score_temperature: float = 1.0,
     ) -> None:
         """corpus (Corpus): The right entities.
         queries (Queries): The encoded corpus.
         p (ndarray): Shape (n_tokens, n_tags).
         decoding (str): `"viterbi"` or `"argmax"`.
+        score_temperature (float): Of the scores. Default: 1.
         """
         self.corpus = corpus
         self.p = p
+        self.score_temperature = score_temperature
         self.ids = queries.tag_set.decode(p, decoding, queries.lengths)
         self.spans: Spans = corpus.spans(self.ids, queries.tag_set)
         self.right = corpus.is_right(self.spans)
 
     @cached_property
+    def bounds(self) -> list[tuple[int, int]]:
+        """Of each found entity."""
+        return list(zip(self.spans.starts, self.spans.ends, strict=True))
+
+    @cached_property
     def scores(self) -> np.ndarray:
         """Of each found entity, as in `doc.spans`."""
-        bounds = zip(self.spans.starts, self.spans.ends, strict=True)
-        return span_scores(list(bounds), self.ids, self.p)
+        return span_scores(self.bounds, self.ids, self.p, self.score_temperature)
 
     def count(
         self, found: np.ndarray | None = None, gold: np.ndarray | None = None
@@ -78,6 +89,7 @@ class System:
         on_border = int(corpus.boundaries_right(self.spans).sum())
         borders = Counted(on_border, len(self.spans), len(corpus.gold))
         bins = reliability(self.scores, self.right)
+        before = reliability(span_scores(self.bounds, self.ids, self.p), self.right)
         return {
             **self.count().scores(),
             "found": len(self.spans),
@@ -91,6 +103,7 @@ class System:
             },
             "reliability": bins,
             "ece": expected_calibration_error(bins),
+            "ece_uncalibrated": expected_calibration_error(before),
         }
 
 

@@ -13,14 +13,21 @@ from tqdm import tqdm
 from ..datastore import kernel
 from ..datastore.datastore import CORRECTIONS, STORE
 from ..errors import Errors, KnnNerError
-from ..pipeline.hearing import Heard
 from ..pipeline.hearing import votes as votes_of
 from ..pipeline.knn_ner import KnnNer
 from ..pipeline.mixing import Queries, p_final, silent
 from ..tags import DECODINGS
 from ..ty import Votes
 from .encoded import encode
-from .neighbors import Groups, every_entry_votes, find_neighbors, own_documents, votes
+from .neighbors import (
+    Groups,
+    every_entry_votes,
+    find_neighbors,
+    of_others,
+    own_documents,
+    store_votes,
+    votes,
+)
 from .spans import Corpus
 
 # None: every entry votes. The simplest first.
@@ -175,13 +182,13 @@ def tune_corrections(
     queries = encode(knn, docs, cache=cache, show_progress=show_progress)
     corpus = Corpus(docs, queries.tag_set)
     groups = own_documents(knn, docs, queries) if leave_one_out else None
-    store = _store_votes(knn, queries, groups)
+    store = store_votes(knn, queries, groups)
     base = p_final(queries.p_ner, store, silent(queries), knn.settings)
     ids = queries.tag_set.decode(base, knn.decoding, queries.lengths)
     heard = knn.heard(queries, ids)
     assert heard is not None  # there are some
     if groups is not None:
-        heard = _of_others(heard, queries, groups)
+        heard = of_others(heard, queries, groups)
     if radii is None:
         radii = [scale_of(knn) * radius for radius in RADII]
     present = knn.correction_weight, knn.radius
@@ -197,27 +204,6 @@ def tune_corrections(
         for trial in _score(corpus, queries, p, settings, [knn.decoding]):
             trials.append(Trial(settings, trial.precision, trial.recall, trial.f1))
     return trials
-
-
-def _of_others(heard: Heard, queries: Queries, groups: Groups) -> Heard:
-    """What is said by other documents than a token's own."""
-    of_key, of_row = groups
-    own = np.zeros(len(heard.tokens), dtype=bool)
-    stored = heard.stored
-    keys = np.searchsorted(queries.keys.tokens, heard.tokens[stored])
-    own[stored] = of_key[keys] == of_row[heard.rows[stored]]
-    return heard.only(~own)
-
-
-def _store_votes(knn: KnnNer, queries: Queries, groups: Groups | None) -> Votes:
-    """With the component's settings."""
-    if groups is None:
-        return knn.votes(queries)
-    if knn.k is None:
-        (found,) = every_entry_votes(knn, queries, [knn.temperature], groups=groups)
-        return found
-    near = find_neighbors(knn, queries, STORE, knn.k, groups=groups)
-    return votes(knn, queries, near, knn.k, knn.temperature)
 
 
 def temperatures_for(knn: KnnNer) -> tuple[float, ...]:

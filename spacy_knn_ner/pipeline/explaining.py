@@ -9,7 +9,7 @@ from ..datastore import kernel
 from ..tags import SpanTuple
 from ..ty import EntityExplanation, Evidence, TokenExplanation
 from .entities import entity_spans, trimmed
-from .mixing import p_final, silent, span_scores
+from .mixing import nearest_of, p_final, silent, span_scores
 from .rulers import ruled, rulers_before, with_ruled
 
 _BEST = 3  # tags of a distribution
@@ -34,6 +34,7 @@ class Explainer:
         self.heard = knn.heard(self.queries, ids)
         self.corrections = knn.said(self.queries, self.heard)
         self.p = p_final(self.queries.p_ner, self.store, self.corrections, settings)
+        self.nearest = nearest_of(self.store, self.corrections, settings)
         self.ids = self._decoded(self.p)
         self.before = self._decoded(self.queries.p_ner)
 
@@ -57,7 +58,10 @@ class Explainer:
         start, end, label = span
         found = span in self.found
         ids = self.ids if found else self.before
-        score = float(span_scores([(start, end)], ids, self.p)[0])
+        scale = self.knn.score_temperature
+        score = float(span_scores([(start, end)], ids, self.p, scale)[0])
+        tokens = [self.token(i) for i in range(start, end) if self._is_word(i)]
+        unknown = [token.unknown for token in tokens]
         return EntityExplanation(
             start=start,
             end=end,
@@ -66,7 +70,8 @@ class Explainer:
             score=None if span in self.ruled else score,
             found=found,
             changed=found != (span in self.found_before),
-            tokens=[self.token(i) for i in range(start, end) if self._is_word(i)],
+            unknown=None if None in unknown else any(unknown),
+            tokens=tokens,
         )
 
     def _is_word(self, i: int) -> bool:
@@ -75,7 +80,8 @@ class Explainer:
     def token(self, i: int) -> TokenExplanation:
         """See `Lookup.explain_tokens`."""
         tags, settings = self.tag_set.tags, self.knn.settings
-        nearest = self.store.nearest[i : i + 1]
+        far = settings.unknown_distance
+        nearest = float(self.nearest[i])
         trust = kernel.trust(
             self.corrections.nearest[i : i + 1], settings.correction_weight
         )
@@ -92,7 +98,8 @@ class Explainer:
             corrections=self._best(self.corrections.p_knn[i]),
             trust=float(trust[0]),
             final=self._best(self.p[i]),
-            nearest=float(nearest[0]) if np.isfinite(nearest[0]) else None,
+            nearest=nearest if np.isfinite(nearest) else None,
+            unknown=None if far is None else nearest > far,
             neighbors=neighbors,
         )
 

@@ -1,27 +1,32 @@
-"""What a Span can be asked: `span._.knn_score`."""
+"""What a Span can be asked: `span._.knn_score`, and whether it is `knn_unknown`."""
 
-import math
+from functools import partial
+from typing import Any
 
 from spacy.tokens import Span
 
-SCORE = "knn_score"
-FACTORY = {"factory": "knn_ner"}  # marks the groups whose scores are ours
+FACTORY = {"factory": "knn_ner"}  # marks the groups whose values are ours
+# Extension → the values in the attrs of `doc.spans`.
+EXTENSIONS = {"knn_score": "scores", "knn_unknown": "unknown"}
 
 
-def score_of(span: Span) -> float | None:
-    """The score of an entity that a `knn_ner` has found.
+def known_of(span: Span, *, values: str) -> Any:
+    """What is known of an entity that a `knn_ner` has found.
 
     span (Span): One of `doc.ents`, say.
-    RETURNS (float | None): None if it is no such entity, or its score was not computed.
+    values (str): `"scores"` or `"unknown"`.
+    RETURNS (float | bool | None): None if it is no such entity, or was not computed.
     """
     for group in span.doc.spans.values():
-        if group.attrs.get("factory") == FACTORY["factory"]:
-            for found, score in zip(group, group.attrs["scores"], strict=True):
+        ours = group.attrs.get("factory") == FACTORY["factory"]
+        if ours and values in group.attrs:
+            for found, value in zip(group, group.attrs[values], strict=True):
                 same = (found.start, found.end) == (span.start, span.end)
                 if same and found.label == span.label:
-                    return None if math.isnan(score) else float(score)
+                    return value
     return None
 
 
-if not Span.has_extension(SCORE):
-    Span.set_extension(SCORE, getter=score_of)
+for name, values in EXTENSIONS.items():
+    if not Span.has_extension(name):
+        Span.set_extension(name, getter=partial(known_of, values=values))

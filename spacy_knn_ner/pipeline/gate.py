@@ -1,21 +1,38 @@
 """The gate: which tokens need not be looked up in the store?"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..datastore import kernel
 from ..tags import log_probabilities
 from ..ty import Votes
-from .mixing import Hear, Queries, p_final, silent
+from .mixing import Hear, Queries, nearest_of, p_final, silent
 from .settings import LOSSLESS, Settings
 
 Ask = Callable[[np.ndarray], Votes]
 
 
-def gated(
-    queries: Queries, hear: Hear, settings: Settings, ask: Ask
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Gated:
+    """What comes of asking no more than is needed.
+
+    ids (ndarray): The tags, shape (n_tokens,).
+    p (ndarray): p_final, shape (n_tokens, n_tags); of tokens that were not asked it
+        lacks the store's votes.
+    asked (ndarray): Which tokens were asked, shape (n_tokens,), bool.
+    nearest (ndarray): Distance of the nearest entry that speaks to each of them, shape
+        (n_tokens,); inf if none does.
+    """
+
+    ids: np.ndarray
+    p: np.ndarray
+    asked: np.ndarray
+    nearest: np.ndarray
+
+
+def gated(queries: Queries, hear: Hear, settings: Settings, ask: Ask) -> Gated:
     """The tags, and p_final where it is needed for them.
 
     queries (Queries): The tokens.
@@ -23,16 +40,15 @@ def gated(
     settings (Settings): `gate`, `scores`, `decoding`, and those of the mixture.
     ask (Ask): The store's votes per token, for the tokens that are asked, shape
         (n_tokens,), bool; the others have no neighbors. None is asked twice.
-    RETURNS (tuple[ndarray, ndarray, ndarray]): The tags' ids, shape (n_tokens,); p,
-        shape (n_tokens, n_tags); and which tokens were asked, shape (n_tokens,). Of the
-        others p lacks the store's votes.
+    RETURNS (Gated): Tags, p_final, and who was asked.
     """
     store = _Once(ask, silent(queries))
     found = _gated(queries, silent(queries), settings, store)
     corrections = hear(found[0])
     if corrections.p_knn.any():
         found = _gated(queries, corrections, settings, store)
-    return found
+    nearest = nearest_of(store(found[2]), corrections, settings)
+    return Gated(*found, nearest)
 
 
 class _Once:

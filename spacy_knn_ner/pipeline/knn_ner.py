@@ -11,7 +11,7 @@ from spacy import util
 from spacy.language import Language
 from spacy.pipeline.ner import ner_score
 from spacy.pipeline.pipe import Pipe
-from spacy.tokens import Doc, SpanGroup
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
 from ..datastore.datastore import STORE, Datastore
@@ -25,7 +25,7 @@ from .entities import SCORE_WEIGHTS, entity_spans
 from .extensions import FACTORY
 from .gate import gated
 from .lookup import Lookup
-from .mixing import span_scores
+from .mixing import span_nearest, span_scores
 from .rulers import ruled, rulers_before, with_ruled
 from .settings import LOSSLESS, Setting, Settings
 
@@ -54,6 +54,8 @@ def make_knn_ner(
     decoding: str,
     gate: str | float | None,
     scores: bool,
+    score_temperature: float,
+    unknown_distance: float | None,
     correction_weight: float,
     correction_temperature: float,
     correction_votes: float,
@@ -77,6 +79,8 @@ def make_knn_ner(
         "decoding": decoding,
         "gate": gate,
         "scores": scores,
+        "score_temperature": score_temperature,
+        "unknown_distance": unknown_distance,
         "correction_weight": correction_weight,
         "correction_temperature": correction_temperature,
         "correction_votes": correction_votes,
@@ -95,19 +99,24 @@ class Prediction:
     p (ndarray): p_final, shape (n_tokens, n_tags), float64; NaN in the rows of tokens
         that were not looked up.
     p_ner (ndarray): What the components in front say, shape (n_tokens, n_tags).
+    nearest (ndarray): Distance of the nearest entry, shape (n_tokens,); inf if there is
+        none, NaN where nobody looked.
     """
 
     tag_set: TagSet
     ids: np.ndarray
     p: np.ndarray
     p_ner: np.ndarray
+    nearest: np.ndarray
 
 
 class KnnNer(Lookup, Pipe):
     """Interpolates p_NER with the labels of nearest neighbors (kNN-NER).
 
-    Sets `doc.ents`, replacing what was there, and `doc.spans[name]` with the
-    same spans and their scores in `.attrs["scores"]`; `span._.knn_score` has them too.
+    Sets `doc.ents`, replacing what was there, and `doc.spans[name]` with the same
+    spans and what is known about them in `.attrs`: `"scores"`, and whether they are
+    `"unknown"`, None where that was not computed. `span._.knn_score` and
+    `span._.knn_unknown` read them.
 
     `build` fills the datastore from a corpus, `add` teaches a correction,
     `forget` takes examples back, `neighbors` tells why.
@@ -123,6 +132,8 @@ class KnnNer(Lookup, Pipe):
     decoding = Setting()
     gate = Setting()
     scores = Setting()
+    score_temperature = Setting()
+    unknown_distance = Setting()
     correction_weight = Setting()
     correction_temperature = Setting()
     correction_votes = Setting()
@@ -224,16 +235,18 @@ class KnnNer(Lookup, Pipe):
             settings = replace(settings, gate=None)  # nothing is left open
         elif settings.gate == LOSSLESS and settings.weight >= 0.5:
             self._note_open_gate()
-        ids, p, known = gated(
+        found = gated(
             queries,
             partial(self.corrections, queries),
             settings,
             partial(self.votes, queries),
         )
+        p, nearest, known = found.p, found.nearest, found.asked
         # Who has no key, has no neighbors.
         known[np.setdiff1d(np.arange(len(p)), queries.keys.tokens)] = True
-        p[~known] = np.nan
-        rows = zip(*(queries.split(x) for x in (ids, p, queries.p_ner)), strict=True)
+        p[~known], nearest[~known] = np.nan, np.nan
+        columns = (found.ids, p, queries.p_ner, nearest)
+        rows = zip(*(queries.split(column) for column in columns), strict=True)
         return [Prediction(queries.tag_set, *row) for row in rows]
 
     def _note_open_gate(self) -> None:
@@ -253,17 +266,36 @@ class KnnNer(Lookup, Pipe):
             decoded = entity_spans(doc, found.tag_set, found.ids)
             spans = with_ruled(doc, decoded, ruled(doc, rulers))
             doc.set_ents(spans)
-            bounds = [(span.start, span.end) for span in spans]
-            probable = span_scores(bounds, found.ids, found.p)
-            own = {(span.start, span.end, span.label) for span in decoded}
-            is_own = [(span.start, span.end, span.label) in own for span in spans]
-            probable[~np.array(is_own, dtype=bool)] = np.nan  # a ruler's has none
-            attrs = {"scores": probable, **FACTORY}
+            attrs = {**self._known_of(spans, decoded, found), **FACTORY}
             doc.spans[self.name] = SpanGroup(
                 doc, name=self.name, spans=spans, attrs=attrs
             )
             if handover.read(doc) is None:
                 handover.write_base(doc, _base(doc, found))
+
+    def _known_of(
+        self, spans: list[Span], own: list[Span], found: Prediction
+    ) -> dict[str, list[Any]]:
+        """What `doc.spans` says about the entities; nothing of a ruler's."""
+        bounds = [(span.start, span.end) for span in spans]
+        scores = span_scores(bounds, found.ids, found.p, self.score_temperature)
+        ours = {(span.start, span.end, span.label) for span in own}
+        is_ours = [(span.start, span.end, span.label) in ours for span in spans]
+        scores[~np.array(is_ours, dtype=bool)] = np.nan
+        distances = span_nearest(bounds, found.nearest)
+        far = (
+            None if self.unknown_distance is None else distances > self.unknown_distance
+        )
+        there = ~np.isnan(scores)
+        return {
+            "scores": [
+                float(x) if ok else None for x, ok in zip(scores, there, strict=True)
+            ],
+            "unknown": [
+                bool(far[i]) if ok and far is not None else None
+                for i, ok in enumerate(there)
+            ],
+        }
 
     # --- training ----------------------------------------------------------
 

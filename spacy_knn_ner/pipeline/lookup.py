@@ -139,8 +139,8 @@ class Lookup(Memory):
             return None
         nobody = silent(queries)
         ask = partial(self.votes, queries)
-        ids, _, _ = gated(queries, lambda ids: nobody, self.settings, ask)
-        return self.heard(queries, ids)
+        found = gated(queries, lambda ids: nobody, self.settings, ask)
+        return self.heard(queries, found.ids)
 
     def evidence(
         self, queries: Queries, heard: Heard | None, i: int, *, n: int

@@ -161,6 +161,16 @@ def p_final(
     return kernel.interpolate(p, corrections.p_knn, trust)
 
 
+def nearest_of(store: Votes, corrections: Votes, settings: Settings) -> np.ndarray:
+    """The distance of the nearest entry that speaks to each token.
+
+    store, corrections (Votes): Per token; see `p_final`.
+    settings (Settings): `radius`.
+    RETURNS (ndarray): Shape (n_tokens,); inf if none does.
+    """
+    return np.minimum(store.nearest, corrections.nearest * settings.radius)
+
+
 def silent(queries: Queries) -> Votes:
     """The votes of nobody."""
     n_tokens, n_tags = queries.p_ner.shape
@@ -188,14 +198,41 @@ def mixture(
 
 
 def span_scores(
-    spans: list[tuple[int, int]], ids: np.ndarray, p: np.ndarray
+    spans: list[tuple[int, int]],
+    ids: np.ndarray,
+    p: np.ndarray,
+    temperature: float = 1.0,
 ) -> np.ndarray:
-    """A span's score: the mean of p over its tokens' decoded tags.
+    """A span's score: the mean of p over its tokens' decoded tags; see `scaled`.
 
     spans (list[tuple[int, int]]): First token and the token after the last.
     ids (ndarray): The decoded tags, shape (n_tokens,).
     p (ndarray): Shape (n_tokens, n_tags).
+    temperature (float): `score_temperature`. Default: 1.
     RETURNS (ndarray): Shape (n_spans,).
     """
-    of_tag = p[np.arange(len(ids)), ids]
+    of_tag = scaled(p, temperature)[np.arange(len(ids)), ids]
     return np.array([of_tag[start:end].mean() for start, end in spans])
+
+
+def scaled(p: np.ndarray, temperature: float) -> np.ndarray:
+    """p^(1/T), normalised: temperature scaling (Guo et al. 2017) of a distribution.
+
+    p (ndarray): Shape (n_tokens, n_tags).
+    temperature (float): T > 0; above 1 nothing is as sure as before, and what is most
+        probable stays so.
+    RETURNS (ndarray): Shape (n_tokens, n_tags).
+    """
+    if temperature == 1:
+        return p
+    return kernel.normalized(p ** (1.0 / temperature))
+
+
+def span_nearest(spans: list[tuple[int, int]], nearest: np.ndarray) -> np.ndarray:
+    """How far a span is from what was seen: as far as the farthest of its tokens.
+
+    spans (list[tuple[int, int]]): As for `span_scores`.
+    nearest (ndarray): Per token, shape (n_tokens,).
+    RETURNS (ndarray): Shape (n_spans,).
+    """
+    return np.array([nearest[start:end].max() for start, end in spans])

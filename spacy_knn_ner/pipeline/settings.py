@@ -47,7 +47,12 @@ class Settings:
         0.5 on there are none. A number from 0 to 1, which may change what is found:
         those whose best tag leads by more than this. None (`null`): all are looked up.
     scores (bool): Look up the tokens of all entities, for their scores. Default:
-        True. Without it the score of an entity that the gate passed over is NaN.
+        True. Without it an entity that the gate passed over has none.
+    score_temperature (float): Scores are of p_final^(1/T), so that they say how often
+        such entities are right; `spacy knn tune` finds it. Default: 1.
+    unknown_distance (float | None): An entity is unknown (`span._.knn_unknown`) if one
+        of its tokens is farther than this from everything that was seen; `spacy knn
+        tune` finds it. Default: None, nobody can tell.
     correction_weight (float): Of the corrections' vote at distance 0, 0 to 1.
         Default: 0.9.
     correction_temperature (float): T of the corrections' vote, as a share of the
@@ -71,6 +76,8 @@ class Settings:
     decoding: str = "viterbi"
     gate: str | float | None = LOSSLESS
     scores: bool = True
+    score_temperature: float = 1.0
+    unknown_distance: float | None = None
     correction_weight: float = 0.9
     correction_temperature: float = 0.1
     correction_votes: float = 16.0
@@ -147,6 +154,11 @@ def _positive(value: Any) -> str:
     return "" if _is_number(value) and value > 0 else "expected a number above 0"
 
 
+def _positive_or_none(value: Any) -> str:
+    fine = value is None or not _positive(value)
+    return "" if fine else "expected a number above 0, or null"
+
+
 def _not_negative(value: Any) -> str:
     return "" if _is_number(value) and value >= 0 else "expected a number from 0 on"
 
@@ -199,6 +211,8 @@ _CHECKS: dict[str, Check] = {
     "decoding": _one_of(DECODINGS),
     "gate": _gate,
     "scores": _boolean,
+    "score_temperature": _positive,
+    "unknown_distance": _positive_or_none,
     "correction_weight": _share,
     "correction_temperature": _positive,
     "correction_votes": _positive,

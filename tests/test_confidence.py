@@ -1,0 +1,175 @@
+"""What scores mean, and which entities are unknown."""
+
+import numpy as np
+import pytest
+from conftest import labelled, planted_pipeline
+from spacy.tokens import Doc
+from test_tuning import noisy_pipeline
+
+from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.evaluation.calibration import (
+    expected_calibration_error,
+    reliability,
+)
+from spacy_knn_ner.evaluation.confidence import TEMPERATURES, fit_confidence
+from spacy_knn_ner.evaluation.report import evaluate
+from spacy_knn_ner.evaluation.scores import entities
+from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
+from spacy_knn_ner.pipeline.mixing import scaled, span_nearest, span_scores
+
+
+def predicted(nlp, docs):
+    return list(nlp.pipe(make_doc(nlp, labelled_text(d, "test")) for d in docs))
+
+
+def scores_and_right(nlp, docs):
+    """Of all entities that the pipeline finds."""
+    pairs = list(zip(predicted(nlp, docs), docs, strict=True))
+    scores = [ent._.knn_score for doc, _ in pairs for ent in doc.ents]
+    right = [span in entities(gold) for doc, gold in pairs for span in entities(doc)]
+    return np.array(scores), np.array(right)
+
+
+# --- scores -------------------------------------------------------------------
+
+
+def test_scaling_is_the_softmax_of_logarithms_over_the_temperature():
+    p = np.array([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0], [np.nan] * 3])
+    for temperature in (0.5, 1.0, 3.0):
+        with np.errstate(divide="ignore"):
+            expected = np.exp(np.log(p) / temperature)
+        expected /= expected.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(scaled(p, temperature), expected)
+
+
+def test_a_score_is_the_mean_over_the_tokens_of_an_entity():
+    p = np.array([[0.8, 0.2], [0.2, 0.8], [0.4, 0.6]])
+    ids = np.array([0, 1, 1])
+    assert span_scores([(1, 3), (0, 1)], ids, p) == pytest.approx([0.7, 0.8])
+    hot = p**0.5 / (p**0.5).sum(axis=1, keepdims=True)
+    expected = [(hot[1, 1] + hot[2, 1]) / 2, hot[0, 0]]
+    assert span_scores([(1, 3), (0, 1)], ids, p, 2.0) == pytest.approx(expected)
+
+
+def test_the_temperature_makes_right_and_wrong_most_likely():
+    """Tried again with the pipeline itself at some temperatures to either side."""
+    nlp, _, dev = noisy_pipeline(weight=0.4)
+    knn = nlp.get_pipe("knn_ner")
+    found = fit_confidence(knn, dev)
+    losses = {}
+    position = int(np.searchsorted(TEMPERATURES, found.score_temperature))
+    near = TEMPERATURES[max(0, position - 20) : position + 21 : 4]
+    for t in (1.0, *near, found.score_temperature):
+        knn.score_temperature = float(t)
+        scores, right = scores_and_right(nlp, dev)
+        losses[t] = -np.log(np.where(right, scores, 1 - scores)).sum()
+        ece = expected_calibration_error(reliability(scores, right))
+        if t == 1.0:
+            assert ece == pytest.approx(found.ece_before)
+    assert found.score_temperature != 1.0
+    assert losses[found.score_temperature] == min(losses.values())
+    assert ece == pytest.approx(found.ece_after)
+
+
+def test_the_temperature_changes_no_entity():
+    nlp, _, dev = noisy_pipeline(weight=0.4)
+    before = [entities(doc) for doc in predicted(nlp, dev)]
+    nlp.get_pipe("knn_ner").score_temperature = 5.0
+    assert [entities(doc) for doc in predicted(nlp, dev)] == before
+
+
+def test_a_report_says_both():
+    nlp, _, dev = noisy_pipeline(weight=0.4)
+    knn = nlp.get_pipe("knn_ner")
+    found = fit_confidence(knn, dev)
+    knn.set_settings(**found.settings)
+    report = evaluate(knn, dev, resamples=10)
+    mixture = report["systems"]["mixture"]
+    assert mixture["ece"] == pytest.approx(found.ece_after)
+    assert mixture["ece_uncalibrated"] == pytest.approx(found.ece_before)
+    tagger = report["systems"]["tagger"]
+    assert tagger["ece"] == tagger["ece_uncalibrated"]
+    docs = predicted(nlp, dev)
+    unknown = [ent._.knn_unknown for doc in docs for ent in doc.ents]
+    _, right = scores_and_right(nlp, dev)
+    assert report["unknown"]["found"] == sum(unknown) > 0
+    assert report["unknown"]["right"] == right[np.array(unknown)].mean()
+    assert report["unknown"]["others_right"] == right[~np.array(unknown)].mean()
+
+
+def test_own_documents_do_not_make_scores_look_better():
+    nlp, train, _ = noisy_pipeline(weight=0.9, k=1)
+    knn = nlp.get_pipe("knn_ner")
+    seen = fit_confidence(knn, train)
+    out = fit_confidence(knn, train, leave_one_out=True)
+    assert out.score_temperature > seen.score_temperature
+    assert out.unknown_distance > (seen.unknown_distance or 0)
+
+
+def test_without_a_store_or_without_entities_nothing_is_learnt():
+    nlp, _, dev = noisy_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    nlp.get_pipe("planted").p_ner["out"] = np.array([1.0, 0, 0])
+    nlp.get_pipe("planted").vectors["out"] = np.array([9.0, -9, 9, -9])
+    found = fit_confidence(knn, [labelled(nlp.vocab, "out", [])])
+    assert found.settings == {"score_temperature": 1.0, "unknown_distance": None}
+    assert found.ece_before is found.ece_after is None
+    knn.forget(knn.datastore.examples.ids())
+    with pytest.raises(KnnNerError, match="E051"):
+        fit_confidence(knn, dev)
+
+
+# --- unknown ------------------------------------------------------------------
+
+VECTORS = {"a": [1.0, 0.0], "b": [0.8, 0.6], "c": [0.0, 1.0]}
+THING = np.array([0.1, 0.8, 0.1])  # O, B, I
+
+
+def pipeline(**settings):
+    """In the store there is only "a"; "b" is 0.2 from it, "c" 1."""
+    vectors = {word: np.array(vector) for word, vector in VECTORS.items()}
+    p_ner = dict.fromkeys(vectors, THING)
+    nlp = planted_pipeline(vectors, p_ner, weight=0.1, **settings)
+    docs = [labelled(nlp.vocab, "a", [(0, 1, "thing")])]
+    nlp.get_pipe("knn_ner").build(docs, show_progress=False)
+    return nlp
+
+
+def unknown(nlp, text):
+    doc = nlp(Doc(nlp.vocab, words=text.split()))
+    (explained,) = nlp.get_pipe("knn_ner").explain(doc)
+    (ent,) = doc.ents
+    assert ent._.knn_unknown == explained.unknown
+    return ent._.knn_unknown
+
+
+def test_what_is_far_from_everything_is_unknown():
+    nlp = pipeline(unknown_distance=0.5)
+    assert [unknown(nlp, word) for word in "abc"] == [False, False, True]
+    nlp.get_pipe("knn_ner").unknown_distance = 0.1
+    assert [unknown(nlp, word) for word in "abc"] == [False, True, True]
+
+
+def test_nobody_can_tell_what_is_far_without_a_distance():
+    assert unknown(pipeline(), "c") is None
+
+
+def test_what_was_corrected_is_known():
+    nlp = pipeline(unknown_distance=0.5)
+    docs = [labelled(nlp.vocab, "c", [(0, 1, "thing")])]
+    nlp.get_pipe("knn_ner").add(docs)
+    assert unknown(nlp, "c") is False
+
+
+def test_an_entity_is_as_far_as_the_farthest_of_its_tokens():
+    nearest = np.array([0.1, 0.5, 0.2, np.nan])
+    found = span_nearest([(0, 3), (2, 3), (2, 4)], nearest)
+    np.testing.assert_array_equal(found, [0.5, 0.2, np.nan])
+
+
+def test_it_is_saved_with_the_doc():
+    nlp = pipeline(unknown_distance=0.5)
+    doc = nlp(Doc(nlp.vocab, words=["c"]))
+    again = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+    assert again.ents[0]._.knn_unknown is True
+    assert again.ents[0]._.knn_score == doc.ents[0]._.knn_score

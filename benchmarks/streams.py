@@ -1,6 +1,6 @@
 """A corpus that is encoded once, and predicted as often as one likes."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -111,10 +111,7 @@ def read_stream(
     queries = encode(knn, docs, cache=cache, show_progress=True)
     texts = [labelled_text(doc, knn.name) for doc in docs]
     labels = {label for text in texts for *_, label in text.entities}
-    tag_set = queries.tag_set.union(sorted(labels.union(new)))
-    p_ner = np.zeros((len(queries.p_ner), len(tag_set)))
-    p_ner[:, [tag_set.ids[tag] for tag in queries.tag_set.tags]] = queries.p_ner
-    queries = replace(queries, tag_set=tag_set, p_ner=p_ner)
+    queries = queries.with_labels(sorted(labels.union(new)))
     return Stream(knn, docs, queries, texts, knn.votes(queries))
 
 

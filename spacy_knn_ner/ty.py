@@ -85,6 +85,34 @@ class Neighbors:
     tags: np.ndarray
     weights: np.ndarray
 
+    def of(self, chosen: np.ndarray) -> "Neighbors":
+        """Those of some queries.
+
+        chosen (ndarray): Shape (n,), bool.
+        """
+        return Neighbors(*(column[chosen] for column in self._columns))
+
+    @property
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return self.distances, self.rows, self.tags, self.weights
+
+    @staticmethod
+    def joined(parts: "list[Neighbors]") -> "Neighbors":
+        """Those of the queries of all parts, one after the other."""
+        columns = zip(*(part._columns for part in parts), strict=True)
+        return Neighbors(*map(np.concatenate, columns))
+
+    def replaced(self, queries: np.ndarray, others: "Neighbors") -> "Neighbors":
+        """With others instead for some queries.
+
+        queries (ndarray): Which, shape (n_others,).
+        others (Neighbors): Theirs.
+        """
+        columns = tuple(column.copy() for column in self._columns)
+        for column, other in zip(columns, others._columns, strict=True):
+            column[queries] = other
+        return Neighbors(*columns)
+
     def first(self, k: int) -> "Neighbors":
         """Those that vote: k by weight. An entry of weight w counts as w equal ones."""
         weights = self.weights[:, :k]

@@ -16,7 +16,7 @@ from spacy_knn_ner.cli.app import app
 from spacy_knn_ner.errors import KnnNerWarning
 
 VERBS = ["convert", "build", "tune", "compress", "evaluate", "info", "explain"]
-VERBS += ["add", "forget", "rebuild"]
+VERBS += ["add", "forget", "rebuild", "serve", "audit"]
 
 
 def run(*arguments, code=0):
@@ -117,6 +117,11 @@ def test_tune_writes_the_best_settings_and_how_they_were_found(folder, tmp_path)
     assert found["f1"] == pytest.approx(best, abs=1e-6)
     assert json.loads((tuned / "tuning" / "chosen.json").read_text())["docs"] == 6
     assert "<svg" in (tuned / "tuning" / "tuning.html").read_text()
+    confidence = found["confidence"]
+    assert knn.score_temperature == confidence["score_temperature"]
+    assert knn.unknown_distance == confidence["unknown_distance"]
+    text, _ = run("tune", folder / "built", folder / "text.spacy", tmp_path / "again")
+    assert "calibration error" in text
 
 
 def test_tune_corrections_too(folder, tmp_path):
@@ -192,6 +197,25 @@ def test_explain_shows_entities_and_their_neighbors(folder):
     assert "[in]" in text and "distance 0.000" in text
     text, _ = run("explain", folder / "heeding", "the")
     assert "No entities." in text or "score" in text
+
+
+def test_audit_finds_what_neighbors_contradict(folder, tmp_path):
+    """A Doc of the store with another annotation, and one with its own."""
+    nlp = spacy.load(folder / "built", config={"components.knn_ner.k": 1})
+    knn, docs = nlp.get_pipe("knn_ner"), labelled_docs(nlp)
+    knn.build([*docs, docs[0]], show_progress=False)  # so that somebody knows better
+    nlp.to_disk(tmp_path / "model")
+    wrong = nlp.make_doc(docs[0].text)
+    wrong.set_ents([], default="outside")
+    DocBin(docs=[wrong, docs[3]]).to_disk(tmp_path / "audited.spacy")
+    arguments = "audit", tmp_path / "model", tmp_path / "audited.spacy"
+    found = run_json(*arguments, "-n", 0)
+    first = [suspicion for suspicion in found if suspicion["doc"] == 0]
+    assert [s["expected"] for s in first] == [[[0, 2, "person"]], [[4, 5, "location"]]]
+    assert all(s["annotated"] == [] and s["score"] > 0.99 for s in first)
+    text, _ = run(*arguments, "-n", 1)
+    assert "1. Doc 0, score 1.00" in text and "expected   Ada Lovelace (person)" in text
+    assert "annotated  no entity" in text and "2." not in text
 
 
 # --- what users do wrong -------------------------------------------------------

@@ -40,7 +40,7 @@ def test_heavy_libraries_are_imported_where_they_are_used():
 
 
 ROOMS = ["errors", "tags", "digest", "locking", "ty", "ml", "datastore", "corpora"]
-ROOMS += ["pipeline", "evaluation", "serve", "cli"]
+ROOMS += ["pipeline", "rendering", "evaluation", "serve", "cli"]
 
 
 def test_rooms_import_downwards_only():

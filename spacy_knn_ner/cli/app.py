@@ -3,6 +3,7 @@
 import typer
 
 from .add import add
+from .audit import audit
 from .build import build
 from .compress import compress
 from .convert import convert
@@ -34,6 +35,7 @@ VERBS = (
     forget,
     rebuild,
     serve,
+    audit,
 )
 for verb in VERBS:
     app.command(verb.__name__)(verb)

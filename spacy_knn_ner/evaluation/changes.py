@@ -34,23 +34,27 @@ def find_changes(before: System, after: System, corpus: Corpus) -> list[dict[str
     changed = np.unique(np.concatenate([lost.starts, won.starts]))
     return [
         _change(before, after, corpus, start, end)
-        for start, end in _regions([lost, won, corpus.gold])
+        for start, end in regions([lost, won, corpus.gold])
         if np.any((changed >= start) & (changed < end))
     ]
 
 
-def _regions(spans: list[Spans]) -> list[tuple[int, int]]:
-    """The union of some entities: ranges of tokens that do not overlap."""
+def regions(spans: list[Spans]) -> list[tuple[int, int]]:
+    """The union of some entities: ranges of tokens that do not overlap.
+
+    spans (list[Spans]): The entities.
+    RETURNS (list[tuple[int, int]]): First token and the token after the last, in order.
+    """
     pairs = sorted(
         (int(a), int(b)) for s in spans for a, b in zip(s.starts, s.ends, strict=True)
     )
-    regions: list[tuple[int, int]] = []
+    found: list[tuple[int, int]] = []
     for start, end in pairs:
-        if regions and start < regions[-1][1]:
-            regions[-1] = regions[-1][0], max(end, regions[-1][1])
+        if found and start < found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
         else:
-            regions.append((start, end))
-    return regions
+            found.append((start, end))
+    return found
 
 
 def _change(
@@ -60,17 +64,7 @@ def _change(
     offset = int(corpus.offsets[doc])
 
     def there(spans: Spans) -> list[list[Any]]:
-        touching = (spans.starts < end) & (spans.ends > start)
-        rows = zip(
-            spans.starts[touching],
-            spans.ends[touching],
-            spans.labels[touching],
-            strict=True,
-        )
-        return [
-            [int(a) - offset, int(b) - offset, corpus.labels[label]]
-            for a, b, label in rows
-        ]
+        return [list(span) for span in corpus.touching(spans, start, end)]
 
     gold, was, now = (there(s) for s in (corpus.gold, before.spans, after.spans))
     verdict = MENDED if now == gold else BROKEN if was == gold else OTHER

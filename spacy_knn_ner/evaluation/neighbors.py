@@ -1,6 +1,7 @@
 """The neighbors of a whole corpus: found once, voting with many settings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..ty import LabelledText, Neighbors, Votes
 
 # Keys searched at once: enough for the index, and few enough to show progress.
 _AT_ONCE = 2048
+_AHEAD = 64  # looked at beyond k, where some do not count
 
 # A number per query and one per row of the tier; where they are equal, the entry
 # does not vote.
@@ -44,26 +46,41 @@ def find_neighbors(
     RETURNS (Neighbors): Of the keys, nearest first.
     """
     entries = knn.datastore.tiers[tier]
-    # So many more could fall away.
-    extra = 0 if groups is None else int(np.bincount(groups[1]).max())
     parts = []
     vectors = queries.keys.vectors
     for rows in _progress(len(vectors), "Searching", show_progress):
         index = knn.settings.tier_index(tier)
-        found = entries.search(vectors[rows], k + extra, metric=knn.metric, index=index)
-        if groups is not None:
-            own = groups[1][found.rows] == groups[0][rows][:, None]
-            found = found.without(own, k)
-        parts.append(found)
+        search = partial(entries.search, metric=knn.metric, index=index)
+        if groups is None:
+            parts.append(search(vectors[rows], k))
+        else:
+            own = groups[0][rows], groups[1]
+            parts.append(_of_others(search, vectors[rows], k, own))
     if not parts:
         none = np.zeros((0, min(k, len(entries.entries))), dtype=np.int64)
         return Neighbors(none.astype(np.float64), none, none, none)
-    return Neighbors(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("distances", "rows", "tags", "weights")
-        )
-    )
+    return Neighbors.joined(parts)
+
+
+def _of_others(
+    search: Callable[[np.ndarray, int], Neighbors],
+    vectors: np.ndarray,
+    k: int,
+    groups: Groups,
+) -> Neighbors:
+    """The k nearest that do not belong to oneself: whose own are in the way looks
+    further."""
+    reach, every = k + _AHEAD, len(groups[1])
+    todo, result = np.arange(len(vectors)), None
+    while True:
+        found = search(vectors[todo], reach)
+        own = groups[1][found.rows] == groups[0][todo][:, None]
+        others = found.without(own, k)
+        result = others if result is None else result.replaced(todo, others)
+        todo = todo[(np.isfinite(found.distances) & ~own).sum(axis=1) < k]
+        if not len(todo) or reach >= every:
+            return result
+        reach = min(4 * reach, every)
 
 
 def votes(
@@ -120,33 +137,38 @@ def _progress(n: int, title: str, show: bool) -> Iterable[slice]:
 # --- leave one out -----------------------------------------------------------
 
 
-def own_documents(knn: KnnNer, docs: Sequence[Doc], queries: Queries) -> Groups:
+def own_documents(
+    knn: KnnNer, docs: Sequence[Doc], queries: Queries, *, all_known: bool = True
+) -> Groups:
     """Lets no document vote on itself, where a store is asked about its own text.
 
     A document is what `doc.user_data["document"]` names; a Doc without a name is
     one of its own. Of Docs that are equal in every way each gets its turn.
 
     knn (KnnNer): Whose store was built from the Docs.
-    docs (Sequence[Doc]): The Docs, all of them in the store.
+    docs (Sequence[Doc]): The Docs.
     queries (Queries): The encoded Docs.
+    all_known (bool): They must all be in the store, with their annotation; otherwise
+        words are enough, and everybody votes on those that are not. Default: True.
     RETURNS (Groups): For `find_neighbors` and `every_entry_votes`.
     RAISES (KnnNerError): If a Doc is not in the store.
     """
     names: dict[str | int, int] = {}
     group_of: dict[int, int] = {}
     turns: dict[Any, list[int]] = {}
+    identity = _identity if all_known else _words
     for example in knn.datastore.examples:
         if example.tier == STORE:
             name = example.labelled.document or example.example_id
             group = names.setdefault(name, len(names))
             group_of[example.example_id] = group
-            turns.setdefault(_identity(example.labelled), []).append(group)
+            turns.setdefault(identity(example.labelled), []).append(group)
     of_doc = []
     for doc in docs:
-        same = turns.get(_identity(labelled_text(doc, knn.name)))
-        if not same:
+        same = turns.get(identity(labelled_text(doc, knn.name)))
+        if not same and all_known:
             raise KnnNerError(Errors.E062, name=knn.name, text=doc.text[:60])
-        of_doc.append(same.pop(0))
+        of_doc.append(same.pop(0) if same else -1)
     of_token = np.repeat(np.array(of_doc, dtype=np.int64), queries.lengths)
     entries = knn.datastore.tiers[STORE].entries.array()
     ids, places = np.unique(entries["example_id"], return_inverse=True)
@@ -171,21 +193,40 @@ def of_others(heard: Heard, queries: Queries, groups: Groups) -> Heard:
     return heard.only(~own)
 
 
-def store_votes(knn: KnnNer, queries: Queries, groups: Groups | None) -> Votes:
+def store_votes(
+    knn: KnnNer,
+    queries: Queries,
+    groups: Groups | None,
+    *,
+    show_progress: bool = False,
+) -> Votes:
     """What the store says, with the component's settings.
 
     knn (KnnNer): With a store.
     queries (Queries): The encoded Docs.
     groups (Groups | None): Who does not vote on whom, see `own_documents`.
+    show_progress (bool): Show a progress bar. Default: False.
     RETURNS (Votes): Per token.
     """
     if groups is None:
         return knn.votes(queries)
     if knn.k is None:
-        (found,) = every_entry_votes(knn, queries, [knn.temperature], groups=groups)
+        (found,) = every_entry_votes(
+            knn,
+            queries,
+            [knn.temperature],
+            groups=groups,
+            show_progress=show_progress,
+        )
         return found
-    near = find_neighbors(knn, queries, STORE, knn.k, groups=groups)
+    near = find_neighbors(
+        knn, queries, STORE, knn.k, groups=groups, show_progress=show_progress
+    )
     return votes(knn, queries, near, knn.k, knn.temperature)
+
+
+def _words(text: LabelledText) -> Any:
+    return tuple(text.words)
 
 
 def _identity(text: LabelledText) -> Any:

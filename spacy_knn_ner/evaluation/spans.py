@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, KnnNerError
 from ..pipeline.entities import annotated_entities
-from ..tags import TagSet, split_tag
+from ..tags import SpanTuple, TagSet, split_tag
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,19 @@ class Corpus:
         found = found.where(found.starts < found.ends)
         before = self._silent_before
         return found.where(before[found.starts] == before[found.ends])
+
+    def touching(self, spans: Spans, start: int, end: int) -> list[SpanTuple]:
+        """Entities that touch a place.
+
+        spans (Spans): All of them.
+        start, end (int): First token of the place, and the token after its last,
+            counted through all Docs.
+        RETURNS (list[SpanTuple]): With tokens counted in the Doc.
+        """
+        offset = int(self.offsets[self.doc_of[start]])
+        there = spans.where((spans.starts < end) & (spans.ends > start))
+        rows = zip(there.starts, there.ends, there.labels, strict=True)
+        return [(int(a) - offset, int(b) - offset, self.labels[x]) for a, b, x in rows]
 
     def code(self, spans: Spans) -> np.ndarray:
         """A number for each entity, equal for equal ones."""

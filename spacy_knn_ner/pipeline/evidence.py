@@ -4,7 +4,7 @@ import numpy as np
 
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.kernel import vote_sizes
-from ..ty import Evidence
+from ..ty import Evidence, Neighbors
 from .hearing import Heard
 from .settings import Settings
 
@@ -60,13 +60,34 @@ def store_evidence(
     reach = max(n, 1000) if k is None else k
     near = entries.search(vectors, reach, metric=metric, index=settings.index)
     near = near if k is None else near.first(k)
-    sizes = vote_sizes(near.distances, temperature) * near.weights
-    total = sizes.sum(axis=1)
+    total = None
     if k is None:
         n_tags = len(datastore.tag_set)
         total = entries.count_all(vectors, [temperature], metric, n_tags).mass[0]
+    return found_evidence(datastore, near, temperature, n, total=total)
+
+
+def found_evidence(
+    datastore: Datastore,
+    near: Neighbors,
+    temperature: float,
+    n: int,
+    *,
+    total: np.ndarray | None = None,
+) -> list[Evidence]:
+    """The neighbors that a token's keys have found in the store.
+
+    datastore (Datastore): Where they are.
+    near (Neighbors): Of each key, shape (n_keys, k).
+    temperature (float): As in `knn_ner`.
+    n (int): How many to return, at most.
+    total (ndarray | None): All votes of each key; None: these are all.
+    RETURNS (list[Evidence]): Nearest first.
+    """
+    sizes = vote_sizes(near.distances, temperature) * near.weights
+    total = sizes.sum(axis=1) if total is None else total
     # A token's vote is the mean of its keys' (word pieces').
-    shares = sizes / total[:, None] / len(vectors)
+    shares = sizes / np.maximum(total, 1e-300)[:, None] / len(sizes)
     share: dict[int, float] = {}
     distance: dict[int, float] = {}
     for row, d, s in zip(near.rows.flat, near.distances.flat, shares.flat, strict=True):

@@ -1,6 +1,6 @@
 """A batch of Docs as arrays: what is asked, what the tiers say, and the mixture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,6 +46,16 @@ class Queries:
             self.keys.vectors[chosen], self.keys.tokens[chosen], self.keys.n_tokens
         )
         return replace(self, keys=keys)
+
+    def with_labels(self, labels: Iterable[str]) -> "Queries":
+        """The same with further labels, which nobody in front predicts.
+
+        labels (Iterable[str]): Those that are there already stay where they are.
+        """
+        tag_set = self.tag_set.union(labels)
+        p_ner = np.zeros((len(self.p_ner), len(tag_set)))
+        p_ner[:, : self.p_ner.shape[1]] = self.p_ner
+        return replace(self, tag_set=tag_set, p_ner=p_ner)
 
     def split(self, rows: np.ndarray) -> list[np.ndarray]:
         """Rows of all tokens → rows per Doc."""

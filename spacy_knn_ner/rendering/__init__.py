@@ -1,0 +1,5 @@
+"""Entities with their evidence, in notebooks and pages: `render(docs, knn)`."""
+
+from .render import render
+
+__all__ = ["render"]

@@ -1,0 +1,85 @@
+"""Entities with scores, which open to show their evidence: as displaCy would."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from spacy.displacy.render import DEFAULT_ENTITY_COLOR, DEFAULT_LABEL_COLORS
+from spacy.tokens import Doc
+from spacy.util import is_in_jupyter
+
+from ..pipeline.knn_ner import KnnNer
+from ..ty import EntityExplanation
+
+_WORDS = 8  # shown to either side of a neighbor's token
+
+
+def render(
+    docs: Doc | Iterable[Doc],
+    knn: KnnNer,
+    *,
+    page: bool = False,
+    jupyter: bool | None = None,
+    colors: dict[str, str] | None = None,
+    n: int = 3,
+) -> str | None:
+    """Draw the entities of Docs; a click on one shows why it is there.
+
+    docs (Doc | Iterable[Doc]): From the component's pipeline.
+    knn (KnnNer): The component.
+    page (bool): A whole HTML page. Default: False, a part of one.
+    jupyter (bool | None): Show it in the notebook. Default: None, find out.
+    colors (dict[str, str] | None): By label; others have displaCy's.
+    n (int): Neighbors per token and tier. Default: 3.
+    RETURNS (str | None): HTML; None where it is shown.
+    """
+    chosen = {**DEFAULT_LABEL_COLORS, **(colors or {})}
+    every = [docs] if isinstance(docs, Doc) else list(docs)
+    html = _template().render(
+        docs=[_parts(doc, knn.explain(doc, n=n)) for doc in every],
+        page=page,
+        color=lambda label: (
+            chosen.get(label.upper(), chosen.get(label)) or DEFAULT_ENTITY_COLOR
+        ),
+        around=_around,
+    )
+    if jupyter or (jupyter is None and is_in_jupyter()):
+        from IPython.display import HTML, display
+
+        display(HTML(html))
+        return None
+    return html
+
+
+def _parts(doc: Doc, explained: list[EntityExplanation]) -> list[Any]:
+    """Texts, and entities between them."""
+    found = [entity for entity in explained if entity.found]
+    parts: list[Any] = []
+    place = 0
+    for entity in found:
+        parts += [doc[place : entity.start].text_with_ws, entity]
+        parts.append(doc[entity.end - 1].whitespace_)
+        place = entity.end
+    return [*parts, doc[place:].text_with_ws]
+
+
+def _around(evidence: Any) -> tuple[str, str, str]:
+    """What stands before a neighbor's token, it, and what stands behind it."""
+    i, words = evidence.token, evidence.words
+    pairs = list(zip(words, evidence.spaces, strict=True))
+    before, behind = pairs[max(0, i - _WORDS) : i], pairs[i + 1 : i + 1 + _WORDS]
+    texts = ["".join(w + " " * s for w, s in part) for part in (before, behind)]
+    return texts[0], words[i], " " * evidence.spaces[i] + texts[1]
+
+
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("entities.html")

@@ -75,6 +75,13 @@ def test_what_is_explained_is_what_was_found(built, gate):
         assert [entity[3] for entity in found] == pytest.approx(scores)
 
 
+def test_a_span_can_be_asked_for_its_evidence(nlp):
+    doc = doc_of(nlp, "a b a")
+    knn = nlp.get_pipe("knn_ner")
+    assert doc[1:3]._.knn_evidence(knn) == knn.explain_tokens(doc, [1, 2])
+    assert len(doc[0:1]._.knn_evidence(knn, n=1)[0].neighbors) == 1
+
+
 def test_any_token_can_be_asked_about(nlp):
     knn = nlp.get_pipe("knn_ner")
     tokens = knn.explain_tokens(doc_of(nlp, "a b c"), [2, -3], n=1)

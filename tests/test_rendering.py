@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 from conftest import SENTENCES, labelled
+from spacy.tokens import Span
 
 from spacy_knn_ner.rendering import render
 
@@ -20,7 +21,7 @@ def nlp(built):
 
 def text_of(html):
     """What is seen while everything is closed."""
-    body = re.sub(r"<style>.*?</style>|<div>.*?</div></details>", "", html, flags=re.S)
+    body = re.sub(r"<style>.*?</style>|<details>.*?</details>", "", html, flags=re.S)
     return " ".join(re.sub(r"<[^>]+>", "", body).split())
 
 
@@ -37,7 +38,7 @@ def test_an_entity_opens_to_show_who_said_what(nlp):
     knn = nlp.get_pipe("knn_ner")
     knn.add([labelled(nlp.vocab, SENTENCE, [(0, 2, "writer")])])
     html = render(nlp(SENTENCE), knn, n=1)
-    inside = re.findall(r"<div>(.*?)</div></details>", html, flags=re.S)[0]
+    inside = re.findall(r"<details>(.*?)</details>", html, flags=re.S)[0]
     for said in ("neighbors", "corrections", "together", "distance 0.000, vote"):
         assert said in inside
     assert "correction: <strong>Ada</strong> Lovelace lived" in inside
@@ -51,10 +52,12 @@ def test_several_docs_make_a_page(nlp):
 
 def test_text_is_text_and_not_html(nlp):
     knn = nlp.get_pipe("knn_ner")
-    label = "<i>"
-    knn.add([labelled(nlp.vocab, "<b> & more", [(0, 1, label)])])
+    doc = nlp.make_doc("<b> & more")
+    doc.set_ents([Span(doc, 0, 3, label="<i>")])
+    knn.add([doc])
     html = render(nlp("<b> & more"), knn)
-    assert "&lt;b&gt;" in html and "<b>" not in html and "<i>" not in html
+    assert text_of(html).startswith("&lt;b&gt;&lt;i&gt; 0.")
+    assert "<b>" not in html and "<i>" not in html
 
 
 def test_colors_are_displacys_unless_given(nlp):

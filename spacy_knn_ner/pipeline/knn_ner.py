@@ -116,7 +116,7 @@ class KnnNer(Lookup, Pipe):
     Sets `doc.ents`, replacing what was there, and `doc.spans[name]` with the same
     spans and what is known about them in `.attrs`: `"scores"`, and whether they are
     `"unknown"`, None where that was not computed. `span._.knn_score` and
-    `span._.knn_unknown` read them.
+    `span._.knn_unknown` read them; `span._.knn_evidence(knn)` says why.
 
     `build` fills the datastore from a corpus, `add` teaches a correction,
     `forget` takes examples back, `neighbors` tells why.

@@ -1,4 +1,4 @@
-"""Entities with scores, which open to show their evidence: as displaCy would."""
+"""Entities with scores in their text, as displaCy draws them, and their evidence."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +23,7 @@ def render(
     colors: dict[str, str] | None = None,
     n: int = 3,
 ) -> str | None:
-    """Draw the entities of Docs; a click on one shows why it is there.
+    """Draw the entities of Docs, and under them, to be opened, why each is there.
 
     docs (Doc | Iterable[Doc]): From the component's pipeline.
     knn (KnnNer): The component.
@@ -33,14 +33,17 @@ def render(
     n (int): Neighbors per token and tier. Default: 3.
     RETURNS (str | None): HTML; None where it is shown.
     """
-    chosen = {**DEFAULT_LABEL_COLORS, **(colors or {})}
+    chosen = colors or {}
+
+    def color(label: str) -> str:
+        default = DEFAULT_LABEL_COLORS.get(label.upper(), DEFAULT_ENTITY_COLOR)
+        return chosen.get(label, default)
+
     every = [docs] if isinstance(docs, Doc) else list(docs)
     html = _template().render(
         docs=[_parts(doc, knn.explain(doc, n=n)) for doc in every],
         page=page,
-        color=lambda label: (
-            chosen.get(label.upper(), chosen.get(label)) or DEFAULT_ENTITY_COLOR
-        ),
+        color=color,
         around=_around,
     )
     if jupyter or (jupyter is None and is_in_jupyter()):

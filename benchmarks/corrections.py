@@ -57,17 +57,22 @@ def main(
     labels: Annotated[str, typer.Option(help="NAME=LABEL,… of the tagger's.")] = "",
     radius: Annotated[float | None, typer.Option(help="Another one.")] = None,
     other_words_radius: Annotated[float | None, typer.Option(help="Other.")] = None,
+    correction_votes: Annotated[float | None, typer.Option(help="Other.")] = None,
     cache: Annotated[Path | None, typer.Option(help="For encoder outputs.")] = None,
 ) -> None:
     """Correct every sentence by itself."""
     nlp = spacy.load(model)
     knn: Any = nlp.get_pipe("knn_ner")
-    given = {"radius": radius, "other_words_radius": other_words_radius}
+    given = {
+        "radius": radius,
+        "other_words_radius": other_words_radius,
+        "correction_votes": correction_votes,
+    }
     knn.set_settings(**{k: v for k, v in given.items() if v is not None})
     docs = read_docs(corpus, nlp.vocab)
     stream = read_stream(knn, docs, names_of(labels), cache)
     counts = one_at_a_time(stream)
-    found = {"radius": knn.radius, "other_words_radius": knn.other_words_radius}
+    found = {name: getattr(knn, name) for name in given}
     found |= asdict(counts)
     msg.info(str(found))
     output.parent.mkdir(parents=True, exist_ok=True)

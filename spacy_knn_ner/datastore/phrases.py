@@ -1,7 +1,7 @@
 """Where the words of corrections stand, so that the same words can be recognised."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -49,43 +49,58 @@ class Phrases:
         text_of (Callable[[int], LabelledText | None]): An example's text; None if it
             is gone.
         """
-        entries = self.tier.entries.part(self._n_rows, len(self.tier.entries))
+        n_rows = len(self.tier.entries)
+        entries = np.asarray(self.tier.entries.part(self._n_rows, n_rows))
         if not len(entries):
             return
-        starts = np.flatnonzero(np.diff(entries["example_id"], prepend=-1))
-        ends = np.append(starts[1:], len(entries))
-        for start, end in zip(starts, ends, strict=True):
-            text = text_of(int(entries["example_id"][start]))
+        # With one key per word piece, a token has several entries.
+        starts = np.diff(entries["example_id"], prepend=-1) != 0
+        firsts = np.flatnonzero(starts | (np.diff(entries["token"], prepend=-1) != 0))
+        new = np.zeros(len(firsts), dtype=PLACE)
+        new["example_id"] = entries["example_id"][firsts]
+        new["row"] = self._n_rows + firsts
+        new["n_rows"] = np.diff(np.append(firsts, len(entries)))
+        tokens, rows = entries["token"][firsts].tolist(), new["row"].tolist()
+        bounds = [*np.flatnonzero(starts[firsts]).tolist(), len(firsts)]
+        words, positions = [-1] * len(firsts), [-1] * len(firsts)
+        for start, end in pairwise(bounds):
+            text = text_of(int(new["example_id"][start]))
             if text is not None:
-                self._add(entries[start:end], self._n_rows + int(start), text)
-        self._n_rows += len(entries)
+                of_words = self._words(text)
+                row_of = dict(zip(tokens[start:end], rows[start:end], strict=True))
+                self._add_entities(text, of_words, row_of)
+                for i in range(start, end):
+                    words[i], positions[i] = of_words[tokens[i]]
+        new["word"], new["position"] = words, positions
+        for i, word in enumerate(words, start=len(self._places)):
+            if word >= 0:
+                self._places_of.setdefault(word, []).append(i)
+        self._places.append(new)
+        self._n_rows = n_rows
 
-    def _add(self, entries: np.ndarray, row: int, text: LabelledText) -> None:
-        visible = visible_words(text.words)
-        words = [
-            self._numbers.setdefault(text.words[i].lower(), len(self._numbers))
-            for i in visible
-        ]
-        rows_of = range(row, row + len(entries))
-        row_of = dict(zip(entries["token"].tolist(), rows_of, strict=True))
+    def _words(self, text: LabelledText) -> dict[int, tuple[int, int]]:
+        """The number of each word, and how many stand before it, by token."""
+        found = {}
+        for position, i in enumerate(visible_words(text.words)):
+            word = text.words[i].lower()
+            number = self._numbers.setdefault(word, len(self._numbers))
+            found[i] = number, position
+        return found
+
+    def _add_entities(
+        self,
+        text: LabelledText,
+        of_words: dict[int, tuple[int, int]],
+        row_of: dict[int, int],
+    ) -> None:
         for start, end, _ in text.entities:
             rows = [row_of[i] for i in range(start, end) if i in row_of]
-            first, last = bisect_left(visible, start), bisect_left(visible, end)
-            entity = tuple(words[first:last])
             if rows:
+                entity = tuple(
+                    of_words[i][0] for i in range(start, end) if i in of_words
+                )
                 known = self._entities.setdefault(entity[0], {})
                 known.setdefault(entity, []).append(rows[0])
-        # With one key per word piece, a token has several entries.
-        firsts = np.flatnonzero(np.diff(entries["token"], prepend=-1))
-        new = np.zeros(len(firsts), dtype=PLACE)
-        new["position"] = np.searchsorted(visible, entries["token"][firsts])
-        new["word"] = np.array(words)[new["position"]]
-        new["example_id"] = entries["example_id"][0]
-        new["row"] = row + firsts
-        new["n_rows"] = np.diff(np.append(firsts, len(entries)))
-        for i, word in enumerate(new["word"].tolist(), start=len(self._places)):
-            self._places_of.setdefault(word, []).append(i)
-        self._places.append(new)
 
     def _known(self, words: Sequence[str]) -> Words:
         """The numbers of words in lower case; −1 for those that no example has."""

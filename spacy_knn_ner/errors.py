@@ -255,6 +255,10 @@ class Errors:
         "There are no tokens {start} to {end} in paragraph {paragraph} of this text. "
         "Look at the text again."
     )
+    E085 = (
+        "{path} holds a datastore already, which saving there would replace. Serve "
+        "that one, or name another folder."
+    )
     E083 = "The request must be JSON with {name!r}, of type {kind}."
     E084 = "This needs {package}: pip install 'spacy-knn-ner[{extra}]'."
     E070 = "The text has no token {word!r}; its tokens are {words}."

@@ -146,10 +146,13 @@ class Votes:
     p_knn (ndarray): Equation 3, shape (n, n_tags) over the datastore's tags;
         rows of zeros where there are no neighbors.
     nearest (ndarray): Distance of the nearest entry, shape (n,); inf if none.
+    distances (ndarray | None): The same in units of the metric, where `nearest` is a
+        share of a radius.
     """
 
     p_knn: np.ndarray
     nearest: np.ndarray
+    distances: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,17 @@ def test_annotation_may_have_changed_since_the_store_was_built():
     assert sorted(places(found)) == expected
 
 
+def test_each_of_two_equal_texts_is_audited_by_the_other():
+    """Whatever the order, and also if only one of them is asked about."""
+    twice = [("a o", [(0, 1, THING)]), ("a o", [])]
+    for order in ([0, 1], [1, 0]):
+        knn, docs = pipeline(twice, k=1)
+        found = audit(knn, [docs[i] for i in order])
+        assert {(s.doc, s.start) for s in found} == {(0, 0), (1, 0)}
+    for i in (0, 1):
+        assert len(audit(knn, [docs[i]])) == 1
+
+
 def test_docs_that_are_not_in_the_store_are_audited_too():
     knn, docs = pipeline(RIGHT)
     found = audit(knn, [labelled(docs[0].vocab, *MISSED)])

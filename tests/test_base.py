@@ -216,6 +216,10 @@ def test_what_a_ruler_finds_is_kept_wherever_it_stands(factory, behind):
     assert scores[0] == 1.0
     if not behind:
         assert scores[1] is None  # a ruler gives no probability
+    explained = [entity for entity in knn.explain(doc) if entity.found]
+    if not behind:
+        assert [e.score for e in explained] == scores
+        assert [e.unknown for e in explained] == [None, None]
 
 
 def test_behind_it_a_ruler_yields_unless_it_is_told_to_overwrite():

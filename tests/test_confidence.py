@@ -161,6 +161,44 @@ def test_what_was_corrected_is_known():
     assert unknown(nlp, "c") is False
 
 
+def test_whitespace_in_an_entity_is_not_unknown():
+    nlp = pipeline(unknown_distance=0.5)
+    planted = nlp.get_pipe("planted")
+    planted.vectors[" "] = np.zeros(2)
+    planted.p_ner |= {" ": np.array([0.1, 0.1, 0.8]), "b": np.array([0.1, 0.1, 0.8])}
+    doc = nlp(Doc(nlp.vocab, words=["a", " ", "b"]))
+    (explained,) = nlp.get_pipe("knn_ner").explain(doc)
+    (ent,) = doc.ents
+    assert (ent.start, ent.end) == (0, 3)
+    assert ent._.knn_unknown is explained.unknown is False
+    tokens = ent._.knn_evidence(nlp.get_pipe("knn_ner"))
+    assert [token.unknown for token in tokens] == [False] * 3
+
+
+def test_corrections_of_other_words_are_as_near_as_they_are():
+    """And not as near as the radius of the same words would have it."""
+    nlp = pipeline(unknown_distance=0.3, other_words_radius=0.9, radius=0.1)
+    knn = nlp.get_pipe("knn_ner")
+    nlp.get_pipe("planted").vectors["d"] = np.array([0.6, 0.8])  # 0.2 from "c"
+    nlp.get_pipe("planted").p_ner["d"] = THING
+    assert unknown(nlp, "c") is True
+    knn.add([labelled(nlp.vocab, "d", [(0, 1, "thing")])])
+    assert unknown(nlp, "c") is False
+    knn.unknown_distance = 0.19
+    assert unknown(nlp, "c") is True
+
+
+def test_of_what_was_not_looked_up_a_report_says_nothing_either():
+    nlp, _, dev = noisy_pipeline(weight=0.2, scores=False, unknown_distance=1e-9)
+    for ent in (ent for doc in dev[:3] for ent in doc.ents):
+        nlp.get_pipe("planted").p_ner[ent.text] = np.array([0.01, 0.98, 0.01])
+    docs = predicted(nlp, dev)
+    unknown = [ent._.knn_unknown for doc in docs for ent in doc.ents]
+    assert None in unknown and True in unknown
+    report = evaluate(nlp.get_pipe("knn_ner"), dev, resamples=10)
+    assert report["unknown"]["found"] == unknown.count(True)
+
+
 def test_an_entity_is_as_far_as_the_farthest_of_its_tokens():
     nearest = np.array([0.1, 0.5, 0.2, np.nan])
     found = span_nearest([(0, 3), (2, 3), (2, 4)], nearest)

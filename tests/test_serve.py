@@ -127,6 +127,36 @@ def test_it_can_be_saved_elsewhere(folder, tmp_path):
     assert [ent.label_ for ent in spacy.load(other)(SECOND).ents] == ["event"]
 
 
+def test_what_is_elsewhere_already_is_not_replaced(folder, model, tmp_path):
+    nlp = spacy.load(folder)
+    for output in (model, tmp_path / "new"):
+        if output.exists():
+            with pytest.raises(KnnNerError, match="E085"):
+                Session(nlp, nlp.get_pipe("knn_ner"), output=output)
+        else:
+            session = Session(nlp, nlp.get_pipe("knn_ner"), output=output)
+            session.save()
+            session.save()
+    late = Session(nlp, nlp.get_pipe("knn_ner"), output=tmp_path / "late")
+    shutil.copytree(model, tmp_path / "late")
+    with pytest.raises(KnnNerError, match="E085"):
+        late.save()
+
+
+def test_only_corrections_are_deleted(session):
+    with pytest.raises(KnnNerError, match="E037"):
+        session.forget(1)  # an example of the store
+    assert session.about()["unsaved"] == 0
+
+
+def test_changes_are_counted_as_a_person_would(session):
+    session.correct(TEXT, 1, 4, 5, "event")
+    session.correct(TEXT, 1, 4, 5, "event")  # known
+    assert session.about()["unsaved"] == 1
+    session.correct(TEXT, 1, 4, 5, "party")  # instead
+    assert session.about()["unsaved"] == 2
+
+
 def test_what_somebody_else_has_saved_is_not_lost(session, folder):
     other = spacy.load(folder)
     other.get_pipe("knn_ner").forget(text="Paris")
@@ -238,7 +268,8 @@ def opened(address, **viewport):
         page.goto(address)
         yield page
         browser.close()
-    assert not wrong
+    # That the server refused something is said on the page, too.
+    assert not [text for text in wrong if "400 (BAD REQUEST)" not in str(text)]
 
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
@@ -282,6 +313,34 @@ def test_a_person_sees_asks_corrects_deletes_and_saves(folder):
         page.get_by_role("button", name="Save 1 change").click()
         page.get_by_text("Saved to").wait_for()
         assert not spacy.load(folder)(SECOND).ents
+
+
+@needs_chromium
+def test_what_is_taught_is_what_the_panel_shows(folder):
+    """Whatever is selected, or stands in the text field, meanwhile."""
+    with serving(folder) as address, opened(address, width=1200, height=900) as page:
+        page.get_by_label("Type or paste").fill(TEXT)
+        page.get_by_role("button", name="Find entities").click()
+        page.locator(".token", has_text="party").click()
+        page.get_by_role("heading", name="“party”").wait_for()
+        page.locator(".token", has_text="Nobody").focus()
+        page.keyboard.press("Shift+ArrowRight")  # selected, and not asked about
+        page.get_by_label("Type or paste").fill("Something else")
+        page.get_by_label("another:").fill("event")
+        page.get_by_role("radio", name="location").check()  # said last
+        page.get_by_role("button", name="Teach").click()
+        page.get_by_text("Learnt: “party” is location.").wait_for()
+        page.get_by_role("heading", name="“party”").wait_for()
+        assert len(marked(page)) == 3
+
+        page.get_by_label("Type or paste").fill("a" * 20_001)
+        page.get_by_role("button", name="Find entities").click()
+        page.get_by_text("is too long").wait_for()
+        page.locator(".token", has_text="London").click()
+        page.get_by_role("heading", name="“London”").wait_for()
+        page.locator(".token", has_text="Nobody").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="“Nobody”").wait_for()
 
 
 @needs_chromium

@@ -49,8 +49,11 @@ def serve(
     knn = find_component(nlp, name)
     session = Session(nlp, knn, output=output, source=source)
     app = create_app(session, host=host)
+    if host == "localhost":
+        host = "127.0.0.1"  # it may name two addresses, and this is one server
     server = create_server(app, host=host, port=port, threads=4)
-    typer.echo(f"{model} is at http://{host}:{server.effective_port} (Ctrl + C ends)")
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"{model} is at http://{shown}:{server.effective_port} (Ctrl + C ends)")
     try:
         server.run()
     except KeyboardInterrupt:

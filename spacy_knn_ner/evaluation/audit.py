@@ -22,6 +22,8 @@ from .neighbors import Groups, find_neighbors, own_documents, store_votes
 from .spans import Corpus
 from .systems import System
 
+_MANY = 1000  # neighbors that evidence is a share of, where every entry votes
+
 
 @dataclass(frozen=True)
 class Suspicion:
@@ -151,7 +153,7 @@ def _evidence(
     asked[tokens] = True
     chosen = asked[queries.keys.tokens]
     few, of_few = queries.of(asked), (groups[0][chosen], groups[1])
-    near = find_neighbors(knn, few, STORE, max(n, knn.k or n), groups=of_few)
+    near = find_neighbors(knn, few, STORE, max(n, knn.k or _MANY), groups=of_few)
     found = []
     for token in tokens:
         mine = near.of(few.keys.tokens == token)

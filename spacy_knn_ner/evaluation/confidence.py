@@ -87,7 +87,7 @@ def fit_confidence(
         t: span_scores(system.bounds, system.ids, p, t) for t in (1.0, *TEMPERATURES)
     }
     best = min(scores, key=lambda t: _loss(scores[t], right))
-    distances = span_nearest(system.bounds, nearest_of(store, corrections, settings))
+    distances = span_nearest(system.bounds, nearest_of(queries, store, corrections))
     there = distances[right & np.isfinite(distances)]
     unknown = float(np.quantile(there, _KNOWN)) if len(there) else 0.0
     return Confidence(

@@ -155,21 +155,31 @@ def own_documents(
     """
     names: dict[str | int, int] = {}
     group_of: dict[int, int] = {}
-    turns: dict[Any, list[int]] = {}
-    identity = _identity if all_known else _words
+    turns: dict[Any, list[int]] = {}  # by what an example says
+    of_words: dict[Any, list[int]] = {}
     for example in knn.datastore.examples:
         if example.tier == STORE:
             name = example.labelled.document or example.example_id
             group = names.setdefault(name, len(names))
             group_of[example.example_id] = group
-            turns.setdefault(identity(example.labelled), []).append(group)
-    of_doc = []
-    for doc in docs:
-        same = turns.get(identity(labelled_text(doc, knn.name)))
-        if not same and all_known:
-            raise KnnNerError(Errors.E062, name=knn.name, text=doc.text[:60])
-        of_doc.append(same.pop(0) if same else -1)
-    of_token = np.repeat(np.array(of_doc, dtype=np.int64), queries.lengths)
+            text = example.labelled
+            turns.setdefault(_identity(text), []).append(group)
+            of_words.setdefault(tuple(text.words), []).append(group)
+    texts = [labelled_text(doc, knn.name) for doc in docs]
+    of_doc = np.full(len(docs), -1)
+    for i, text in enumerate(texts):
+        same = turns.get(_identity(text))
+        if same:
+            group = same.pop(0)
+            of_words[tuple(text.words)].remove(group)
+            of_doc[i] = group
+        elif all_known:
+            raise KnnNerError(Errors.E062, name=knn.name, text=docs[i].text[:60])
+    for i in np.flatnonzero(of_doc < 0).tolist():  # annotated otherwise then, perhaps
+        same = of_words.get(tuple(texts[i].words))
+        if same:
+            of_doc[i] = same.pop(0)
+    of_token = np.repeat(of_doc, queries.lengths)
     entries = knn.datastore.tiers[STORE].entries.array()
     ids, places = np.unique(entries["example_id"], return_inverse=True)
     of_id = np.array([group_of.get(int(i), -1) for i in ids], dtype=np.int64)
@@ -223,10 +233,6 @@ def store_votes(
         knn, queries, STORE, knn.k, groups=groups, show_progress=show_progress
     )
     return votes(knn, queries, near, knn.k, knn.temperature)
-
-
-def _words(text: LabelledText) -> Any:
-    return tuple(text.words)
 
 
 def _identity(text: LabelledText) -> Any:

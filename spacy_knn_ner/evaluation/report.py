@@ -92,6 +92,9 @@ def evaluate(
     passed = gated(queries, hear, settings, ask)
     expected = queries.tag_set.decode(p[MIXTURE], knn.decoding, queries.lengths)
     loss = passed.ids != expected
+    # Of whom nobody asked nothing is known, as in the pipeline.
+    keyed = np.isin(np.arange(len(passed.asked)), queries.keys.tokens)
+    nearest = np.where(passed.asked | ~keyed, passed.nearest, np.nan)
     if settings.gate not in (LOSSLESS, None):
         p[MIXTURE] = passed.p  # that is what the pipeline predicts
     scale = {MIXTURE: settings.score_temperature}  # the others' scores are as they are
@@ -110,7 +113,7 @@ def evaluate(
             "tokens": len(corpus.doc_of),
             "entities": len(corpus.gold),
         },
-        "unknown": _unknown(systems[MIXTURE], passed.nearest, settings),
+        "unknown": _unknown(systems[MIXTURE], nearest, settings),
         "gate": {"asked": float(passed.asked.mean()), "tags_lost": int(loss.sum())},
         "systems": {name: system.summary() for name, system in systems.items()},
         "difference": asdict(
@@ -142,13 +145,14 @@ def _unknown(
     """How many unknown entities are right, and how many of the others."""
     if settings.unknown_distance is None:
         return None
-    far = span_nearest(system.bounds, nearest) > settings.unknown_distance
-    right, n = system.right, int(far.sum())
+    distances = span_nearest(system.bounds, nearest)
+    far = distances > settings.unknown_distance
+    near = distances <= settings.unknown_distance
     return {
         "distance": settings.unknown_distance,
-        "found": n,
-        "right": float(right[far].mean()) if n else None,
-        "others_right": float(right[~far].mean()) if n < len(far) else None,
+        "found": int(far.sum()),
+        "right": float(system.right[far].mean()) if far.any() else None,
+        "others_right": float(system.right[near].mean()) if near.any() else None,
     }
 
 

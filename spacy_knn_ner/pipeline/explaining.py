@@ -34,7 +34,7 @@ class Explainer:
         self.heard = knn.heard(self.queries, ids)
         self.corrections = knn.said(self.queries, self.heard)
         self.p = p_final(self.queries.p_ner, self.store, self.corrections, settings)
-        self.nearest = nearest_of(self.store, self.corrections, settings)
+        self.nearest = nearest_of(self.queries, self.store, self.corrections)
         self.ids = self._decoded(self.p)
         self.before = self._decoded(self.queries.p_ner)
 
@@ -56,7 +56,7 @@ class Explainer:
 
     def _entity(self, span: SpanTuple) -> EntityExplanation:
         start, end, label = span
-        found = span in self.found
+        found, is_ruled = span in self.found, span in self.ruled
         ids = self.ids if found else self.before
         scale = self.knn.score_temperature
         score = float(span_scores([(start, end)], ids, self.p, scale)[0])
@@ -67,10 +67,10 @@ class Explainer:
             end=end,
             text=self.doc[start:end].text,
             label=label,
-            score=None if span in self.ruled else score,
+            score=None if is_ruled else score,
             found=found,
             changed=found != (span in self.found_before),
-            unknown=None if None in unknown else any(unknown),
+            unknown=None if is_ruled or None in unknown else any(unknown),
             tokens=tokens,
         )
 

@@ -47,7 +47,7 @@ def gated(queries: Queries, hear: Hear, settings: Settings, ask: Ask) -> Gated:
     corrections = hear(found[0])
     if corrections.p_knn.any():
         found = _gated(queries, corrections, settings, store)
-    nearest = nearest_of(store(found[2]), corrections, settings)
+    nearest = nearest_of(queries, store(found[2]), corrections)
     return Gated(*found, nearest)
 
 

@@ -108,11 +108,11 @@ def hear(
     if settings.other_words_radius > 0:
         found = _joined(found, _near(corrections, queries, settings))
     if datastore.size(STORE) and spans:
-        stored = datastore.phrases(STORE)
+        tier, stored = datastore.tiers[STORE], datastore.phrases(STORE)
         others = _pairs(
-            (tokens, _some(stored.occurrences(words))) for tokens, words, _ in spans
+            (tokens, _some(tier, stored.occurrences(words)))
+            for tokens, words, _ in spans
         )
-        tier = datastore.tiers[STORE]
         seen = _measured(tier, queries, others, settings.metric, stored=True)
         found = _both(found, seen)
     return found
@@ -135,11 +135,13 @@ def votes(
     there = (relative < 1) & ~heard.stored
     nearest = np.full(n_tokens, np.inf)
     np.minimum.at(nearest, heard.tokens[there], relative[there])
+    distances = np.full(n_tokens, np.inf)
+    np.minimum.at(distances, heard.tokens[there], heard.distances[there])
     p = np.zeros((n_tokens, n_tags))
     columns = np.array([queries.tag_set.ids[tag] for tag in datastore.tag_set.tags])
     tags = columns[heard.entries(datastore)["tag"]]
     np.add.at(p, (heard.tokens, tags), heard.sizes(datastore, settings))
-    return Votes(kernel.normalized(p), nearest)
+    return Votes(kernel.normalized(p), nearest, distances)
 
 
 def _spans(
@@ -178,8 +180,9 @@ def _pairs(found: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     return np.unique(np.concatenate(parts), axis=0)
 
 
-def _some(places: np.ndarray) -> np.ndarray:
-    """At most so many of them, taken evenly."""
+def _some(tier: Tier, places: np.ndarray) -> np.ndarray:
+    """At most so many of those that are not forgotten, taken evenly."""
+    places = places[~tier.entries.take(places["row"])["forgotten"].any(axis=1)]
     if len(places) <= _MOST_STORED:
         return places
     return places[np.linspace(0, len(places) - 1, _MOST_STORED).astype(int)]

@@ -264,9 +264,10 @@ class KnnNer(Lookup, Pipe):
         rulers, _ = rulers_before(self.nlp, self)
         for doc, found in zip(docs, scores, strict=True):
             decoded = entity_spans(doc, found.tag_set, found.ids)
-            spans = with_ruled(doc, decoded, ruled(doc, rulers))
+            fixed = ruled(doc, rulers)
+            spans = with_ruled(doc, decoded, fixed)
             doc.set_ents(spans)
-            attrs = {**self._known_of(spans, decoded, found), **FACTORY}
+            attrs = {**self._known_of(spans, fixed, found), **FACTORY}
             doc.spans[self.name] = SpanGroup(
                 doc, name=self.name, spans=spans, attrs=attrs
             )
@@ -274,14 +275,14 @@ class KnnNer(Lookup, Pipe):
                 handover.write_base(doc, _base(doc, found))
 
     def _known_of(
-        self, spans: list[Span], own: list[Span], found: Prediction
+        self, spans: list[Span], fixed: list[Span], found: Prediction
     ) -> dict[str, list[Any]]:
-        """What `doc.spans` says about the entities; nothing of a ruler's."""
+        """What `doc.spans` says about the entities; nothing of a ruler's (fixed)."""
         bounds = [(span.start, span.end) for span in spans]
         scores = span_scores(bounds, found.ids, found.p, self.score_temperature)
-        ours = {(span.start, span.end, span.label) for span in own}
-        is_ours = [(span.start, span.end, span.label) in ours for span in spans]
-        scores[~np.array(is_ours, dtype=bool)] = np.nan
+        ruled_ones = {(span.start, span.end, span.label) for span in fixed}
+        is_ruled = [(span.start, span.end, span.label) in ruled_ones for span in spans]
+        scores[np.array(is_ruled, dtype=bool)] = np.nan
         distances = span_nearest(bounds, found.nearest)
         far = (
             None if self.unknown_distance is None else distances > self.unknown_distance

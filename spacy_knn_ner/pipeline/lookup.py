@@ -122,9 +122,11 @@ class Lookup(Memory):
 
         doc (Doc): From this pipeline.
         i (int): The token's index.
-        n (int): How many per tier, at most. Default: 10.
-        RETURNS (list[Evidence]): Corrections that speak to it, then neighbors in the
-            store, both nearest first. Empty for whitespace and for an empty datastore.
+        n (int): How many of each kind, at most. Default: 10.
+        RETURNS (list[Evidence]): Corrections that speak to it, entries of the store
+            that do beside them because they have the same words, then the neighbors in
+            the store, which may be the same entries; each nearest first. Empty for
+            whitespace and for an empty datastore.
         """
         with self.lock:
             queries = self.queries([doc], again=True)

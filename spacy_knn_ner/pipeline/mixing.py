@@ -171,14 +171,18 @@ def p_final(
     return kernel.interpolate(p, corrections.p_knn, trust)
 
 
-def nearest_of(store: Votes, corrections: Votes, settings: Settings) -> np.ndarray:
+def nearest_of(queries: Queries, store: Votes, corrections: Votes) -> np.ndarray:
     """The distance of the nearest entry that speaks to each token.
 
+    queries (Queries): The tokens.
     store, corrections (Votes): Per token; see `p_final`.
-    settings (Settings): `radius`.
-    RETURNS (ndarray): Shape (n_tokens,); inf if none does.
+    RETURNS (ndarray): Shape (n_tokens,); inf if none does, 0 for whitespace.
     """
-    return np.minimum(store.nearest, corrections.nearest * settings.radius)
+    nearest = store.nearest
+    if corrections.distances is not None:
+        nearest = np.minimum(nearest, corrections.distances)
+    blank = np.array([word.isspace() for word in queries.words], dtype=bool)
+    return np.where(blank, 0.0, nearest)
 
 
 def silent(queries: Queries) -> Votes:

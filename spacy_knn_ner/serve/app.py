@@ -12,8 +12,14 @@ from .session import Session
 
 _MOST_BYTES = 1 << 20  # of a request
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
-_POLICY = (
-    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
+_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",  # nobody clicks here without knowing
+    ]
 )
 
 

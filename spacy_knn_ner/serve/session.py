@@ -8,6 +8,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..datastore.datastore import CORRECTIONS
+from ..datastore.storage import MANIFEST
 from ..errors import Errors, KnnNerError
 from ..locking import Lock
 from ..pipeline.entities import trimmed
@@ -40,16 +41,22 @@ class Session:
         output (Path | None): A folder for the whole pipeline. Default: only the
             datastore is saved, where the pipeline was loaded from.
         source (str): Of what is added. Default: "serve".
+        RAISES (KnnNerError): If `output` holds another datastore.
         """
         self.nlp, self.knn = nlp, knn
         self.output, self.source = output, source
-        self._saved = knn.datastore.changes
+        self.unsaved = 0  # changes
         self.lock = Lock()
+        self._saved = False
+        self._check_output()
 
-    @property
-    def unsaved(self) -> int:
-        """How many changes are not saved yet."""
-        return self.knn.datastore.changes - self._saved
+    def _check_output(self) -> None:
+        """Nobody's datastore is replaced."""
+        if self.output is not None and not self._saved:
+            own = self.nlp.path and Path(self.nlp.path).resolve()
+            taken = (self.output / self.knn.name / "datastore" / MANIFEST).exists()
+            if taken and self.output.resolve() != own:
+                raise KnnNerError(Errors.E085, path=self.output)
 
     def about(self) -> dict[str, Any]:
         """The pipeline: `model`, `labels`, `corrections` (how many), `unsaved` changes,
@@ -136,7 +143,10 @@ class Session:
         if not label:
             outside.append(span)
         doc.set_ents([span] if label else [], outside=outside, default="missing")
-        return {"example_ids": self.knn.add([doc], source=self.source)}
+        before = self.knn.datastore.changes
+        ids = self.knn.add([doc], source=self.source)
+        self.unsaved += self.knn.datastore.changes > before  # not if it was there
+        return {"example_ids": ids}
 
     def corrections(self, query: str = "") -> dict[str, Any]:
         """What was added, the last first.
@@ -161,7 +171,11 @@ class Session:
         RETURNS (dict): How many `entries` it had.
         RAISES (KnnNerError): If there is none.
         """
-        return {"entries": self.knn.forget([example_id])}
+        if self.knn.datastore.example(example_id).tier != CORRECTIONS:
+            raise KnnNerError(Errors.E037, example_id=example_id)
+        entries = self.knn.forget([example_id])
+        self.unsaved += 1
+        return {"entries": entries}
 
     def save(self) -> dict[str, Any]:
         """Save: the whole pipeline to `output`, or the datastore where it is from.
@@ -169,6 +183,7 @@ class Session:
         RETURNS (dict): The `folder`.
         RAISES (KnnNerError): If somebody else is saving, or has saved there.
         """
+        self._check_output()
         if self.output is not None:
             self.nlp.to_disk(self.output)
             folder = self.output
@@ -177,7 +192,7 @@ class Session:
                 raise KnnNerError(Errors.E078, path=self.nlp.meta["name"])
             folder = Path(self.nlp.path)
             self.knn.to_disk(folder / self.knn.name)
-        self._saved = self.knn.datastore.changes
+        self.unsaved, self._saved = 0, True
         return {"folder": str(folder)}
 
 

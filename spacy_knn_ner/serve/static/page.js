@@ -3,11 +3,19 @@
 const $ = (id) => document.getElementById(id);
 let text = "";        // that was looked at
 let paragraphs = [];  // what was found in it
-let chosen = null;    // {paragraph, start, end}: the tokens that are asked about
+let chosen = null;    // {paragraph, start, end}: the tokens that are selected
+let shown = null;     // and those that the panel is about
+let looks = 0;        // how many texts were looked at
 let anchor = null;    // where a selection began
 let labels = [];      // that the pipeline knows
 
 // --- the server ----------------------------------------------------------
+
+// An error that the page has shown; whoever waited for an answer stops.
+class Said extends Error {}
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof Said) event.preventDefault();
+});
 
 async function ask(method, path, values) {
   document.body.setAttribute("aria-busy", "true");
@@ -23,7 +31,7 @@ async function ask(method, path, values) {
     return found;
   } catch (error) {
     say(error.message, true);
-    throw error;
+    throw new Said(error.message);
   } finally {
     document.body.removeAttribute("aria-busy");
   }
@@ -56,9 +64,14 @@ function showAbout(about) {
 
 // --- the text ------------------------------------------------------------
 
-async function look() {
-  text = $("text").value;
-  paragraphs = (await ask("POST", "look", { text })).paragraphs;
+// Returns how much was found; null if another text was looked at meanwhile.
+async function look(given = text) {
+  const number = ++looks;
+  const found = await ask("POST", "look", { text: given });
+  if (number !== looks) return null;
+  text = given;
+  paragraphs = found.paragraphs;
+  chosen = anchor = null;
   $("paragraphs").replaceChildren(...paragraphs.map(paragraphElement));
   $("result").hidden = false;
   const first = document.querySelector(".token");
@@ -145,6 +158,7 @@ $("paragraphs").addEventListener("click", (event) => {
     return;
   }
   getSelection().removeAllRanges();
+  anchor = null;
   explain();
 });
 
@@ -168,6 +182,7 @@ $("paragraphs").addEventListener("keydown", (event) => {
   } else if (event.key === "Enter" || event.key === " ") {
     event.preventDefault();
     if (!anchor) selectEntity(place);
+    anchor = null;
     explain();
   }
 });
@@ -188,7 +203,8 @@ function words(place) {
 async function explain({ focus = true } = {}) {
   const place = chosen;
   const { tokens } = await ask("POST", "explain", { text, ...place });
-  if (place !== chosen) return;  // something else was clicked meanwhile
+  if (place !== chosen) return;  // something else was selected meanwhile
+  shown = place;
   const entities = paragraphs[place.paragraph].entities;
   const here = entities.find((e) => e.start === place.start && e.end === place.end);
   $("chosen").textContent = `“${words(place)}”`;
@@ -254,9 +270,9 @@ function neighbor({ words, spaces, token, tag, distance, share, tier, source, sa
 $("bounds").addEventListener("click", (event) => {
   const step = event.target.closest(".step");
   if (!step) return;
-  const { paragraph } = chosen, last = paragraphs[paragraph].tokens.length;
-  const start = chosen.start + Number(step.dataset.start || 0);
-  const end = chosen.end + Number(step.dataset.end || 0);
+  const { paragraph } = shown, last = paragraphs[paragraph].tokens.length;
+  const start = shown.start + Number(step.dataset.start || 0);
+  const end = shown.end + Number(step.dataset.end || 0);
   if (start < 0 || end > last || start >= end) return;
   select(paragraph, start, end);
   explain({ focus: false });
@@ -264,11 +280,9 @@ $("bounds").addEventListener("click", (event) => {
 
 function close() {
   $("panel").hidden = true;
-  if (chosen) {
-    const token = tokenAt(chosen.paragraph, chosen.start);
-    if (token) focus(token);
-  }
-  anchor = null;
+  const token = shown && tokenAt(shown.paragraph, shown.start);
+  if (token) focus(token);
+  shown = anchor = null;
 }
 
 $("close").addEventListener("click", close);
@@ -284,14 +298,18 @@ $("correct").addEventListener("submit", async (event) => {
   const other = $("label").value.trim();
   if (!checked && !other) return say("Choose what it is.", true);
   const label = other || checked.value;
-  const place = chosen;
+  const place = shown, taught = words(place);
   await ask("POST", "corrections", { text, ...place, label });
+  await list();
   const n = await look();
+  if (n === null) return;
   select(place.paragraph, place.start, place.end);
-  await Promise.all([explain(), list()]);
-  say(`Learnt: “${words(place)}” is ${label || "no entity"}. ${n} in the text now.`);
+  await explain();
+  say(`Learnt: “${taught}” is ${label || "no entity"}. ${n} in the text now.`);
 });
 
+// What was said last counts.
+$("labels").addEventListener("change", () => { $("label").value = ""; });
 $("label").addEventListener("input", () => {
   const checked = document.querySelector('#labels input:checked');
   if (checked && $("label").value.trim()) checked.checked = false;
@@ -331,10 +349,9 @@ function correctionElement({ example_id, tokens, spans, source }) {
 async function forget(exampleId) {
   await ask("DELETE", `corrections/${exampleId}`);
   await list();
-  if (paragraphs.length) {
-    await look();
-    $("panel").hidden = true;
-  }
+  shown = null;
+  $("panel").hidden = true;
+  if (paragraphs.length) await look();
   say("Deleted.");
   $("query").focus();
 }
@@ -348,9 +365,11 @@ $("save").addEventListener("click", async () => {
 
 $("look").addEventListener("submit", async (event) => {
   event.preventDefault();
+  shown = null;
   $("panel").hidden = true;
   say("…");
-  say(`${await look()} found.`);
+  const n = await look($("text").value);
+  if (n !== null) say(`${n} found.`);
 });
 $("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("look").requestSubmit();

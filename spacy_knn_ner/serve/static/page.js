@@ -1,6 +1,7 @@
 // The page of `spacy knn serve`: see entities, ask why, correct.
 
-const $ = (id) => document.getElementById(id);
+import { $, ask, make, percent, say } from "./basics.js";
+
 let text = "";        // that was looked at
 let paragraphs = [];  // what was found in it
 let chosen = null;    // {paragraph, start, end}: the tokens that are selected
@@ -9,50 +10,9 @@ let looks = 0;        // how many texts were looked at
 let anchor = null;    // where a selection began
 let labels = [];      // that the pipeline knows
 
-// --- the server ----------------------------------------------------------
+// --- the pipeline --------------------------------------------------------
 
-// An error that the page has shown; whoever waited for an answer stops.
-class Said extends Error {}
-addEventListener("unhandledrejection", (event) => {
-  if (event.reason instanceof Said) event.preventDefault();
-});
-
-async function ask(method, path, values) {
-  document.body.setAttribute("aria-busy", "true");
-  try {
-    const response = await fetch(`api/${path}`, {
-      method,
-      headers: values ? { "Content-Type": "application/json" } : {},
-      body: values ? JSON.stringify(values) : undefined,
-    });
-    const found = await response.json();
-    if (!response.ok) throw new Error(found.error);
-    showAbout(found.about);
-    return found;
-  } catch (error) {
-    say(error.message, true);
-    throw new Said(error.message);
-  } finally {
-    document.body.removeAttribute("aria-busy");
-  }
-}
-
-function say(message, isError = false) {
-  $("status").textContent = message;
-  $("status").className = isError ? "error" : "";
-}
-
-// --- building elements ---------------------------------------------------
-
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-const percent = (value) => value.toLocaleString("en", { style: "percent" });
-
-function showAbout(about) {
+document.addEventListener("about", ({ detail: about }) => {
   document.title = `${about.model} – spacy knn serve`;
   $("model").textContent = about.model;
   $("folder").textContent = about.folder;
@@ -60,7 +20,7 @@ function showAbout(about) {
   const changes = about.unsaved === 1 ? "1 change" : `${about.unsaved} changes`;
   $("save").textContent = about.unsaved ? `Save ${changes}` : "Saved";
   labels = about.labels;
-}
+});
 
 // --- the text ------------------------------------------------------------
 

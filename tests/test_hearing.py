@@ -206,6 +206,19 @@ def test_other_words_hear_nothing_unless_they_are_near_enough():
     np.testing.assert_allclose(p_of(nlp, "x", 0), expected, atol=1e-7)
 
 
+def test_other_words_hear_what_is_nearer_than_all_of_the_store():
+    """ "B" is 0.2 from "b", and "x" is where "B" is."""
+    for known, heard in (("e", True), ("B", False)):
+        nlp = pipeline(other_words_radius=0.4, weight=0.0)
+        knn, planted = nlp.get_pipe("knn_ner"), nlp.get_pipe("planted")
+        planted.vectors["x"], planted.p_ner["x"] = planted.vectors["B"], OUTSIDE
+        knn.build([labelled(nlp.vocab, known, [])], show_progress=False)
+        knn.add([labelled(nlp.vocab, "b", [(0, 1, LABEL)])])
+        doc = nlp(doc_of(nlp, "x"))
+        tiers = [evidence.tier for evidence in knn.neighbors(doc, 0)]
+        assert ("corrections" in tiers) == heard
+
+
 def test_a_correction_that_is_near_and_has_the_same_words_is_heard_once():
     nlp = pipeline(other_words_radius=0.4, radius=0.5)
     knn = nlp.get_pipe("knn_ner")

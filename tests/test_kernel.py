@@ -39,13 +39,15 @@ def equation_3(query, keys, tags, k, metric, temperature):
 
 
 def oracle(query, p_ner, store, corrections, k, metric, temperature):
-    """Equation 4 (weight is 1 − λ), then p' = (1 − w_c) · p + w_c · p_kNN."""
-    p_knn, _ = equation_3(query, *store, k, metric, temperature)
+    """Equation 4 (weight is 1 − λ), then p' = (1 − w_c) · p + w_c · p_kNN, of those
+    corrections that are nearer than the store."""
+    p_knn, least = equation_3(query, *store, k, metric, temperature)
     p = (1 - WEIGHT) * p_ner + WEIGHT * p_knn
     if corrections is None:
         return p
     keys, tags = corrections
-    near = np.array([distance(query, key, metric) < RADIUS for key in keys])
+    distances = np.array([distance(query, key, metric) for key in keys])
+    near = (distances < RADIUS) & (distances < least - 1e-9)
     if not near.any():
         return p
     temperature = CORRECTION_TEMPERATURE * RADIUS

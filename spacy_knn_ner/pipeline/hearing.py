@@ -3,8 +3,9 @@
 A correction is about its words. So it is heard where the same words stand: those of
 one of its entities, or those that would come out as an entity without it; and there the
 more, the nearer the vectors are, for the same words can mean something else. Others
-hear it within `other_words_radius` only. Beside it speaks what the store has with the
-same words, so that one odd annotation does not outvote what was seen a hundred times.
+hear it within `other_words_radius` only, and where it is nearer than all of the store.
+Beside it speaks what the store has with the same words, so that one odd annotation does
+not outvote what was seen a hundred times.
 """
 
 from bisect import bisect_left
@@ -23,6 +24,7 @@ from .mixing import Queries
 from .settings import Settings
 
 _AT_ONCE = 1 << 12  # pairs of vectors
+_SLACK = 1e-9  # equal distances may differ in their last digits
 _K = 32  # other words, where every entry of the store votes
 _MOST_STORED = 64  # entries of the store with the same words
 
@@ -106,7 +108,11 @@ def hear(
     pairs = _pairs((tokens, places) for tokens, _, places in spans)
     found = _measured(corrections, queries, pairs, settings.metric, stored=False)
     if settings.other_words_radius > 0:
-        found = _joined(found, _near(corrections, queries, settings))
+        near = _near(corrections, queries, settings)
+        if datastore.size(STORE):
+            store = datastore.tiers[STORE]
+            near = _nearer_than_all(store, near, queries, settings)
+        found = _joined(found, near)
     if datastore.size(STORE) and spans:
         tier, stored = datastore.tiers[STORE], datastore.phrases(STORE)
         others = _pairs(
@@ -233,6 +239,22 @@ def _near(tier: Tier, queries: Queries, settings: Settings) -> Heard:
     distances = found_distances[there][order][new]
     no = np.zeros(len(distances), dtype=bool)
     return Heard(tokens[new], rows[new], distances, no, no)
+
+
+def _nearer_than_all(
+    tier: Tier, others: Heard, queries: Queries, settings: Settings
+) -> Heard:
+    """Those that are nearer to their token than every entry of the store."""
+    asked = np.zeros(len(queries.p_ner), dtype=bool)
+    asked[others.tokens] = True
+    keys = queries.of(asked).keys
+    metric, index = settings.metric, settings.index
+    least = np.full(len(asked), np.inf)
+    if len(keys):
+        first, back = distinct(keys.vectors)
+        found = tier.search(keys.vectors[first], 1, metric=metric, index=index)
+        np.minimum.at(least, keys.tokens, found.distances[back, 0])
+    return others.only(others.distances < least[others.tokens] - _SLACK)
 
 
 def _joined(same: Heard, others: Heard) -> Heard:

@@ -61,9 +61,9 @@ class Settings:
         correction counts; those vote beside it. Default: 16.
     radius (float): The distance from which corrections count no more, in units
         of the metric, where the same words stand. Default: 0.5.
-    other_words_radius (float): The same for other words. Default: 0, not at all:
-        vectors of an encoder that was trained to tell tags apart lie close together
-        whatever their words, so a larger one changes much that nobody meant.
+    other_words_radius (float): The same for other words, where a correction is nearer
+        than every entry of the store; for new types of entities. Default: 0, not at
+        all: it takes a search for most tokens.
     """
 
     k: int | None = 32

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..rendering.render import environment
 from . import plots
 from .changes import BROKEN, MENDED, OTHER
 from .report import MIXTURE, TAGGER, TITLES
@@ -79,15 +80,7 @@ def _side_by_side(systems: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def _render(template: str, **values: Any) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    environment.filters["k"] = lambda k: "all" if k is None else k
-    return environment.get_template(template).render(**values)
+    made = environment(Path(__file__).parent / "templates")
+    made.filters["percent"] = percent
+    made.filters["k"] = lambda k: "all" if k is None else k
+    return made.get_template(template).render(**values)

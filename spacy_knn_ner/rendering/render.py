@@ -11,6 +11,7 @@ from spacy.util import is_in_jupyter
 from ..pipeline.knn_ner import KnnNer
 from ..ty import EntityExplanation
 
+_TEMPLATES = Path(__file__).parent / "templates"
 _WORDS = 8  # shown to either side of a neighbor's token
 
 
@@ -40,7 +41,8 @@ def render(
         return chosen.get(label, default)
 
     every = [docs] if isinstance(docs, Doc) else list(docs)
-    html = _template().render(
+    template = environment(_TEMPLATES).get_template("entities.html")
+    html = template.render(
         docs=[_parts(doc, knn.explain(doc, n=n)) for doc in every],
         page=page,
         color=color,
@@ -75,14 +77,18 @@ def _around(evidence: Any) -> tuple[str, str, str]:
     return texts[0], words[i], " " * evidence.spaces[i] + texts[1]
 
 
-def _template() -> Any:
+def environment(templates: Path) -> Any:
+    """What turns templates into HTML; text in them is escaped.
+
+    templates (Path): The folder they are in.
+    RETURNS (jinja2.Environment): A new one.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    return Environment(
+        loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("entities.html")

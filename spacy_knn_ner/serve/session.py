@@ -62,9 +62,9 @@ class Session:
         """The pipeline: `model`, `labels`, `corrections` (how many), `unsaved` changes,
         and the folder that `save` writes to."""
         labels = set(self.knn.labels)
-        for name, component in self.nlp.pipeline:
-            if name in ("ner", "ner_tagger") or isinstance(component, KnnNer):
-                labels.update(getattr(component, "labels", ()))
+        for name, factory in self.nlp.pipe_factories.items():
+            if factory in ("ner", "ner_tagger"):
+                labels.update(self.nlp.pipe_labels.get(name, ()))
         return {
             "model": f"{self.nlp.meta['lang']}_{self.nlp.meta['name']}",
             "labels": sorted(labels),

@@ -143,6 +143,20 @@ def test_what_stands_a_thousand_times_in_the_store_is_heard_64_times():
     np.testing.assert_allclose(p_of(nlp, "b", 0), [0.8, 0, 0, 0, 0.2], atol=1e-7)
 
 
+def test_of_a_thousand_corrections_with_the_same_word_the_64_nearest_are_heard():
+    settings = {"radius": 0.5, "correction_temperature": 0.25, "correction_votes": 3}
+    nlp = pipeline(correction_weight=1.0, weight=0.0, gate=None, **settings)
+    knn = nlp.get_pipe("knn_ner")
+    words = "B " * 100
+    knn.add([labelled(nlp.vocab, words + end, []) for end in "acdefg"])
+    knn.add([labelled(nlp.vocab, "b", [(0, 1, LABEL)])])
+    np.testing.assert_allclose(p_of(nlp, "B", 0), [1, 0, 0, 0, 0], atol=1e-7)
+    far = 63 * np.exp(-(0.2 / 0.5) / 0.25)
+    expected = np.array([far, 0, 0, 0, 1]) / (1 + far)
+    np.testing.assert_allclose(p_of(nlp, "b", 0), expected, atol=1e-7)
+    np.testing.assert_allclose(p_of(nlp, "e b b f", 2), expected, atol=1e-7)
+
+
 def test_whitespace_is_no_word():
     nlp = pipeline()
     gold = doc_of(nlp, "a|b| |c|d")

@@ -8,8 +8,6 @@ Beside it speaks what the store has with the same words, so that one odd annotat
 not outvote what was seen a hundred times.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -17,16 +15,15 @@ import numpy as np
 from ..datastore import distances as metrics
 from ..datastore import kernel
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
-from ..datastore.phrases import Phrases, visible_words
 from ..datastore.tier import ENTRY, Tier, distinct
 from ..ty import Votes
 from .mixing import Queries
+from .same_words import evenly, nearest_to, pairs_of, places, spans_in
 from .settings import Settings
 
 _AT_ONCE = 1 << 12  # pairs of vectors
 _SLACK = 1e-9  # equal distances may differ in their last digits
 _K = 32  # other words, where every entry of the store votes
-_MOST_STORED = 64  # entries of the store with the same words
 
 
 @dataclass(frozen=True)
@@ -98,14 +95,16 @@ def hear(
     settings (Settings): `metric`, `k`, `other_words_radius`.
     RETURNS (Heard): The pairs.
     """
-    phrases = datastore.phrases(CORRECTIONS)
+    corrections, phrases = datastore.tiers[CORRECTIONS], datastore.phrases(CORRECTIONS)
     spans = [
-        (tokens, words, places)
-        for tokens, words in _spans(phrases, queries, ids)
-        if len(places := phrases.occurrences(words))
+        (tokens, words, there)
+        for words, tokens in spans_in(queries, ids, phrases).items()
+        if len(there := places(corrections, phrases, words))
     ]
-    corrections = datastore.tiers[CORRECTIONS]
-    pairs = _pairs((tokens, places) for tokens, _, places in spans)
+    pairs = pairs_of(
+        (tokens, nearest_to(tokens, queries, there, corrections, settings.metric))
+        for tokens, _, there in spans
+    )
     found = _measured(corrections, queries, pairs, settings.metric, stored=False)
     if settings.other_words_radius > 0:
         near = _near(corrections, queries, settings)
@@ -114,12 +113,11 @@ def hear(
             near = _nearer_than_all(store, near, queries, settings)
         found = _joined(found, near)
     if datastore.size(STORE) and spans:
-        tier, stored = datastore.tiers[STORE], datastore.phrases(STORE)
-        others = _pairs(
-            (tokens, _some(tier, stored.occurrences(words)))
-            for tokens, words, _ in spans
+        store, stored = datastore.tiers[STORE], datastore.phrases(STORE)
+        others = pairs_of(
+            (tokens, evenly(places(store, stored, words))) for tokens, words, _ in spans
         )
-        seen = _measured(tier, queries, others, settings.metric, stored=True)
+        seen = _measured(store, queries, others, settings.metric, stored=True)
         found = _both(found, seen)
     return found
 
@@ -148,50 +146,6 @@ def votes(
     tags = columns[heard.entries(datastore)["tag"]]
     np.add.at(p, (heard.tokens, tags), heard.sizes(datastore, settings))
     return Votes(kernel.normalized(p), nearest, distances)
-
-
-def _spans(
-    phrases: Phrases, queries: Queries, ids: np.ndarray
-) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
-    """Where corrections may speak: the tokens, and their words."""
-    start = 0
-    for length in queries.lengths:
-        text = queries.words[start : start + length]
-        visible = visible_words(text)
-        words = [text[i] for i in visible]
-        spans = set(phrases.entities_in(words))
-        tags = ids[start : start + length]
-        if tags.any():
-            for first, last, _ in queries.tag_set.spans(tags):
-                spans.add((bisect_left(visible, first), bisect_left(visible, last)))
-        for first, last in sorted(spans):
-            if first < last:
-                tokens = np.array(visible[first:last]) + start
-                yield tokens, tuple(words[first:last])
-        start += length
-
-
-def _pairs(found: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Each token with every place of its word, once.
-
-    found (Iterable[tuple[ndarray, ndarray]]): Tokens, shape (n_words,), and where their
-        words stand, shape (n_occurrences, n_words).
-    RETURNS (ndarray): Shape (n, 3): token, first row, number of rows.
-    """
-    parts = [np.zeros((0, 3), dtype=np.int64)]
-    for tokens, places in found:
-        tokens = np.broadcast_to(tokens, places.shape)
-        columns = (tokens, places["row"], places["n_rows"])
-        parts.append(np.stack(columns, axis=-1).reshape(-1, 3))
-    return np.unique(np.concatenate(parts), axis=0)
-
-
-def _some(tier: Tier, places: np.ndarray) -> np.ndarray:
-    """At most so many of those that are not forgotten, taken evenly."""
-    places = places[~tier.entries.take(places["row"])["forgotten"].any(axis=1)]
-    if len(places) <= _MOST_STORED:
-        return places
-    return places[np.linspace(0, len(places) - 1, _MOST_STORED).astype(int)]
 
 
 def _measured(

@@ -270,6 +270,19 @@ def test_a_copy_does_not_mistake_another_file_for_its_own(tmp_path):
     assert copy.deepcopy(store).example(1).labelled == ADA
 
 
+def test_a_folder_that_was_made_anew_is_somebody_elses(tmp_path):
+    """Though it counts its generations from one again."""
+    filled()[0].to_disk(tmp_path)
+    mine = Datastore().from_disk(tmp_path)
+    shutil.rmtree(tmp_path)
+    other, _ = filled()
+    other.add([ADA], [keys_of(ADA)], tier="corrections")
+    other.to_disk(tmp_path)
+    with pytest.raises(KnnNerError, match="KNN-E076"):
+        mine.to_disk(tmp_path)
+    assert contents(Datastore().from_disk(tmp_path)) == contents(other)
+
+
 def test_an_unknown_dtype_is_refused():
     with pytest.raises(KnnNerError, match="KNN-E038"):
         Datastore(dtype="int8")

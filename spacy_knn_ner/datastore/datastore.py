@@ -45,7 +45,7 @@ class Datastore(Saving):
         self.tag_set = TagSet(scheme)
         self.encoder = encoder
         self.examples = ExampleStore()
-        self.saved_as: dict[Path, int] = {}
+        self.saved_as: dict[Path, str] = {}
         self.tiers: dict[str, Tier] = {}  # made when the width of keys is known
         self._phrases: dict[str, Phrases] = {}
         self.changes = 0  # how often something was added, forgotten or renamed

@@ -26,8 +26,8 @@ S = TypeVar("S", bound="Saving")
 class Saving:
     """What a datastore does with disks and bytes.
 
-    saved_as (dict[Path, int]): Where it was loaded from or saved to, and which
-        generation that was.
+    saved_as (dict[Path, str]): Where it was loaded from or saved to, and which
+        version that was.
     """
 
     dtype: str
@@ -35,7 +35,7 @@ class Saving:
     encoder: dict[str, Any] | None
     examples: ExampleStore
     tiers: dict[str, Tier]
-    saved_as: dict[Path, int]
+    saved_as: dict[Path, str]
 
     @property
     def width(self) -> int | None:
@@ -61,8 +61,8 @@ class Saving:
         with ExitStack() as held:
             for tier in self.tiers.values():
                 held.enter_context(tier.lock)  # who changes it waits
-            number = storage.save(folder, *self._saved(), based_on=based_on)
-        self.saved_as[folder] = number
+            version = storage.save(folder, *self._saved(), based_on=based_on)
+        self.saved_as[folder] = version
 
     def _saved(self) -> tuple[storage.Writers, dict[str, Any]]:
         """What writes each file, and what the manifest says."""
@@ -98,16 +98,17 @@ class Saving:
         """
         folder = Path(path).resolve()
         while True:
-            number = storage.current_number(folder)
+            version = storage.version(folder)
             try:
-                manifest, tiers, examples = _load(folder, check)
-                break
+                loaded = _load(folder, check)
             except (KnnNerError, OSError, sqlite3.Error):
-                if storage.current_number(folder) == number:
+                if storage.version(folder) == version:
                     raise
-                # Another process has just replaced what was being read.
-        self._set(manifest, tiers, examples)
-        self.saved_as[folder] = manifest["generation"]
+                continue  # another process has just replaced what was being read
+            if version is not None and storage.version(folder) == version:
+                break
+        self._set(*loaded)
+        self.saved_as[folder] = version
         return self
 
     def _set(

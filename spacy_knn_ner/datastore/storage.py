@@ -50,26 +50,26 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def save(
-    folder: Path, writers: Writers, about: dict[str, Any], *, based_on: int | None
-) -> int:
+    folder: Path, writers: Writers, about: dict[str, Any], *, based_on: str | None
+) -> str:
     """Write a generation and make it the current one.
 
     folder (Path): Of the datastore; made if missing.
     writers (Writers): File name → function that writes it to a path.
     about (dict[str, Any]): Goes into the manifest as it is.
-    based_on (int | None): The generation there that this is made from; None: whatever
+    based_on (str | None): The `version` there that this is made from; None: whatever
         is there is replaced.
-    RETURNS (int): The number of the generation.
-    RAISES (KnnNerError): If there is a later one, or somebody else is saving; then
+    RETURNS (str): The new version.
+    RAISES (KnnNerError): If there is another one, or somebody else is saving; then
         nothing is changed.
     """
     with only_writer(folder):
-        if based_on is not None and current_number(folder) not in (None, based_on):
+        if based_on is not None and version(folder) not in (None, based_on):
             raise KnnNerError(Errors.E076, path=folder)
         return _save(folder, writers, about)
 
 
-def _save(folder: Path, writers: Writers, about: dict[str, Any]) -> int:
+def _save(folder: Path, writers: Writers, about: dict[str, Any]) -> str:
     number = 1 + max((_number(path) for path in folder.glob("gen-*")), default=0)
     target = folder / f"gen-{number}"
     target.mkdir()
@@ -84,6 +84,7 @@ def _save(folder: Path, writers: Writers, about: dict[str, Any]) -> int:
         draft = target / MANIFEST
         srsly.write_json(draft, manifest)
         _flush(draft)
+        made = sha256(draft)
         os.replace(draft, folder / MANIFEST)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
@@ -92,7 +93,7 @@ def _save(folder: Path, writers: Writers, about: dict[str, Any]) -> int:
         if path != target:
             # Where a mapped file cannot be deleted, the next save will.
             shutil.rmtree(path, ignore_errors=True)
-    return number
+    return made
 
 
 def current(folder: Path, *, check: bool = False) -> tuple[Path, dict[str, Any]]:
@@ -130,11 +131,12 @@ def current(folder: Path, *, check: bool = False) -> tuple[Path, dict[str, Any]]
     return generation, manifest
 
 
-def current_number(folder: Path) -> int | None:
-    """The number of the current generation; None if that cannot be read."""
+def version(folder: Path) -> str | None:
+    """What tells one save from another, even if the folder was deleted in between: the
+    SHA-256 of the manifest, which has those of all files. None if there is none."""
     try:
-        return srsly.read_json(folder / MANIFEST)["generation"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return sha256(folder / MANIFEST)
+    except OSError:
         return None
 
 

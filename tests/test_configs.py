@@ -1,19 +1,22 @@
-"""The configs in configs/ train with `spacy train`, and what comes out can be used."""
+"""What comes out of the configs in configs/ can be used."""
 
 from pathlib import Path
 
 import pytest
 import spacy
 from conftest import SENTENCES, labelled, labelled_docs
+from spacy.cli import app
 from spacy.cli.train import train
 from spacy.tokens import DocBin
+from typer.testing import CliRunner
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.cfg")), ids=lambda p: p.name)
-def test_training(config, tiny_bert, tmp_path):
+@pytest.mark.parametrize("name", ["cnn.cfg", "transformer.cfg"])
+def test_training(name, tiny_bert, tmp_path):
+    config = CONFIGS / name
     nlp = spacy.blank("en")
     DocBin(docs=labelled_docs(nlp)).to_disk(tmp_path / "train.spacy")
     overrides = {
@@ -35,3 +38,20 @@ def test_training(config, tiny_bert, tmp_path):
     knn.add([labelled(nlp.vocab, text, entities)])
     found = [(ent.start, ent.end, ent.label_) for ent in nlp(text).ents]
     assert found == entities
+
+
+@pytest.mark.slow
+def test_an_encoder_without_training(tiny_bert, tmp_path):
+    """Neighbors decide alone, by vectors from the middle of the encoder."""
+    config, encoder = CONFIGS / "encoder.cfg", tmp_path / "encoder"
+    overrides = ["--vars.encoder", tiny_bert, "--vars.layer", 1]
+    arguments = map(str, ["assemble", config, encoder, *overrides])
+    assert CliRunner().invoke(app, list(arguments)).exit_code == 0
+    nlp = spacy.load(encoder)
+    nlp.get_pipe("knn_ner").build(labelled_docs(nlp), show_progress=False)
+    nlp.to_disk(tmp_path / "model")
+    nlp = spacy.load(tmp_path / "model")
+    for text, entities in SENTENCES:
+        found = [(ent.start, ent.end, ent.label_) for ent in nlp(text).ents]
+        assert found == entities
+    assert nlp.get_pipe("knn_ner").datastore.encoder["layer"] == 1

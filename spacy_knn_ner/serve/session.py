@@ -83,7 +83,8 @@ class Session:
             follows) and `entities` (start, end, label, score).
         RAISES (KnnNerError): If it is too long.
         """
-        return {"paragraphs": [_paragraph(doc) for doc in self._docs(text)]}
+        docs = self.nlp.pipe(_paragraphs(text))
+        return {"paragraphs": [_paragraph(doc) for doc in docs]}
 
     def explain(self, text: str, paragraph: int, start: int, end: int) -> dict:
         """Why are some tokens an entity, or why not?
@@ -99,19 +100,13 @@ class Session:
         found = self.knn.explain_tokens(doc, tokens, n=_NEIGHBORS)
         return {"tokens": [asdict(token) for token in found]}
 
-    def _docs(self, text: str) -> list[Doc]:
-        if len(text) > LONGEST:
-            raise KnnNerError(Errors.E081, found=len(text), most=LONGEST)
-        lines = (line.strip() for line in text.splitlines())
-        return list(self.nlp.pipe([line for line in lines if line]))
-
     def _span(
         self, text: str, paragraph: int, start: int, end: int
     ) -> tuple[Doc, int, int]:
         """A paragraph, and tokens that are in it, without whitespace around them."""
-        docs = self._docs(text)
-        if 0 <= paragraph < len(docs):
-            doc = docs[paragraph]
+        paragraphs = _paragraphs(text)
+        if 0 <= paragraph < len(paragraphs):
+            doc = self.nlp(paragraphs[paragraph])
             inside = 0 <= start < end <= len(doc)
             for first, last, _ in trimmed(doc, [(start, end, "")] if inside else []):
                 return doc, first, last
@@ -194,6 +189,13 @@ class Session:
             self.knn.to_disk(folder / self.knn.name)
         self.unsaved, self._saved = 0, True
         return {"folder": str(folder)}
+
+
+def _paragraphs(text: str) -> list[str]:
+    if len(text) > LONGEST:
+        raise KnnNerError(Errors.E081, found=len(text), most=LONGEST)
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line]
 
 
 def _paragraph(doc: Doc) -> dict[str, Any]:

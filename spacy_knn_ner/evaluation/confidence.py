@@ -20,7 +20,6 @@ from .systems import System
 # Temperatures that are tried: from "much too unsure" to "much too sure".
 TEMPERATURES = np.geomspace(0.2, 10.0, 200)
 _KNOWN = 0.99  # of the right entities are nearer than `unknown_distance`
-_LEAST = 1e-6  # probability, in logarithms
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,10 @@ def fit_confidence(
 ) -> Confidence:
     """Fit the temperature of scores, and the distance from which entities are unknown.
 
-    The temperature is that with the least negative log-likelihood of found entities
-    being right or wrong (Guo et al. 2017). Unknown is what is farther from what was
-    seen than 99 % of the right entities are.
+    The temperature (Guo et al. 2017) is that with the least expected calibration error,
+    and not with the least negative log-likelihood as theirs: votes can be unanimous and
+    wrong, and a few of those would outweigh all other entities. Unknown is what is
+    farther from what was seen than 99 % of the right entities are.
 
     knn (KnnNer): With a store and the settings it will have.
     docs (Sequence[Doc]): Development data with entities. Never the test data.
@@ -83,22 +83,22 @@ def fit_confidence(
     right = system.right
     if not len(right):
         return Confidence(1.0, None, None, None)
-    scores = {
-        t: span_scores(system.bounds, system.ids, p, t) for t in (1.0, *TEMPERATURES)
+    errors = {
+        t: _error(span_scores(system.bounds, system.ids, p, t), right)
+        for t in (1.0, *TEMPERATURES)
     }
-    best = min(scores, key=lambda t: _loss(scores[t], right))
+    best = min(errors, key=lambda t: errors[t])
     distances = span_nearest(system.bounds, nearest_of(queries, store, corrections))
     there = distances[right & np.isfinite(distances)]
     unknown = float(np.quantile(there, _KNOWN)) if len(there) else 0.0
     return Confidence(
         score_temperature=float(best),
         unknown_distance=unknown or None,  # if all are there letter by letter
-        ece_before=expected_calibration_error(reliability(scores[1.0], right)),
-        ece_after=expected_calibration_error(reliability(scores[best], right)),
+        ece_before=errors[1.0],
+        ece_after=errors[best],
     )
 
 
-def _loss(scores: np.ndarray, right: np.ndarray) -> float:
-    """Negative log-likelihood, per entity."""
-    p = np.where(right, scores, 1.0 - scores)
-    return float(-np.log(np.maximum(p, _LEAST)).mean())
+def _error(scores: np.ndarray, right: np.ndarray) -> float:
+    """The expected calibration error of at least one entity."""
+    return expected_calibration_error(reliability(scores, right)) or 0.0

@@ -243,7 +243,7 @@ class Errors:
         "Say what '{name}' is to forget: example ids, a source, or a part of the text."
     )
     E076 = (
-        "{path} was saved by somebody else after it was loaded here, so saving would "
+        "{path} was changed by somebody else after it was loaded here, so saving would "
         "undo that. Load it again and repeat your changes, or save to another folder."
     )
     E077 = "{path} is being changed by another process. Try again when it has finished."

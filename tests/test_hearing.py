@@ -157,6 +157,18 @@ def test_of_a_thousand_corrections_with_the_same_word_the_64_nearest_are_heard()
     np.testing.assert_allclose(p_of(nlp, "e b b f", 2), expected, atol=1e-7)
 
 
+def test_of_a_phrase_as_well():
+    nlp = pipeline(correction_weight=1.0, weight=0.0, gate=None)
+    knn = nlp.get_pipe("knn_ner")
+    knn.add([labelled(nlp.vocab, "B C " * 100 + end, []) for end in "adefg"])
+    knn.add([labelled(nlp.vocab, "e b c f", [(1, 3, LABEL)])])
+    far = 63 * np.exp(-(0.2 / 0.5) / 0.1)
+    expected = np.array([far, 1]) / (1 + far)
+    np.testing.assert_allclose(p_of(nlp, "a b c", 1)[[0, 1]], expected, atol=1e-7)
+    np.testing.assert_allclose(p_of(nlp, "a b c", 2)[[0, 3]], expected, atol=1e-7)
+    np.testing.assert_allclose(p_of(nlp, "a B C", 1), [1, 0, 0, 0, 0], atol=1e-7)
+
+
 def test_whitespace_is_no_word():
     nlp = pipeline()
     gold = doc_of(nlp, "a|b| |c|d")
@@ -241,6 +253,29 @@ def test_a_correction_that_is_near_and_has_the_same_words_is_heard_once():
     (evidence,) = knn.neighbors(doc, 0)
     assert (evidence.tag, evidence.share) == (f"U-{LABEL}", 1.0)
     assert evidence.distance == pytest.approx(0.2)
+
+
+def test_the_same_words_are_not_heard_as_others():
+    """Neither beyond the radius, nor those that are not among the nearest."""
+    settings = {"radius": 0.15, "other_words_radius": 0.9, "k": 256}
+    nlp = pipeline(correction_weight=1.0, weight=0.0, gate=None, **settings)
+    knn = nlp.get_pipe("knn_ner")
+    knn.add([labelled(nlp.vocab, "B " * 100 + end, []) for end in "acdefg"])
+    knn.add([labelled(nlp.vocab, "b", [(0, 1, LABEL)])])
+    np.testing.assert_allclose(p_of(nlp, "b", 0), [0, 0, 0, 0, 1], atol=1e-7)
+
+
+def test_of_a_token_with_several_near_word_pieces_it_is_one_that_is_heard(tiny_bert):
+    from conftest import transformer_pipeline
+
+    settings = {"keys": {"pooling": "pieces"}, "other_words_radius": 1.9, "k": 64}
+    nlp = transformer_pipeline(tiny_bert, **settings)
+    knn = nlp.get_pipe("knn_ner")
+    knn.add([labelled(nlp.vocab, "Lovelace lived in London", [(0, 1, "new")])])
+    doc = nlp(doc_of(nlp, "Lovelace wrote"))
+    for i in range(len(doc)):
+        heard = [e.token for e in knn.neighbors(doc, i, n=50)]
+        assert sorted(heard) == [0, 1, 2, 3]
 
 
 def test_with_a_key_per_word_piece_it_is_the_nearest_pieces_that_count(tiny_bert):

@@ -18,7 +18,15 @@ from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.tier import ENTRY, Tier, distinct
 from ..ty import Votes
 from .mixing import Queries
-from .same_words import evenly, nearest_to, pairs_of, places, spans_in
+from .same_words import (
+    are_among,
+    evenly,
+    first_rows,
+    nearest_to,
+    pairs_of,
+    places,
+    spans_in,
+)
 from .settings import Settings
 
 _AT_ONCE = 1 << 12  # pairs of vectors
@@ -108,10 +116,12 @@ def hear(
     found = _measured(corrections, queries, pairs, settings.metric, stored=False)
     if settings.other_words_radius > 0:
         near = _near(corrections, queries, settings)
+        for tokens, _, there in spans:
+            near = near.only(~are_among(near.tokens, near.rows, tokens, there))
         if datastore.size(STORE):
             store = datastore.tiers[STORE]
             near = _nearer_than_all(store, near, queries, settings)
-        found = _joined(found, near)
+        found = _both(found, near)
     if datastore.size(STORE) and spans:
         store, stored = datastore.tiers[STORE], datastore.phrases(STORE)
         others = pairs_of(
@@ -184,7 +194,8 @@ def _near(tier: Tier, queries: Queries, settings: Settings) -> Heard:
     found = tier.search(keys.vectors[first], k, metric=settings.metric, index=index)
     found_rows, found_distances = found.rows[back], found.distances[back]
     there = (found_rows >= 0) & (found_distances < settings.other_words_radius)
-    tokens, rows = keys.tokens[np.nonzero(there)[0]], found_rows[there]
+    tokens = keys.tokens[np.nonzero(there)[0]]
+    rows = first_rows(found_rows[there], tier)
     order = np.lexsort((found_distances[there], rows, tokens))
     tokens, rows = tokens[order], rows[order]
     # Once per token, though several of its word pieces may be near.
@@ -209,14 +220,6 @@ def _nearer_than_all(
         found = tier.search(keys.vectors[first], 1, metric=metric, index=index)
         np.minimum.at(least, keys.tokens, found.distances[back, 0])
     return others.only(others.distances < least[others.tokens] - _SLACK)
-
-
-def _joined(same: Heard, others: Heard) -> Heard:
-    """Both; a pair that is in both has the same words."""
-    known = set(zip(same.tokens.tolist(), same.rows.tolist(), strict=True))
-    pairs = zip(others.tokens.tolist(), others.rows.tolist(), strict=True)
-    new = np.array([pair not in known for pair in pairs], dtype=bool)
-    return _both(same, others.only(new))
 
 
 def _both(one: Heard, other: Heard) -> Heard:

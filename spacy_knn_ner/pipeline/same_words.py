@@ -13,7 +13,7 @@ from ..datastore.phrases import Phrases, visible_words
 from ..datastore.tier import Tier
 from .mixing import Queries
 
-_MOST = 64  # places in a tier that speak to a token
+_MOST = 64  # places of a phrase in a tier that are heard
 
 Words = tuple[str, ...]
 
@@ -97,6 +97,41 @@ def nearest_to(
         _, nearest = compare_all(asked, blocks, _MOST)
         found.append(there[nearest, word])
     return np.stack(found, axis=-1)
+
+
+def first_rows(rows: np.ndarray, tier: Tier) -> np.ndarray:
+    """The first entries of the same tokens, which is what a place names: with a key per
+    word piece, a token has several, one after the other.
+
+    rows (ndarray): Shape (n,).
+    tier (Tier): Where they are.
+    RETURNS (ndarray): Shape (n,).
+    """
+    about, first = tier.entries.take(rows), rows.copy()
+    while True:
+        before = tier.entries.take(np.maximum(first - 1, 0))
+        same = first > 0
+        for name in ("example_id", "token"):
+            same &= before[name] == about[name]
+        if not same.any():
+            return first
+        first -= same
+
+
+def are_among(
+    asked: np.ndarray, rows: np.ndarray, tokens: np.ndarray, there: np.ndarray
+) -> np.ndarray:
+    """Which pairs of a token and a row are a token with a place of its word.
+
+    asked, rows (ndarray): The pairs, shape (n,) each.
+    tokens (ndarray): From `spans_in`, shape (n_times, n_words).
+    there (ndarray): From `places`, shape (n_places, n_words).
+    RETURNS (ndarray): Shape (n,), bool.
+    """
+    found = np.zeros(len(asked), dtype=bool)
+    for word in range(tokens.shape[1]):
+        found |= np.isin(asked, tokens[:, word]) & np.isin(rows, there["row"][:, word])
+    return found
 
 
 def pairs_of(found: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

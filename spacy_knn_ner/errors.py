@@ -177,8 +177,9 @@ class Errors:
     )
     E046 = (
         "keys.layer={layer} needs the encoder's hidden layers, and the Docs carry "
-        "{available}. Set transformer_config.output_hidden_states = true "
-        "(spacy-transformers) or all_layer_outputs = true "
+        "{available}. Set transformer_config.output_hidden_states = true in its config "
+        "(spacy-transformers; in a trained pipeline nlp.get_pipe('transformer').model"
+        ".transformer.config.output_hidden_states = True) or all_layer_outputs = true "
         "(spacy-curated-transformers)."
     )
     E047 = (

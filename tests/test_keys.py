@@ -85,10 +85,16 @@ def test_keys_of_another_layer(transformer):
         keys_of(doc, layer=7)
 
 
-def test_hidden_layers_that_were_not_kept_are_asked_for(tiny_bert):
-    doc = transformer_pipeline(tiny_bert)(TEXT)
-    with pytest.raises(KnnNerError, match="output_hidden_states"):
-        keys_of(doc, layer=0)
+def test_hidden_layers_that_were_not_kept_are_asked_for(tiny_bert, tmp_path):
+    nlp = transformer_pipeline(tiny_bert)
+    with pytest.raises(KnnNerError) as caught:
+        keys_of(nlp(TEXT), layer=0)
+    advice = "nlp.get_pipe('transformer').model.transformer.config.output_hidden_states"
+    assert advice in str(caught.value)
+    exec(f"{advice} = True", {"nlp": nlp})
+    nlp.to_disk(tmp_path)
+    for there in (nlp, spacy.load(tmp_path)):
+        assert len(keys_of(there(TEXT), layer=0))
 
 
 def test_overlapping_windows_count_once_per_token(tiny_bert):

@@ -1,8 +1,8 @@
 """How soon is a correction heeded, and what do many of them cost?
 
 python benchmarks/adding.py models/conll2003/default/0/tuned \
-    corpus/conll2003/test.spacy corpus/{wnut17,ncbi}/{train,dev}.spacy \
-    --rounds 9 --output adding.json
+    corpus/conll2003/test.spacy corpus/{wnut17,ncbi}/train.spacy \
+    corpus/{wnut17,ncbi}/dev.spacy --rounds 9 --output adding.json
 """
 
 import statistics

@@ -57,9 +57,9 @@ def fit_confidence(
     """Fit the temperature of scores, and the distance from which entities are unknown.
 
     The temperature (Guo et al. 2017) is that with the least expected calibration error,
-    and not with the least negative log-likelihood as theirs: votes can be unanimous and
-    wrong, and a few of those would outweigh all other entities. Unknown is what is
-    farther from what was seen than 99 % of the right entities are.
+    and not with the least negative log-likelihood as theirs: where neighbors decide
+    alone, that one made the error larger. Unknown is what is farther from what was seen
+    than 99 % of the right entities are.
 
     knn (KnnNer): With a store and the settings it will have.
     docs (Sequence[Doc]): Development data with entities. Never the test data.

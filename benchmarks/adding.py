@@ -1,4 +1,4 @@
-"""How soon is a correction heeded, and what do many of them cost?
+"""The time until a correction takes effect, and the cost of many of them.
 
 python benchmarks/adding.py models/conll2003/default/0/tuned \
     corpus/conll2003/test.spacy corpus/{wnut17,ncbi}/train.spacy \
@@ -19,8 +19,7 @@ from spacy import util
 from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs
-from spacy_knn_ner.datastore.datastore import CORRECTIONS, STORE
-from spacy_knn_ner.pipeline.labelled import labelled_text
+from spacy_knn_ner.reading.annotations import annotated_text
 
 SIZES = (100, 10_000)
 
@@ -36,10 +35,10 @@ def main(
     """Medians."""
     nlp = spacy.load(model)
     knn: Any = nlp.get_pipe("knn_ner")
-    texts = [labelled_text(doc, "bench") for doc in read_docs(corpus, nlp.vocab)]
+    texts = [annotated_text(doc, "bench") for doc in read_docs(corpus, nlp.vocab)]
     texts = texts[:: max(1, len(texts) // n_docs)][:n_docs]
     given = list(chain(*(read_docs(path, nlp.vocab) for path in corrections)))
-    seconds(nlp, texts, 128)  # everything is there from here on
+    seconds(nlp, texts, 128)  # everything is loaded from here on
     latencies = []
     for doc in given[:50]:
         times = [time.perf_counter()]
@@ -55,7 +54,7 @@ def main(
         1e3 * statistics.median(x) for x in zip(*latencies, strict=True)
     )
     found: dict[str, Any] = {
-        "entries": knn.datastore.size(STORE),
+        "entries": len(knn.datastore.store),
         "ms_before": before,
         "ms_to_add": add,
         "ms_after": after,
@@ -73,7 +72,7 @@ def main(
             seconds(plain, texts, 128) / seconds(nlp, texts, 128) for _ in range(rounds)
         ]
         found[str(added)] = {
-            "entries": knn.datastore.size(CORRECTIONS),
+            "entries": len(knn.datastore.corrections),
             "ratio": statistics.median(ratios),
             "spread": [min(ratios), max(ratios)],
         }

@@ -19,8 +19,7 @@ from spacy.tokens import Doc
 from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs
-from spacy_knn_ner.datastore.datastore import STORE
-from spacy_knn_ner.pipeline.labelled import labelled_text
+from spacy_knn_ner.reading.annotations import annotated_text
 
 BATCH = 64  # as `build` does by default
 
@@ -43,9 +42,9 @@ def main(
         alone = encode(knn, docs)
         built = build(knn, docs)
         ratios.append(alone / built)
-        rates.append(knn.datastore.size(STORE) / built)
+        rates.append(len(knn.datastore.store) / built)
     found = {
-        "keys": knn.datastore.size(STORE),
+        "keys": len(knn.datastore.store),
         "ratio": statistics.median(ratios),
         "spread": [min(ratios), max(ratios)],
         "keys_per_s": statistics.median(rates),
@@ -59,15 +58,15 @@ def encode(knn: Any, docs: list[Doc]) -> float:
     """Seconds that the components in front take."""
     started = time.perf_counter()
     for batch in util.minibatch(docs, size=BATCH):
-        knn.encoder.docs([labelled_text(doc, knn.name) for doc in batch])
+        knn.memory.encoder.docs([annotated_text(doc, knn.name) for doc in batch])
     return time.perf_counter() - started
 
 
 def build(knn: Any, docs: list[Doc]) -> float:
-    """Seconds that a build takes, with its draft, its index and saving it."""
+    """Seconds that a build takes, with its cache, its index and saving it."""
     folder = Path(tempfile.mkdtemp())
     started = time.perf_counter()
-    knn.build(docs, batch_size=BATCH, show_progress=False, draft=folder / "draft")
+    knn.build(docs, batch_size=BATCH, show_progress=False, cache=folder / "cache")
     knn.to_disk(folder / "saved")
     elapsed = time.perf_counter() - started
     shutil.rmtree(folder)

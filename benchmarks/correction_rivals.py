@@ -36,7 +36,7 @@ from tqdm import tqdm
 from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs, write_docs
-from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
+from spacy_knn_ner.reading.annotations import annotated_text, make_doc
 
 app = typer.Typer(add_completion=False)
 
@@ -82,7 +82,7 @@ def update(
         for _ in range(tries):
             if not _wrong(doc, gold, _labels(docs)):
                 break
-            blank = make_doc(nlp, labelled_text(gold, "ner"))
+            blank = make_doc(nlp, annotated_text(gold, "ner"))
             nlp.update([Example(blank, gold)], sgd=optimizer, drop=0.1)
             (doc,) = _predicted(nlp, [gold])
     found = {"met": f1(met, docs), "met_without": without, "rows": rows}
@@ -129,7 +129,7 @@ def _labels(docs: Iterable[Doc]) -> set[str]:
 
 
 def _predicted(nlp: Language, docs: list[Doc]) -> list[Doc]:
-    blank = (make_doc(nlp, labelled_text(doc, "ner")) for doc in docs)
+    blank = (make_doc(nlp, annotated_text(doc, "ner")) for doc in docs)
     return list(nlp.pipe(blank, batch_size=64))
 
 

@@ -40,10 +40,10 @@ def main(
     nlp = spacy.load(model)
     knn: Any = nlp.get_pipe("knn_ner")
     if radius is not None:
-        knn.radius = radius
+        knn.corrections = {"radius": radius}
     docs = read_docs(corpus, nlp.vocab)[:n_docs]
     stream = read_stream(knn, docs, names_of(labels), cache)
-    others, known = read_docs(original, nlp.vocab), stream.queries.tag_set.labels
+    others, known = read_docs(original, nlp.vocab), stream.batch.tag_set.labels
     own = read_stream(knn, others, {}, cache, new=known)
     n = len(stream.docs)
     rows: list[dict[str, Any]] = []
@@ -73,7 +73,7 @@ def main(
             corrected += 1
     every = range(n)
     found = {
-        "radius": knn.radius,
+        "radius": knn.corrections.radius,
         "met": f1(stream, met, every),
         "met_without": f1(stream, without, every),
         **changes(stream, without, met),

@@ -52,7 +52,7 @@ class Counts:
 
 def main(
     model: Annotated[Path, typer.Argument(help="A pipeline with a store.")],
-    corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
+    corpus: Annotated[Path, typer.Argument(help="Annotated Docs.")],
     output: Annotated[Path, typer.Option(help="JSON to write.")],
     labels: Annotated[str, typer.Option(help="NAME=LABEL,… of the tagger's.")] = "",
     radius: Annotated[float | None, typer.Option(help="Another one.")] = None,
@@ -66,13 +66,13 @@ def main(
     given = {
         "radius": radius,
         "other_words_radius": other_words_radius,
-        "correction_votes": correction_votes,
+        "votes": correction_votes,
     }
-    knn.set_settings(**{k: v for k, v in given.items() if v is not None})
+    knn.corrections = {k: v for k, v in given.items() if v is not None}
     docs = read_docs(corpus, nlp.vocab)
     stream = read_stream(knn, docs, names_of(labels), cache)
     counts = one_at_a_time(stream)
-    found = {name: getattr(knn, name) for name in given}
+    found = {name: getattr(knn.corrections, name) for name in given}
     found |= asdict(counts)
     msg.info(str(found))
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def kind_of(stream: Stream, i: int, entity: Entity, gold: set[Entity]) -> Kind:
     """What makes two mistakes the same: words, label, and whether it was missed."""
     start, end, label = entity
     first = stream.starts[i]
-    words = tuple(stream.queries.words[first + start : first + end])
+    words = tuple(stream.batch.words[first + start : first + end])
     return words, label, entity in gold
 
 

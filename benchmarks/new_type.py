@@ -38,7 +38,7 @@ def main(
     knn: Any = nlp.get_pipe("knn_ner")
     known = set(knn.labels)
     stream = read_stream(knn, read_docs(test, nlp.vocab), {}, cache)
-    new = stream.queries.tag_set.labels
+    new = stream.batch.tag_set.labels
     own = read_stream(knn, read_docs(original, nlp.vocab), {}, cache, new=new)
     docs = read_docs(train, nlp.vocab)
     docs = [doc for doc in docs if {ent.label_ for ent in doc.ents} - known]
@@ -49,7 +49,7 @@ def main(
         for seed in range(draws):
             ids = knn.add(random.Random(seed).sample(docs, n))
             for radius in map(float, radii.split(",")):
-                knn.other_words_radius = radius
+                knn.corrections = {"other_words_radius": radius}
                 type_f1 = f1(stream, stream.predict()[0], every) or 0.0
                 own_f1 = f1(own, own.predict()[0], every_own) or 0.0
                 found.setdefault(radius, []).append((type_f1, own_f1))

@@ -1,4 +1,4 @@
-"""What does looking up cost a pipeline? Words per second with knn_ner / without.
+"""The cost of lookups: words per second with knn_ner / without.
 
 python benchmarks/pipeline.py models/conll2003/default/0/tuned \
     corpus/conll2003/test.spacy --output pipeline.json
@@ -22,15 +22,15 @@ from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.datastore.blocks import Blocks
-from spacy_knn_ner.datastore.datastore import STORE
-from spacy_knn_ner.datastore.tier import Tier
-from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
+from spacy_knn_ner.datastore.entries import EntryTable
+from spacy_knn_ner.reading.annotations import annotated_text, make_doc
+from spacy_knn_ner.registry import index_block
 
 WEIGHT = 0.3
 SIZES = (10_000, 50_000)
 INDEXES = ("flat", "exact", "auto")
-GATES = ("lossless", None)
-HEADER = ("entries", "index", "gate", "scores", "made", "fidelity", "ratio", "spread")
+MODES = ("lossless", "all")
+HEADER = ("entries", "index", "mode", "scores", "made", "fidelity", "ratio", "spread")
 
 
 def main(
@@ -45,32 +45,32 @@ def main(
     """Measure every size of the store, index and gate; medians of ratios."""
     nlp = spacy.load(model)
     knn: Any = nlp.get_pipe("knn_ner")
-    knn.set_settings(weight=WEIGHT, k=32, temperature=0.05)
-    texts = [labelled_text(doc, "bench") for doc in read_docs(corpus, nlp.vocab)]
+    knn.set_settings(interpolation={"weight": WEIGHT}, k=32, temperature=0.05)
+    texts = [annotated_text(doc, "bench") for doc in read_docs(corpus, nlp.vocab)]
     texts = texts[:: max(1, len(texts) // n_docs)][:n_docs]  # of every kind
     words = sum(len(text.words) for text in texts)
-    whole = knn.datastore.tiers[STORE]
+    whole = knn.datastore.store
     sizes = (len(whole),) if quick else (*SIZES, len(whole))
     rows = []
     for size, index in itertools.product(sizes, INDEXES):
-        knn.datastore.tiers[STORE] = first_entries(whole, size)
-        knn.set_settings(index=index)
+        knn.datastore.store = first_entries(whole, size)
+        knn.set_settings(index=index_block(index))
         made = knn.make_index()
-        for gate, scores in itertools.product(GATES, (True, False)):
-            if gate is None and (index == "auto" or not scores):
+        for mode, scores in itertools.product(MODES, (True, False)):
+            if mode == "all" and (index == "auto" or not scores):
                 continue
-            if quick and (gate is None or not scores):
+            if quick and (mode == "all" or not scores):
                 continue
-            knn.set_settings(gate=gate, scores=scores)
+            knn.set_settings(lookup={"mode": mode, "score_entities": scores})
             ratios, rate = compare(nlp, texts, batch_size, rounds)
             fidelity = made.get("fidelity") or {}
             rows.append(
                 {
                     "entries": size,
                     "index": index,
-                    "gate": gate,
+                    "mode": mode,
                     "scores": scores,
-                    "made": made["made"],
+                    "made": made["kind"],
                     "fidelity": fidelity.get("share", 1.0),
                     "ratio": statistics.median(ratios),
                     "spread": [min(ratios), max(ratios)],
@@ -97,7 +97,7 @@ def compare(
     """Time without knn_ner / time with it, per round; words per second without."""
     words = sum(len(text.words) for text in texts)
     ratios, rates = [], []
-    seconds(nlp, texts[:batch_size], batch_size)  # everything is there from here on
+    seconds(nlp, texts[:batch_size], batch_size)  # everything is loaded from here on
     for _ in range(rounds):
         without = seconds(nlp, texts, batch_size, disable=["knn_ner"])
         ratios.append(without / seconds(nlp, texts, batch_size))
@@ -116,15 +116,14 @@ def seconds(
     return time.perf_counter() - started
 
 
-def first_entries(tier: Tier, n: int) -> Tier:
+def first_entries(table: EntryTable, n: int) -> EntryTable:
     """A smaller store."""
-    keys = np.array(tier.keys.array()[:n])
-    entries = np.array(tier.entries.array()[:n])
-    return Tier(
-        tier.width,
-        keys=Blocks(keys.dtype, tier.width, keys),
-        entries=Blocks(entries.dtype, None, entries),
-    )
+    keys = np.array(table.keys.array()[:n])
+    columns = {
+        name: np.array(getattr(table, name).array()[:n]) for name in ("entries", "tags")
+    }
+    blocks = {name: Blocks(rows.dtype, None, rows) for name, rows in columns.items()}
+    return EntryTable(keys=Blocks(keys.dtype, table.width, keys), **blocks)
 
 
 def shown(value: Any) -> str:

@@ -19,7 +19,7 @@ def main(
         Path | None, typer.Option(help="From benchmarks/large.py: one more point.")
     ] = None,
 ) -> None:
-    """Draw with the lossless gate and scores on."""
+    """Plot with lossless lookups and scores on."""
     from matplotlib.figure import Figure
 
     found = srsly.read_json(results)
@@ -27,13 +27,13 @@ def main(
     axes = figure.subplots()
     for index, color in COLORS.items():
         rows = [r for r in found["rows"] if r["index"] == index]
-        rows = [r for r in rows if r["gate"] == "lossless" and r["scores"]]
+        rows = [r for r in rows if r["mode"] == "lossless" and r["scores"]]
         points = [(r["entries"], r["ratio"], *r["spread"]) for r in rows]
         if large is not None and index == "auto":
             one = srsly.read_json(large)
             points.append((one["entries"], one["ratio"], *one["spread"]))
         sizes, ratios, lowest, highest = zip(*sorted(points), strict=True)
-        axes.plot(sizes, ratios, "o-", color=color, label=f'index = "{index}"')
+        axes.plot(sizes, ratios, "o-", color=color, label=f"{index} index")
         axes.fill_between(sizes, lowest, highest, color=color, alpha=0.15, linewidth=0)
     axes.set(xscale="log", ylim=(0, 1.05), xlabel="entries in the store")
     axes.set_ylabel("words/s with knn_ner / without")

@@ -18,11 +18,12 @@ import typer
 from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs
-from spacy_knn_ner.datastore import kernel
-from spacy_knn_ner.datastore.datastore import STORE
-from spacy_knn_ner.evaluation.encoded import encode
-from spacy_knn_ner.pipeline.gate import tokens_to_ask
-from spacy_knn_ner.ty import Votes
+from spacy_knn_ner.datastore.index.flat import Flat
+from spacy_knn_ner.inference.gate import tokens_to_look_up
+from spacy_knn_ner.inference.interpolation import interpolate
+from spacy_knn_ner.reading.cache import encode
+from spacy_knn_ner.registry import index_block
+from spacy_knn_ner.types import CorrectionVotes
 
 K, TEMPERATURE, WEIGHT, ROWS = 32, 0.05, 0.3, 1024
 
@@ -37,41 +38,36 @@ def main(
     """Medians of ratios within a round, over 1,024 tokens."""
     nlp = spacy.load(model)
     knn: Any = nlp.get_pipe("knn_ner")
-    knn.set_settings(k=K, temperature=TEMPERATURE, weight=WEIGHT, metric="cosine")
-    encoded = encode(knn, read_docs(corpus, nlp.vocab), cache=cache)
-    queries, p_ner = encoded.keys.vectors[:ROWS], encoded.p_ner[encoded.keys.tokens]
-    columns = [encoded.tag_set.ids[tag] for tag in knn.tag_set.tags]
-    p_ner = p_ner[:ROWS, columns]
-    store, n_tags = knn.datastore.tiers[STORE], len(knn.tag_set)
+    knn.set_settings(k=K, temperature=TEMPERATURE, metric="cosine")
+    knn.interpolation = {"weight": WEIGHT}
+    encoded = encode(knn.reader, read_docs(corpus, nlp.vocab), cache=cache)
+    queries = encoded.keys.vectors[:ROWS]
+    columns = knn.datastore.tag_set.columns_in(encoded.tag_set)
+    p_base = encoded.p_base[encoded.keys.tokens][:ROWS, columns]
+    store = knn.datastore.store
     keys = torch.tensor(store.keys.array())
-    tags = torch.tensor(store.entries.array()["tag"].astype(np.int64))
-    nobody = Votes(np.zeros_like(p_ner), np.full(len(p_ner), np.inf))
-    asked = tokens_to_ask(p_ner, nobody, knn.settings)
+    tags = torch.tensor(store.tags.array().astype(np.int64))
+    none = CorrectionVotes.empty(*p_base.shape)
+    needed = tokens_to_look_up(p_base, WEIGHT, none, knn.lookup)
 
     def ours(index: str, gated: bool) -> np.ndarray:
-        p = p_ner.copy()
-        some = asked if gated else np.ones(ROWS, dtype=bool)
-        votes = store.vote(
-            queries[some],
-            k=K,
-            temperature=TEMPERATURE,
-            metric="cosine",
-            n_tags=n_tags,
-            index=index,
-        )
-        p[some] = kernel.interpolate(p_ner[some], votes.p_knn, WEIGHT)
+        p = p_base.copy()
+        some = needed if gated else np.ones(ROWS, dtype=bool)
+        knn.index = index_block(index)
+        votes = knn.retriever.key_votes(queries[some])
+        p[some] = interpolate(p_base[some], votes.p_knn, WEIGHT)
         return p.argmax(axis=1)
 
     ways: dict[str, Callable[[], np.ndarray]] = {
-        "published": lambda: published(queries, keys, tags, p_ner),
+        "published": lambda: published(queries, keys, tags, p_base),
         "flat": lambda: ours("flat", gated=False),
         "flat, gated": lambda: ours("flat", gated=True),
         "exact": lambda: ours("exact", gated=False),
         "exact, gated": lambda: ours("exact", gated=True),
     }
-    found: dict[str, Any] = {"asked": float(asked.mean()), "entries": len(store)}
+    found: dict[str, Any] = {"looked_up": float(needed.mean()), "entries": len(store)}
     for name in list(ways)[1:]:
-        # An index is made when it is asked for, so each has its rounds to itself.
+        # An index is made at its first search, so each has its rounds to itself.
         times, expected = [], ways["published"]()
         alike = float((ways[name]() == expected).mean())
         for _ in range(rounds):
@@ -88,17 +84,17 @@ def main(
 
 
 def published(
-    queries: np.ndarray, keys: torch.Tensor, tags: torch.Tensor, p_ner: np.ndarray
+    queries: np.ndarray, keys: torch.Tensor, tags: torch.Tensor, p_base: np.ndarray
 ) -> np.ndarray:
-    """As the paper's code goes about it: the cosine of every query and every key, with
+    """The algorithm of the paper's code: the cosine of every query and every key, with
     nothing prepared, the k best, and their softmax."""
     q = torch.as_tensor(queries)
     cosines = (q @ keys.T) / (q.norm(dim=1)[:, None] * keys.norm(dim=1)[None])
     best = cosines.topk(K, dim=1)
     votes = torch.softmax(best.values / TEMPERATURE, dim=1)
-    p_knn = torch.zeros(len(q), p_ner.shape[1])
+    p_knn = torch.zeros(len(q), p_base.shape[1])
     p_knn.scatter_add_(1, tags[best.indices], votes)
-    return ((1 - WEIGHT) * p_ner + WEIGHT * p_knn.numpy()).argmax(axis=1)
+    return ((1 - WEIGHT) * p_base + WEIGHT * p_knn.numpy()).argmax(axis=1)
 
 
 def peak_share(store: Any, queries: np.ndarray) -> float:
@@ -106,9 +102,10 @@ def peak_share(store: Any, queries: np.ndarray) -> float:
     machine well, one right after the other."""
     square = torch.ones(4096, 4096)
     multiplying = seconds(lambda: square @ square) / (2 * 4096**3)
-    store.search(queries, K, metric="cosine", index="flat")
+    store.index_factory = Flat()
+    store.search(queries, K, metric="cosine")
     n = 2 * len(queries) * len(store) * store.width
-    searching = seconds(lambda: store.search(queries, K, metric="cosine", index="flat"))
+    searching = seconds(lambda: store.search(queries, K, metric="cosine"))
     return multiplying / (searching / n)
 
 

@@ -1,6 +1,6 @@
-"""A corpus that is encoded once, and predicted as often as one likes."""
+"""A corpus that is encoded once and predicted many times."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,44 +8,36 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span
 
-from spacy_knn_ner.evaluation.encoded import encode
-from spacy_knn_ner.pipeline.labelled import labelled_text
-from spacy_knn_ner.pipeline.mixing import Queries, p_final, silent
+from spacy_knn_ner.corrections.conflicts import add_corrections
+from spacy_knn_ner.evaluation.leave_one_out import KnownVotes
+from spacy_knn_ner.inference.predictor import LOOK_UP_ALL
+from spacy_knn_ner.reading.annotations import annotated_text
+from spacy_knn_ner.reading.cache import encode
 from spacy_knn_ner.tags import MISSING
-from spacy_knn_ner.ty import LabelledText, TokenKeys
+from spacy_knn_ner.types import AnnotatedText, TokenBatch, TokenKeys
 
 Entity = tuple[int, int, str]
 
 
 @dataclass
 class Stream:
-    """A corpus, encoded once, and predicted as often as one likes."""
+    """A corpus that is encoded once and predicted many times."""
 
     knn: Any
     docs: list[Doc]
-    queries: Queries
-    texts: list[LabelledText]
-    store: Any
-    base: np.ndarray = field(init=False)
-    ids: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        queries, settings = self.queries, self.knn.settings
-        self.base = p_final(queries.p_ner, self.store, silent(queries), settings)
-        self.ids = self._decoded(self.base)
-
-    def _decoded(self, p: np.ndarray) -> np.ndarray:
-        return self.queries.tag_set.decode(p, self.knn.decoding, self.queries.lengths)
+    batch: TokenBatch
+    texts: list[AnnotatedText]
+    votes: Any
 
     @cached_property
     def starts(self) -> np.ndarray:
         """First token of each Doc, and the number of tokens."""
-        return np.cumsum([0, *self.queries.lengths])
+        return np.cumsum([0, *self.batch.lengths])
 
     @cached_property
     def gold(self) -> np.ndarray:
         """The right tags, `MISSING` where nothing is judged."""
-        tag_set = self.queries.tag_set
+        tag_set = self.batch.tag_set
         parts = [
             tag_set.encode(len(t.words), t.entities, t.missing) for t in self.texts
         ]
@@ -53,41 +45,40 @@ class Stream:
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
         """Tags and probabilities with the corrections of the moment."""
-        corrections = self.knn.corrections(self.queries, self.ids)
-        if not corrections.p_knn.any():
-            return self.ids, self.base
-        queries, settings = self.queries, self.knn.settings
-        p = p_final(queries.p_ner, self.store, corrections, settings)
-        return self._decoded(p), p
+        predictor = replace(
+            self.knn.predictor, retriever=KnownVotes(self.votes), lookup=LOOK_UP_ALL
+        )
+        prediction = predictor.predict(self.batch)
+        return prediction.tags, prediction.p
 
     def keys(self, i: int) -> TokenKeys:
         """Of one Doc."""
-        keys, (start, end) = self.queries.keys, self.starts[i : i + 2]
+        keys, (start, end) = self.batch.keys, self.starts[i : i + 2]
         mine = (keys.tokens >= start) & (keys.tokens < end)
         return TokenKeys(keys.vectors[mine], keys.tokens[mine] - start, end - start)
 
     def correct(self, i: int) -> list[int]:
         """Add the gold annotation of one Doc."""
-        return self.knn.datastore.correct([self.texts[i]], [self.keys(i)])
+        return add_corrections(self.knn.datastore, [self.texts[i]], [self.keys(i)])
 
     def entities(self, ids: np.ndarray, i: int) -> set[Entity]:
-        """What is found in one Doc, where it is judged."""
+        """The predicted entities of one Doc, where it is annotated."""
         start, end = self.starts[i : i + 2]
         judged = self.gold[start:end] != MISSING
         known = {label for text in self.texts for *_, label in text.entities}
         return {
             (first, last, label)
-            for first, last, label in self.queries.tag_set.spans(ids[start:end])
+            for first, last, label in self.batch.tag_set.spans(ids[start:end])
             if judged[first:last].all() and label in known
         }
 
     def gold_entities(self, i: int) -> set[Entity]:
-        """What should be found in one Doc."""
+        """The gold entities of one Doc."""
         return self.entities(self.gold.clip(0), i)
 
     def wrong_tokens(self, ids: np.ndarray) -> np.ndarray:
         """Shape (n_tokens,), bool. Labels that the corpus lacks are not judged."""
-        tag_set, gold = self.queries.tag_set, self.gold
+        tag_set, gold = self.batch.tag_set, self.gold
         known = {label for text in self.texts for *_, label in text.entities}
         judged = [tag == "O" or tag[2:] in known for tag in tag_set.tags]
         right = np.where(np.array(judged)[ids], ids == gold, gold <= 0)
@@ -108,11 +99,12 @@ def read_stream(
     """
     if names:
         docs = [renamed(doc, names) for doc in docs]
-    queries = encode(knn, docs, cache=cache, show_progress=True)
-    texts = [labelled_text(doc, knn.name) for doc in docs]
+    batch = encode(knn.reader, docs, cache=cache, show_progress=True)
+    texts = [annotated_text(doc, knn.name) for doc in docs]
     labels = {label for text in texts for *_, label in text.entities}
-    queries = queries.with_labels(sorted(labels.union(new)))
-    return Stream(knn, docs, queries, texts, knn.votes(queries))
+    batch = batch.with_labels(sorted(labels.union(new)))
+    votes = knn.retriever.votes(batch, np.ones(len(batch), dtype=bool))
+    return Stream(knn, docs, batch, texts, votes)
 
 
 def names_of(labels: str) -> dict[str, str]:
@@ -121,7 +113,7 @@ def names_of(labels: str) -> dict[str, str]:
 
 
 def renamed(doc: Doc, names: dict[str, str]) -> Doc:
-    """With other labels; of entities with further ones nothing is said."""
+    """With other labels; entities with further ones lose their annotation."""
     entities, missing = [], []
     for ent in doc.ents:
         if ent.label_ in names:

@@ -1,10 +1,9 @@
-"""Look closer at a tuned pipeline: where neighbors changed the tagger's mind, and what
-one added sentence does.
+"""Show a tuned pipeline: where neighbors changed the tagger's entities, and the effect
+of one correction.
 
 python project/demo.py models/wnut17/default/0/tuned corpus/wnut17/test.spacy
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -14,31 +13,33 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from wasabi import color, msg
 
-from spacy_knn_ner.cli.explain import neighbor_line
+from spacy_knn_ner.components.knn_ner import KnnNer
 from spacy_knn_ner.corpora.docbin import read_docs
-from spacy_knn_ner.evaluation.scores import entities
-from spacy_knn_ner.pipeline.knn_ner import KnnNer
-from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
+from spacy_knn_ner.reading.annotations import (
+    annotated_entities,
+    annotated_text,
+    make_doc,
+)
 from spacy_knn_ner.tags import SpanTuple
 
 
 def main(
     model: Annotated[Path, typer.Argument(help="A tuned pipeline.")],
-    corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
+    corpus: Annotated[Path, typer.Argument(help="Annotated Docs.")],
 ) -> None:
-    """Explain some decisions, and teach a missed entity. Nothing is saved."""
+    """Explain some predictions, and correct a missed entity. Nothing is saved."""
     nlp = spacy.load(model)
     knn = cast(KnnNer, nlp.get_pipe("knn_ner"))
     golds = read_docs(corpus, nlp.vocab)
-    msg.divider("Where neighbors changed the tagger's mind")
+    msg.divider("Where neighbors changed the tagger's entities")
     explain(nlp, knn, golds, n=3)
-    msg.divider("Teach one missed entity with one sentence")
-    teach(nlp, knn, golds)
+    msg.divider("Correct one missed entity with one sentence")
+    correct(nlp, knn, golds)
 
 
 def clean_copy(nlp: Language, gold: Doc) -> Doc:
-    """The words of a labelled Doc."""
-    return make_doc(nlp, labelled_text(gold, "demo"))
+    """The words of an annotated Doc."""
+    return make_doc(nlp, annotated_text(gold, "demo"))
 
 
 def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
@@ -60,11 +61,11 @@ def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
         print(f"  with neighbors  {scored(doc)}")
         token = changed[0][0]
         print(f"  nearest to {doc[token].text!r}:")
-        for evidence in knn.neighbors(doc, token, n=3):
-            print(f"    {neighbor_line(asdict(evidence))}")
+        for neighbor in knn.explain(doc[token], n=3).tokens[0].neighbors:
+            print(f"    {neighbor.to_text(bold)}")
 
 
-def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
+def correct(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
     """Add the gold sentence of a missed entity; look at it and at another one."""
     found = find_missed(nlp, golds)
     if found is None:
@@ -85,15 +86,15 @@ def teach(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
         print(f"  gold    {listed(sentence, entities(sentence))}")
         print(f"  before  {scored(was)}")
         print(f"  after   {scored(now)}")
-    nearest = knn.neighbors(after[0], missed[0], n=1)[0]
-    print(f"\n  why: {neighbor_line(asdict(nearest))}")
-    print(f"  and knn.forget({ids}) takes it back.\n")
+    nearest = knn.explain(after[0][missed[0]], n=1).tokens[0].neighbors[0]
+    print(f"\n  why: {nearest.to_text(bold)}")
+    print(f"  and knn.forget({ids}) removes it.\n")
 
 
 def find_missed(
     nlp: Language, golds: list[Doc]
 ) -> tuple[Doc, SpanTuple, Doc | None] | None:
-    """An entity of which nothing was found: the one missed most often.
+    """Find an entity of which nothing was predicted: the one missed most often.
 
     RETURNS (tuple[Doc, SpanTuple, Doc | None] | None): A gold sentence with it, where
         it stands, and another sentence in which it was missed, if there is one. None
@@ -113,13 +114,23 @@ def find_missed(
     return gold, span, next(different, None)
 
 
+def bold(text: str) -> str:
+    """Highlight a word."""
+    return str(color(text, bold=True))
+
+
+def entities(doc: Doc) -> list[SpanTuple]:
+    """The entities of a Doc as tuples."""
+    return annotated_entities(doc)[0]
+
+
 def listed(doc: Doc, spans: list[SpanTuple]) -> str:
-    """Entities on one line."""
+    """Format entities on one line."""
     return ", ".join(f"{doc[a:b].text} ({label})" for a, b, label in spans) or "–"
 
 
 def scored(doc: Doc) -> str:
-    """Entities with their scores on one line."""
+    """Format entities with their scores on one line."""
     scores = doc.spans["knn_ner"].attrs["scores"]
     pairs = zip(doc.ents, scores, strict=True)
     return ", ".join(f"{e.text} ({e.label_} {s:.2f})" for e, s in pairs) or "–"

@@ -14,17 +14,24 @@ from wasabi import msg
 
 from spacy_knn_ner.cli.terminal import load_pipeline
 from spacy_knn_ner.corpora.docbin import read_docs
-from spacy_knn_ner.datastore import kernel
-from spacy_knn_ner.datastore.datastore import STORE
-from spacy_knn_ner.evaluation.encoded import encode
-from spacy_knn_ner.evaluation.neighbors import every_entry_votes, find_neighbors, votes
-from spacy_knn_ner.evaluation.spans import Corpus
-from spacy_knn_ner.evaluation.systems import System
+from spacy_knn_ner.evaluation.corpus import Corpus
+from spacy_knn_ner.evaluation.leave_one_out import (
+    KnownVotes,
+    all_entry_votes,
+    encode_corpus,
+    find_neighbors,
+    neighbor_votes,
+)
+from spacy_knn_ner.evaluation.metrics import SystemResult
+from spacy_knn_ner.inference.interpolation import Constant
+from spacy_knn_ner.inference.predictor import Predictor
+
+WEIGHT = "interpolation.weight"
 
 
 def main(
     model: Annotated[Path, typer.Argument(help="A tuned pipeline.")],
-    corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
+    corpus: Annotated[Path, typer.Argument(help="Annotated Docs.")],
     output: Annotated[Path, typer.Argument(help="JSON to write.")],
     gpu: Annotated[int, typer.Option(help="GPU id, or -1.")] = -1,
 ) -> None:
@@ -32,26 +39,26 @@ def main(
     nlp = load_pipeline(str(model), gpu)
     knn: Any = nlp.get_pipe("knn_ner")
     docs = read_docs(corpus, nlp.vocab)
-    queries = encode(knn, docs, cache="cache", show_progress=True)
-    gold = Corpus(docs, queries.tag_set)
+    batch = encode_corpus(knn, docs, cache="cache", show_progress=True)
+    gold = Corpus(docs, batch.tag_set)
     best = best_by_k(model / "tuning" / "trials.csv")
     most = max(int(k) for k in best if k != "null")
-    near = find_neighbors(knn, queries, STORE, most, show_progress=True)
+    near = find_neighbors(knn, batch, most, show_progress=True)
     rows = []
     for k, trial in best.items():
-        temperature, weight = float(trial["temperature"]), float(trial["weight"])
+        temperature, weight = float(trial["temperature"]), float(trial[WEIGHT])
         if k == "null":
-            (vote,) = every_entry_votes(knn, queries, [temperature], show_progress=True)
+            (votes,) = all_entry_votes(knn, batch, [temperature], show_progress=True)
         else:
-            vote = votes(knn, queries, near, int(k), temperature)
-        p = kernel.interpolate(queries.p_ner, vote.p_knn, weight)
-        system = System(gold, queries, p, trial["decoding"])
+            votes = neighbor_votes(knn, batch, near, int(k), temperature)
+        p = Predictor(KnownVotes(votes), Constant(weight), None).predict(batch).p
+        system = SystemResult(gold, batch, p, trial["decoding"])
         scores = system.count().scores()
         rows.append({**trial, "dev_f1": float(trial["f1"]), **scores})
     output.parent.mkdir(parents=True, exist_ok=True)
     srsly.write_json(output, rows)
     table = [
-        (row["k"], row["temperature"], row["weight"], f"{100 * row['f1']:.2f}")
+        (row["k"], row["temperature"], row[WEIGHT], f"{100 * row['f1']:.2f}")
         for row in rows
     ]
     msg.table(table, header=("k", "temperature", "weight", "test F1"), divider=True)
@@ -63,7 +70,7 @@ def best_by_k(path: Path) -> dict[str, dict[str, str]]:
     with path.open(encoding="utf8", newline="") as file:
         for trial in csv.DictReader(file):
             known = best.get(trial["k"])
-            if float(trial["weight"]) > 0 and (
+            if float(trial[WEIGHT]) > 0 and (
                 known is None or float(trial["f1"]) > float(known["f1"])
             ):
                 best[trial["k"]] = trial

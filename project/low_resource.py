@@ -40,7 +40,7 @@ def main(
         knn: Any = nlp.add_pipe("knn_ner")
         knn.build(corpus["train"])
         chosen = best(tune(knn, corpus["dev"], cache="cache", show_progress=True))
-        knn.set_settings(**chosen.settings)
+        knn.set_settings(**chosen.config())
         report = evaluate(knn, corpus["test"], cache="cache", every_entry=False)
         rows.append(_row(share, report))
         msg.good(f"{share:.0%}: {rows[-1]}")

@@ -12,8 +12,8 @@ from typing import Any
 
 from data_sets import DATASETS
 
+from spacy_knn_ner.evaluation.metrics import percent
 from spacy_knn_ner.evaluation.report import MIXTURE, NEIGHBORS, TAGGER
-from spacy_knn_ner.evaluation.scores import percent
 
 DEFAULT = "default"
 REPORTS, MODELS = Path("reports"), Path("models")
@@ -107,7 +107,7 @@ def settings(run: Run) -> list[str]:
         run.seed,
         "all" if s["k"] is None else str(s["k"]),
         f"{s['temperature']:g}",
-        f"{s['weight']:g}",
+        f"{s['interpolation']['weight']:g}",
         f"{percent(run.chosen['tagger_f1'])} → {percent(run.chosen['f1'])}",
         f"{percent(run.f1(TAGGER))} → {percent(run.f1(MIXTURE))}",
         " to ".join(signed(f"{100 * d[end]:.2f}") for end in ("low", "high")),

@@ -12,8 +12,12 @@ from wasabi import msg
 
 from spacy_knn_ner.cli.terminal import load_pipeline
 from spacy_knn_ner.corpora.docbin import read_docs
-from spacy_knn_ner.evaluation.scores import entities, span_prf
-from spacy_knn_ner.pipeline.labelled import labelled_text, make_doc
+from spacy_knn_ner.evaluation.metrics import span_prf
+from spacy_knn_ner.reading.annotations import (
+    annotated_entities,
+    annotated_text,
+    make_doc,
+)
 
 
 def main(
@@ -25,8 +29,8 @@ def main(
     """Score a pipeline's entities."""
     nlp = load_pipeline(str(model), gpu)
     golds = read_docs(corpus, nlp.vocab)
-    docs = nlp.pipe(make_doc(nlp, labelled_text(gold, "score")) for gold in golds)
-    prf = span_prf(golds, [entities(doc) for doc in docs])
+    docs = nlp.pipe(make_doc(nlp, annotated_text(gold, "score")) for gold in golds)
+    prf = span_prf(golds, [annotated_entities(doc)[0] for doc in docs])
     scores = {"precision": prf.precision, "recall": prf.recall, "f1": prf.fscore}
     output.parent.mkdir(parents=True, exist_ok=True)
     srsly.write_json(output, scores)

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class KnnNerError(ValueError):
-    """Something the user can mend; the message says how.
+    """Something the user can fix; the message says how.
 
     code (str): The message's code, such as `"KNN-E001"`.
     """
@@ -19,7 +19,7 @@ class KnnNerError(ValueError):
         self._made_of = message, details
 
     def __reduce__(self) -> Any:
-        """It may have to travel from another process."""
+        """Errors are pickled between processes."""
         return _make_error, self._made_of
 
 
@@ -28,16 +28,16 @@ def _make_error(message: str, details: dict[str, Any]) -> KnnNerError:
 
 
 class KnnNerWarning(UserWarning):
-    """Something that is probably not what the user meant."""
+    """Something the user probably did not intend."""
 
 
 def warning(message: str, /, **details: Any) -> KnnNerWarning:
-    """The warning with its code and details filled in, for `warnings.warn`."""
+    """Fill in code and details, for `warnings.warn`."""
     return KnnNerWarning(f"[KNN-{_CODES[message]}] {message.format(**details)}")
 
 
 def note(message: str, /, **details: Any) -> str:
-    """The note with its code and details filled in, for the log."""
+    """Fill in code and details, for the log."""
     return f"[KNN-{_CODES[message]}] {message.format(**details)}"
 
 
@@ -61,7 +61,7 @@ class Errors:
     )
     E012 = (
         "'{name}' was saved with tag_scheme={saved!r} and cannot be loaded with "
-        "{given!r}: the scheme is part of what was learnt. Remove the override, or "
+        "{given!r}: the scheme is part of what was learned. Remove the override, or "
         "train again."
     )
 
@@ -74,11 +74,11 @@ class Errors:
     E018 = "{n_sents} sentences per Doc are not possible: use 0 for whole documents."
     E019 = "Unknown separator {separator!r}: use one of {known}."
     E020 = (
-        "{path}, line {line}: {reason}, in {text!r}. Mend the line, or choose another "
+        "{path}, line {line}: {reason}, in {text!r}. Fix the line, or choose another "
         "format or column."
     )
     E021 = (
-        "{path}, line {line}: {tag!r} is no tag of the scheme {scheme}. Mend the line, "
+        "{path}, line {line}: {tag!r} is no tag of the scheme {scheme}. Fix the line, "
         "or choose another scheme or tag column."
     )
     E022 = (
@@ -107,12 +107,12 @@ class Errors:
 
     # The datastore
     E030 = (
-        "Unknown index {value!r}: use one of {known}, or a string that FAISS's index "
-        "factory takes for keys of this width ({reason})."
+        "{value!r} is no index of FAISS's index factory for keys of this width "
+        '({reason}). Use one that it knows, such as "IVF1024,SQ8".'
     )
     E071 = (
         "The index {value!r} cannot take {n} keys: {reason}. Use one with fewer "
-        'clusters or codes, or index = "exact".'
+        "clusters or codes, or spacy_knn_ner.Exact.v1."
     )
     E072 = (
         "'{name}' cannot keep a share of {value} of its redundant entries. Name one "
@@ -152,11 +152,11 @@ class Errors:
 
     # The component knn_ner
     E040 = (
-        "{setting}={value!r} is not possible for '{name}': {expected}. Change it in "
+        "{setting}={value!r} is not valid for '{name}': {expected}. Change it in "
         "the config or on the component."
     )
     E041 = (
-        "'{name}' finds no output of an encoder on a Doc of {length} tokens "
+        "'{name}' reads no output of an encoder on a Doc of {length} tokens "
         "(keys.source = {source!r}). Put it behind a transformer, a tok2vec or a "
         "ner_tagger with an encoder of its own, and do not disable that."
     )
@@ -172,8 +172,8 @@ class Errors:
     )
     E045 = (
         "A component merged or split tokens: {expected} became {found}, so '{name}' "
-        "cannot tell which vector is whose. Put that component behind '{name}', and "
-        "ask about Docs as they were before it."
+        "cannot align vectors with tokens. Put that component behind '{name}', and "
+        "explain Docs as they were before it."
     )
     E046 = (
         "keys.layer={layer} needs the encoder's hidden layers, and the Docs carry "
@@ -196,7 +196,7 @@ class Errors:
     )
     E050 = (
         "A component before '{name}' failed on {n} of {total} texts, and the "
-        "pipeline's error handler let them go. Nothing was added: mend or leave out "
+        "pipeline's error handler dropped them. Nothing was added: fix or leave out "
         "those texts."
     )
     E051 = "The store of '{name}' is empty. Call build first."
@@ -225,7 +225,7 @@ class Errors:
         "encoder makes a vector of. Nothing was written."
     )
     E067 = (
-        "There is nothing to score: nobody annotated a token of these Docs. Pass Docs "
+        "There is nothing to score: no token of these Docs is annotated. Pass Docs "
         "with entities, or with set_ents([]) where there are none."
     )
     E068 = "There is no GPU {gpu} to use: {reason}. Use --gpu-id -1 for the CPU."
@@ -241,26 +241,27 @@ class Errors:
         "labels {known}, and the new one must not be empty."
     )
     E075 = (
-        "Say what '{name}' is to forget: example ids, a source, or a part of the text."
+        "Name what '{name}' should forget: example ids, a source, or part of the text."
     )
     E076 = (
-        "{path} was changed by somebody else after it was loaded here, so saving would "
+        "{path} was changed by another process after it was loaded, so saving would "
         "undo that. Load it again and repeat your changes, or save to another folder."
     )
     E077 = "{path} is being changed by another process. Try again when it has finished."
     E081 = (
-        "A text of {found:,} characters is too long to be looked at here: the most is "
+        "A text of {found:,} characters is too long for this page: the most is "
         "{most:,}. Paste a part of it, or use nlp.pipe."
     )
     E082 = (
         "There are no tokens {start} to {end} in paragraph {paragraph} of this text. "
-        "Look at the text again."
+        "Tag the text again."
     )
     E085 = (
         "{path} holds a datastore already, which saving there would replace. Serve "
         "that one, or name another folder."
     )
     E083 = "The request must be JSON with {name!r}, of type {kind}."
+    E086 = "weight={value!r} is not valid: expected a number from 0 to 1."
     E084 = "This needs {package}: pip install 'spacy-knn-ner[{extra}]'."
     E070 = "The text has no token {word!r}; its tokens are {words}."
     E065 = "Pages and plots need matplotlib: pip install 'spacy-knn-ner[report]'."
@@ -282,9 +283,9 @@ class Warnings:
         "pipeline (source = ...), save and load the new one first."
     )
     W004 = (
-        "The index {made!r} of '{name}' is not faithful: it comes to the tags of exact "
+        "The index {kind!r} of '{name}' is not faithful: it gives the tags of exact "
         "search in {share:.1%} of cases where neighbors change them. Use another one, "
-        'or index = "exact".'
+        "or spacy_knn_ner.Exact.v1."
     )
 
 
@@ -293,11 +294,16 @@ class Notes:
 
     I001 = (
         "'{name}' has a weight of {weight:g}: from 0.5 on neighbors can change every "
-        "tag, so the gate has nothing to skip and every token is looked up."
+        "tag, so every token is looked up."
     )
     I002 = (
         "The index {made!r} is searched on the CPU. On the GPU that spaCy uses, "
-        'index = "exact" or "torch" compares all keys.'
+        "spacy_knn_ner.Exact.v1 and spacy_knn_ner.Torch.v1 compare all keys."
+    )
+    I003 = "Made the index {kind!r} of {n} keys."
+    I004 = (
+        "Calibrating the index {kind!r} before its first search; knn.make_index() does "
+        "that earlier."
     )
 
 

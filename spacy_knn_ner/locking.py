@@ -7,13 +7,13 @@ from typing import Any
 
 class Lock:
     """Re-entrant: `with lock: ...`. A copy, or one in another process, is a new one
-    that nobody holds."""
+    that is free."""
 
     def __init__(self) -> None:
         self._lock, self._pid = threading.RLock(), os.getpid()
 
     def __enter__(self) -> None:
-        if self._pid != os.getpid():  # whoever held it stayed behind at the fork
+        if self._pid != os.getpid():  # its holder is in the parent process
             self._lock, self._pid = threading.RLock(), os.getpid()
         self._lock.acquire()
 

@@ -12,18 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
-from conftest import (
+from spacy.tokens import Doc, Span
+from util import (
     TEXTS,
     TOK2VEC,
+    annotated,
+    annotated_docs,
     cnn_pipeline,
     initialized,
-    labelled,
-    labelled_docs,
     planted_pipeline,
     tagger_model,
     transformer_pipeline,
 )
-from spacy.tokens import Doc, Span
+from util import (
+    configure as set_short,
+)
 
 GOLDEN = Path(__file__).parent / "golden" / "outputs.json"
 MODE = os.environ.get("GOLDEN", "")
@@ -37,7 +40,12 @@ CORRECTIONS = [
     ("Grace Hopper lived in Paris", [(0, 2, "location")], "missing"),
     ("Nobody met Mary", [(2, 3, "person")], "missing"),
 ]
-GATES = ("lossless", 0.2, None)
+# Name in the file → settings.
+MODES = {
+    "lossless": {"mode": "lossless"},
+    "0.2": {"mode": "margin", "margin": 0.2},
+    "None": {"mode": "all"},
+}
 DECODINGS = ("viterbi", "argmax")
 
 
@@ -46,16 +54,16 @@ def knn_of(nlp):
 
 
 def configure(nlp, **settings):
-    knn_of(nlp).set_settings(**settings)
+    set_short(knn_of(nlp), **settings)
 
 
 def build(nlp):
-    knn_of(nlp).build(labelled_docs(nlp), show_progress=False)
+    knn_of(nlp).build(annotated_docs(nlp), show_progress=False)
 
 
 def correct(nlp):
     for i, (text, entities, default) in enumerate(CORRECTIONS):
-        doc = labelled(nlp.vocab, text, entities, default)
+        doc = annotated(nlp.vocab, text, entities, default)
         knn_of(nlp).add([doc], source=f"source {i}")
 
 
@@ -158,10 +166,8 @@ def explained(nlp, texts):
     knn = knn_of(nlp)
     found = []
     for doc in nlp.pipe(texts):
-        entities = [asdict(entity) for entity in knn.explain(doc, n=2)]
-        for entity in entities:
-            entity["tokens"] = [token["i"] for token in entity["tokens"]]
-        tokens = [asdict(t) for t in knn.explain_tokens(doc, range(len(doc)), n=2)]
+        entities = [asdict(entity) for entity in knn.explain(doc, n=2).entities]
+        tokens = [asdict(token) for token in knn.explain(doc[:], n=2).tokens]
         for token in tokens:
             for neighbor in token["neighbors"]:
                 del neighbor["words"], neighbor["spaces"]
@@ -175,16 +181,17 @@ def outputs_of(pipeline, memory, folder):
     for step in MEMORIES[memory]:
         step(nlp)
     found = {}
-    for weight, decoding, gate in [
-        *((0.3, decoding, gate) for decoding in DECODINGS for gate in GATES),
+    for weight, decoding, mode in [
+        *((0.3, decoding, mode) for decoding in DECODINGS for mode in MODES),
         (0.7, "viterbi", "lossless"),
     ]:
-        configure(nlp, weight=weight, decoding=decoding, gate=gate)
+        configure(nlp, weight=weight, decoding=decoding, **MODES[mode])
         with_p = decoding == "viterbi"  # the other has the same
-        key = f"{weight} {decoding} {gate}"
+        key = f"{weight} {decoding} {mode}"
         found[key] = predicted(nlp, TEXTS, with_p=with_p)
-    configure(nlp, scores=False, score_temperature=1.5, unknown_distance=0.3)
-    configure(nlp, other_words_radius=0.2, gate="lossless", weight=0.3)
+    configure(nlp, score_temperature=1.5, unknown_distance=0.3)
+    configure(nlp, other_words_radius=0.2, weight=0.3)
+    configure(nlp, mode="lossless", score_entities=False)
     found["other words"] = predicted(nlp, TEXTS)
     found["explained"] = explained(nlp, TEXTS[:1])
     return found
@@ -218,10 +225,10 @@ def planted_outputs():
     docs = [sentence() for _ in range(15)]
     found = {}
     for weight in (0.1, 0.3, 0.8):
-        for gate in GATES:
-            configure(nlp, weight=weight, gate=gate, k=4)
+        for mode in MODES:
+            configure(nlp, weight=weight, k=4, **MODES[mode])
             copies = [doc.copy() for doc in docs]
-            found[f"{weight} {gate}"] = predicted(nlp, copies)
+            found[f"{weight} {mode}"] = predicted(nlp, copies)
     return found
 
 

@@ -2,22 +2,22 @@
 
 import typer
 
-from .add import add
-from .audit import audit
-from .build import build
-from .compress import compress
-from .convert import convert
-from .evaluate import evaluate
-from .explain import explain
-from .forget import forget
-from .info import info
-from .rebuild import rebuild
-from .serve import serve
-from .tune import tune
+from .verbs.add import add
+from .verbs.audit import audit
+from .verbs.build import build
+from .verbs.compress import compress
+from .verbs.convert import convert
+from .verbs.evaluate import evaluate
+from .verbs.explain import explain
+from .verbs.forget import forget
+from .verbs.info import info
+from .verbs.rebuild import rebuild
+from .verbs.serve import serve
+from .verbs.tune import tune
 
 app = typer.Typer(
     name="knn",
-    help="Named entity recognition with nearest neighbors (kNN-NER).",
+    help="Retrieval-augmented named entity recognition (kNN-NER).",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

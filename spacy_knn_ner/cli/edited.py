@@ -1,4 +1,4 @@
-"""A saved model, to be edited where it lies."""
+"""A saved model that is edited in place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +12,15 @@ from .terminal import find_component, load_pipeline
 @contextmanager
 def edited(model: str, name: str, gpu: int = -1) -> Iterator[Any]:
     """Load a component, and save its datastore afterwards; nothing else is written, and
-    nobody else saves it meanwhile.
+    the datastore is locked meanwhile.
 
     model (str): A folder with a pipeline.
     name (str): Of the component.
     gpu (int): GPU id, or −1.
     YIELDS (KnnNer): The component.
-    RAISES (KnnNerError): If it is no folder, or somebody else is saving.
+    RAISES (KnnNerError): If it is no folder, or another process is saving.
     """
-    from ..datastore.storage import MANIFEST, only_writer
+    from ..datastore.persistence import MANIFEST, only_writer
 
     folder = Path(model) / name / "datastore"
     if not (folder / MANIFEST).exists():

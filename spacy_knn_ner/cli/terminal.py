@@ -1,4 +1,4 @@
-"""What the verbs share: clear errors, tables, JSON, and loading a pipeline."""
+"""What verbs share: clear errors, tables, JSON, and loading a pipeline."""
 
 import json
 import sys
@@ -28,14 +28,14 @@ BatchOpt = Annotated[int, typer.Option(help="Docs encoded at once.", min=1)]
 
 
 def clear_errors(verb: F) -> F:
-    """What the user can mend becomes one line and exit code 1, not a traceback."""
+    """Print an error that the user can fix on one line, and exit with code 1."""
 
     @wraps(verb)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             verb(*args, **kwargs)
         except BrokenPipeError:
-            raise  # whoever reads the output has seen enough
+            raise  # the reader of the output has closed it
         except (KnnNerError, OSError) as error:
             # spaCy's errors about missing pipelines are OSErrors.
             typer.echo(f"✘ {error}", err=True)
@@ -45,20 +45,20 @@ def clear_errors(verb: F) -> F:
 
 
 def print_json(value: Any) -> None:
-    """For programs."""
+    """Print JSON, for programs."""
     sys.stdout.write(
         json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     )
 
 
 def write_json(path: Path, value: Any) -> None:
-    """A JSON file."""
+    """Write a JSON file."""
     text = json.dumps(value, ensure_ascii=False, indent=1)
     path.write_text(text + "\n", encoding="utf8")
 
 
 def write_page(path: Path, make: Callable[[], str]) -> None:
-    """A page, where there is something to draw it with; else a word about it."""
+    """Write a page; print a warning where plots cannot be drawn."""
     try:
         page = make()
     except KnnNerError as error:
@@ -70,7 +70,8 @@ def write_page(path: Path, make: Callable[[], str]) -> None:
 def print_table(
     rows: Iterable[Sequence[Any]], header: Sequence[str], n_left: int = 1
 ) -> None:
-    """A table; the first columns are aligned to the left, numbers to the right."""
+    """Print a table; the first columns are aligned to the left, numbers to the
+    right."""
     aligns = ["l" if i < n_left else "r" for i in range(len(header))]
     msg.table(
         [tuple(map(str, row)) for row in rows],
@@ -81,7 +82,7 @@ def print_table(
 
 
 def load_pipeline(model: str, gpu: int = -1) -> Language:
-    """Load a pipeline, on a GPU if one is asked for."""
+    """Load a pipeline, on a GPU if an id is given."""
     import spacy
 
     if gpu >= 0:
@@ -93,11 +94,11 @@ def load_pipeline(model: str, gpu: int = -1) -> Language:
 
 
 def find_component(nlp: Language, name: str) -> Any:
-    """The `knn_ner` of a pipeline.
+    """Find the `knn_ner` of a pipeline.
 
     RAISES (KnnNerError): If it has none of this name.
     """
-    from ..pipeline.knn_ner import KnnNer
+    from ..components.knn_ner import KnnNer
 
     component = nlp.get_pipe(name) if name in nlp.component_names else None
     if not isinstance(component, KnnNer):

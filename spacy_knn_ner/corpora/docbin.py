@@ -11,7 +11,7 @@ from ..errors import Errors, KnnNerError
 
 
 class DocFile:
-    """The Docs of a .spacy file, which are made when they are asked for."""
+    """The Docs of a .spacy file, made when they are iterated over."""
 
     def __init__(self, path: str | Path, vocab: Vocab) -> None:
         """path (str | Path): The file.

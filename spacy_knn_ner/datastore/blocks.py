@@ -1,4 +1,4 @@
-"""Arrays that grow at the end without being copied, or lie mapped on disk."""
+"""Arrays that grow at the end without being copied, or are mapped from disk."""
 
 import math
 import tempfile
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+DTYPES = ("float32", "float16")  # of keys
 BLOCK_ROWS = 1 << 16
 _PIECE = 1 << 14  # of what is copied on its way
 
@@ -16,9 +17,9 @@ _PIECE = 1 << 14  # of what is copied on its way
 class Blocks:
     """Rows of one shape and type in a list of arrays.
 
-    Appending fills the last array and then starts another one, so that growth
-    costs no copy of what is there; a mapped file is simply the first array. Arrays
-    that are full can be moved to disk, so that only the last one takes memory.
+    Appending fills the last array and then starts another one, so that growth copies
+    nothing; a mapped file is simply the first array. Full arrays can be moved to disk,
+    so that only the last one takes memory.
     """
 
     def __init__(
@@ -48,16 +49,16 @@ class Blocks:
 
     @property
     def nbytes(self) -> int:
-        """Of the rows, in memory or on disk."""
+        """Size of the rows in bytes, in memory or on disk."""
         return len(self) * math.prod(self.tail) * self.dtype.itemsize
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """The rows, one array after the other."""
+        """Yield the rows, one array after the other."""
         for block, filled in zip(self._blocks, self._filled, strict=True):
             yield block[:filled]
 
     def chunks(self, size: int, start: int = 0) -> Iterator[np.ndarray]:
-        """The rows from `start` on in pieces of at most `size`."""
+        """Yield the rows from `start` on in pieces of at most `size`."""
         offset = 0
         for block in self:
             first = max(0, start - offset)
@@ -66,17 +67,20 @@ class Blocks:
             offset += len(block)
 
     def part(self, start: int, stop: int) -> np.ndarray:
-        """Successive rows; not copied, if they lie in one array."""
+        """Slice successive rows; not copied if they are in one array."""
         parts, offset = [], 0
         for block in self:
-            here = slice(max(0, start - offset), max(0, stop - offset))
-            parts.append(block[here])
+            within = slice(max(0, start - offset), max(0, stop - offset))
+            parts.append(block[within])
             offset += len(block)
         parts = [part for part in parts if len(part)] or parts[:1]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def append(self, rows: np.ndarray) -> None:
-        """rows (ndarray): Shape (n,) or (n, width)."""
+        """Append rows.
+
+        rows (ndarray): Shape (n,) or (n, width).
+        """
         while len(rows):
             if not self._blocks or self._filled[-1] == len(self._blocks[-1]):
                 # Untouched pages of a fresh array take no memory.
@@ -91,27 +95,35 @@ class Blocks:
             rows = rows[len(part) :]
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """The rows with these numbers, in the shape of `rows`."""
+        """Gather the rows with these numbers, in the shape of `rows`."""
         if len(self._blocks) == 1:
             return self._blocks[0][: self._filled[0]][rows]
         flat = np.asarray(rows).ravel()
         taken = np.empty((len(flat), *self.tail), self.dtype)
         offset = 0
         for block in self:
-            here = (flat >= offset) & (flat < offset + len(block))
-            taken[here] = block[flat[here] - offset]
+            mask = (flat >= offset) & (flat < offset + len(block))
+            taken[mask] = block[flat[mask] - offset]
             offset += len(block)
         return taken.reshape(*np.shape(rows), *self.tail)
 
+    def assign(self, rows: np.ndarray, value: Any) -> None:
+        """Set the rows with these numbers to one value."""
+        offset = 0
+        for block in self:
+            within = rows[(rows >= offset) & (rows < offset + len(block))] - offset
+            block[within] = value
+            offset += len(block)
+
     def array(self) -> np.ndarray:
-        """All rows as one array; a copy unless there is only one block."""
+        """Concatenate all rows; a copy unless there is only one block."""
         blocks = list(self)
         if not blocks:
             return np.empty((0, *self.tail), self.dtype)
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def kept(self, keep: np.ndarray) -> Iterator[np.ndarray]:
-        """The rows where `keep` is true, in pieces.
+        """Yield the rows where `keep` is true, in pieces.
 
         keep (ndarray): Shape (len(self),), bool.
         """
@@ -123,18 +135,18 @@ class Blocks:
     def save(self, path: Path, keep: np.ndarray) -> None:
         """Write a .npy file with the rows where `keep` is true, piece by piece."""
         shape = (int(keep.sum()), *self.tail)
+        header = {
+            "descr": npy.dtype_to_descr(self.dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
         with path.open("wb") as file:
-            header = {
-                "descr": npy.dtype_to_descr(self.dtype),
-                "fortran_order": False,
-                "shape": shape,
-            }
             npy.write_array_header_1_0(file, header)
             for part in self.kept(keep):
                 file.write(np.ascontiguousarray(part).data)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Only the filled rows travel to copies and other processes."""
+        """Only the filled rows are copied to other processes."""
         return {
             "dtype": self.dtype,
             "tail": self.tail,
@@ -149,7 +161,7 @@ class Blocks:
 
 
 def _mapped(rows: np.ndarray) -> np.ndarray:
-    """The same rows in a file without a name, which goes when nobody reads it."""
+    """The same rows in a file without a name, which is deleted with the array."""
     with tempfile.TemporaryFile() as file:
         rows.tofile(file)
         file.flush()

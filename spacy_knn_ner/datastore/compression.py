@@ -1,33 +1,35 @@
-"""Fewer entries that say the same: each that stays stands for others by its weight."""
+"""Fewer entries with the same votes: each that stays counts for others by its
+weight."""
 
 import hashlib
 
 import numpy as np
 
-from .blocks import Blocks
+from .entries import EntryTable
 
 _HEAVIEST = np.iinfo(np.uint16).max
-# Keys are equal if they are in this precision: the same text is encoded with the last
-# digits otherwise, if it is beside others in a batch.
+# Keys are equal if they are in this precision: the same text is encoded with other last
+# digits, if it is beside others in a batch.
 _EQUAL_IN = np.float16
 
 
-def merged(keys: Blocks, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Equal keys with equal tags become one entry; what they vote stays the same.
+def merged(table: EntryTable) -> tuple[np.ndarray, np.ndarray]:
+    """Merge entries with equal keys and equal tags; their votes stay the same.
 
-    keys (Blocks): Of a tier.
-    entries (ndarray): Likewise, shape (n,).
+    table (EntryTable): The entries.
     RETURNS (tuple[ndarray, ndarray]): Which entries stay, the first of each kind, and
-        what they weigh; both of shape (n,).
+        their weights; both of shape (n_rows,).
     """
-    weights = np.where(entries["forgotten"], 0, entries["weight"]).astype(np.int64)
+    tags = table.tags.array()
+    weights = np.where(table.removed, 0, table.entries.array()["weight"])
+    weights = weights.astype(np.int64)
     first: dict[bytes, int] = {}
     row = 0
-    for chunk in keys.chunks(1 << 14):
+    for chunk in table.keys.chunks(1 << 14):
         for key in _rounded(chunk):
             if weights[row]:
                 seen = hashlib.blake2b(key.tobytes(), digest_size=16)
-                seen.update(entries["tag"][row].tobytes())
+                seen.update(tags[row].tobytes())
                 other = first.setdefault(seen.digest(), row)
                 if other != row and weights[other] + weights[row] <= _HEAVIEST:
                     weights[other] += weights[row]
@@ -39,20 +41,20 @@ def merged(keys: Blocks, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def thinned(
-    entries: np.ndarray, redundant: np.ndarray, share: float
+    table: EntryTable, redundant: np.ndarray, share: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of redundant entries only some stay, for all of them.
+    """Keep some of the redundant entries, with the weight of all of them.
 
-    entries (ndarray): Of a tier, shape (n,).
-    redundant (ndarray): Which could be missed, shape (n,), bool.
+    table (EntryTable): The entries.
+    redundant (ndarray): Which could be missed, shape (n_rows,), bool.
     share (float): How many of those stay, 0 < share ≤ 1; of each tag one at least.
     RETURNS (tuple[ndarray, ndarray]): As from `merged`. The sum of the weights of a tag
         stays the same, as far as an entry can bear it.
     """
-    keep = ~entries["forgotten"]
-    weights = np.where(keep, entries["weight"], 0).astype(np.int64)
-    for tag in np.unique(entries["tag"]):
-        rows = np.flatnonzero(keep & redundant & (entries["tag"] == tag))
+    keep, tags = ~table.removed, table.tags.array()
+    weights = np.where(keep, table.entries.array()["weight"], 0).astype(np.int64)
+    for tag in np.unique(tags):
+        rows = np.flatnonzero(keep & redundant & (tags == tag))
         groups = np.floor(np.arange(len(rows)) * share).astype(np.int64)
         starts = np.flatnonzero(np.diff(groups, prepend=-1))
         if len(rows):

@@ -1,4 +1,4 @@
-"""The datastore: labelled examples, and two tiers of entries made from them."""
+"""The datastore: annotated examples, and two tables of entries made from them."""
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -8,23 +8,28 @@ import numpy as np
 
 from ..errors import Errors, KnnNerError
 from ..tags import MISSING, TagSet
-from ..ty import Example, LabelledText, TokenKeys
-from .examples import ExampleStore
-from .phrases import Phrases
-from .revision import says_the_same, without
-from .saving import CORRECTIONS, STORE, TIERS, Saving
-from .tier import Tier
-
-DTYPES = ("float32", "float16")
+from ..types import AnnotatedText, StoredExample, TokenKeys
+from . import saving
+from .blocks import DTYPES
+from .entries import EntryTable
+from .examples import CORRECTIONS, PARTS, STORE, ExampleStore
 
 
-class Datastore(Saving):
-    """What was seen: texts with their entities, and a key for every token.
+class Datastore:
+    """Annotated texts, and a key for every token.
 
-    The *store* is built from a corpus; *corrections* are added by people
-    afterwards. An *example* is a labelled text with an id that is never reused;
-    an *entry* is one of its tokens. The examples are the truth; keys and tags
-    are made from them.
+    The *store* is built from a corpus; *corrections* are added by people afterwards. An
+    *example* is an annotated text with an id that is never reused; an *entry* is one of
+    its tokens. The examples are the truth; entries are made from them.
+
+    examples (ExampleStore): The annotated texts of both parts.
+    store, corrections (EntryTable): Their entries.
+    fingerprint (dict[str, Any] | None): What the keys were made with; see
+        reading/fingerprint.py. Stored as it is.
+    tag_set (TagSet): The meaning of tag ids.
+    saved_as (dict[Path, str]): Where it was loaded from or saved to, and which version
+        that was.
+    n_changes (int): How often something was added, forgotten or renamed.
     """
 
     def __init__(
@@ -32,39 +37,49 @@ class Datastore(Saving):
         *,
         dtype: str = "float32",
         scheme: str = "BILUO",
-        encoder: dict[str, Any] | None = None,
+        fingerprint: dict[str, Any] | None = None,
     ) -> None:
-        """dtype (str): Keys are kept as `"float32"` (default) or `"float16"`.
-        scheme (str): Tag scheme of the entries.
-        encoder (dict[str, Any] | None): What the keys were made with, to be
-            compared before they are searched; kept as it is.
+        """dtype (str): Keys are stored as `"float32"` (default) or `"float16"`.
+        scheme (str): Tag scheme of the entries. Default: "BILUO".
+        fingerprint (dict[str, Any] | None): Of the encoder.
+        RAISES (KnnNerError): For an unknown dtype or scheme.
         """
         if dtype not in DTYPES:
             raise KnnNerError(Errors.E038, value=dtype, known=list(DTYPES))
         self.dtype = dtype
         self.tag_set = TagSet(scheme)
-        self.encoder = encoder
+        self.fingerprint = fingerprint
         self.examples = ExampleStore()
+        self.store, self.corrections = EntryTable(dtype=dtype), EntryTable(dtype=dtype)
         self.saved_as: dict[Path, str] = {}
-        self.tiers: dict[str, Tier] = {}  # made when the width of keys is known
-        self._phrases: dict[str, Phrases] = {}
-        self.changes = 0  # how often something was added, forgotten or renamed
+        self.n_changes = 0
 
     def __len__(self) -> int:
-        """How many entries there are."""
-        return sum(map(self.size, TIERS))
+        """Number of entries."""
+        return len(self.store) + len(self.corrections)
 
-    def begin(self, *, dtype: str, encoder: dict[str, Any] | None) -> None:
-        """Settle what keys are made with; only while there are no entries.
+    @property
+    def tables(self) -> dict[str, EntryTable]:
+        """The entries by part, `"store"` and `"corrections"`."""
+        return {STORE: self.store, CORRECTIONS: self.corrections}
 
-        dtype (str), encoder (dict[str, Any] | None): As for `Datastore`.
+    @property
+    def width(self) -> int | None:
+        """Width of the keys; None while there are none."""
+        return self.store.width or self.corrections.width
+
+    def start_empty(self, *, dtype: str, fingerprint: dict[str, Any] | None) -> None:
+        """Set what keys are made with; only while there are no entries.
+
+        dtype (str), fingerprint (dict[str, Any] | None): As for `Datastore`.
         """
-        self.dtype, self.encoder = dtype, encoder
-        self.tiers = {}  # with what was forgotten
+        self.dtype, self.fingerprint = dtype, fingerprint
+        for table in self.tables.values():
+            table.start_empty(dtype)
         self.tag_set = TagSet(self.tag_set.scheme)
 
-    def use_scheme(self, scheme: str) -> None:
-        """Settle the tag scheme, which cannot change while there are labels.
+    def set_scheme(self, scheme: str) -> None:
+        """Set the tag scheme, which cannot change while there are labels.
 
         scheme (str): The tagger's.
         RAISES (KnnNerError): If entries are tagged in another one.
@@ -78,96 +93,57 @@ class Datastore(Saving):
 
     def add(
         self,
-        texts: Sequence[LabelledText],
+        texts: Sequence[AnnotatedText],
         keys: Sequence[TokenKeys],
         *,
-        tier: str,
+        part: str,
         source: str | None = None,
     ) -> list[int]:
-        """Add examples; their entries can be found at once.
+        """Add examples; the next search finds their entries.
 
-        texts (Sequence[LabelledText]): Texts with their entities. Tokens nobody
-            annotated get no entry.
+        texts (Sequence[AnnotatedText]): The texts. Tokens without annotation get no
+            entry.
         keys (Sequence[TokenKeys]): The keys of each text.
-        tier (str): `"store"` or `"corrections"`.
+        part (str): `"store"` or `"corrections"`.
         source (str | None): Where the texts come from; for `ExampleStore.ids`.
         RETURNS (list[int]): The examples' ids, in order.
-        RAISES (KnnNerError): For overlapping entities, or keys of another width;
-            then nothing was added.
+        RAISES (KnnNerError): For overlapping entities, or keys of another width; then
+            nothing is added.
         """
-        tags, vectors = self._checked(texts, keys)
-        self.changes += 1
-        ids = self.examples.add(texts, tier, source)
-        self._add_entries(ids, keys, tags, vectors, tier)
+        tag_set, tags, vectors = self.checked(texts, keys)
+        self.tag_set = tag_set
+        self.n_changes += 1
+        ids = self.examples.add(texts, part, source)
+        self._add_entries(ids, keys, tags, vectors, part)
         return ids
-
-    def correct(
-        self,
-        texts: Sequence[LabelledText],
-        keys: Sequence[TokenKeys],
-        *,
-        source: str | None = None,
-    ) -> list[int]:
-        """Add corrections, each of them once, and the last one is right.
-
-        A correction that is there already is not added again. Earlier ones of the same
-        words become silent about what it contradicts, and are forgotten if nothing is
-        left of them.
-
-        texts, keys, source: As for `add`.
-        RETURNS (list[int]): The examples' ids, in order.
-        RAISES (KnnNerError): As for `add`; then nothing was changed.
-        """
-        self._checked(texts, keys)
-        ids: list[int] = []
-        for text, key in zip(texts, keys, strict=True):
-            new, gone = None, []
-            for earlier in self.examples.corrections_of(text):
-                if says_the_same(earlier.labelled, text):
-                    new = earlier.example_id if new is None else new
-                elif not self._revise(earlier, text):
-                    gone.append(earlier.example_id)
-            if new is None:
-                new = self.add([text], [key], tier=CORRECTIONS, source=source)[0]
-            ids = [new if i in gone else i for i in ids] + [new]
-        return ids
-
-    def _revise(self, earlier: Example, later: LabelledText) -> bool:
-        """Make a correction silent about what a later one contradicts. Returns whether
-        anything is left of it."""
-        before, i = earlier.labelled, earlier.example_id
-        left = without(before, later)
-        silenced = sorted(set(left.missing) - set(before.missing))
-        if not silenced:
-            return True
-        if len(left.missing) == len(left.words):
-            self.forget([i])
-            return False
-        self.changes += 1
-        self.examples.replace(i, left)
-        if self.tiers:
-            self.tiers[CORRECTIONS].forget([i], tokens=silenced)
-        return True
 
     def add_entries(
         self,
         example_ids: Sequence[int],
-        texts: Sequence[LabelledText],
+        texts: Sequence[AnnotatedText],
         keys: Sequence[TokenKeys],
         *,
-        tier: str,
+        part: str,
     ) -> None:
-        """Add the entries of examples that are there but have none; see `emptied`.
+        """Add the entries of examples that have none; see `copy_examples`.
 
         example_ids (Sequence[int]): The examples.
-        texts, keys, tier: As for `add`.
+        texts, keys, part: As for `add`.
         """
-        self._add_entries(example_ids, keys, *self._checked(texts, keys), tier)
+        tag_set, tags, vectors = self.checked(texts, keys)
+        self.tag_set = tag_set
+        self._add_entries(example_ids, keys, tags, vectors, part)
 
-    def _checked(
-        self, texts: Sequence[LabelledText], keys: Sequence[TokenKeys]
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The tag id and the vector of each key, as they will be stored."""
+    def checked(
+        self, texts: Sequence[AnnotatedText], keys: Sequence[TokenKeys]
+    ) -> tuple[TagSet, list[np.ndarray], list[np.ndarray]]:
+        """Encode texts as they would be stored. Nothing is changed.
+
+        texts, keys: As for `add`.
+        RETURNS (tuple[TagSet, list[ndarray], list[ndarray]]): The tag set with their
+            labels; the tag id and the vector of each key.
+        RAISES (KnnNerError): As for `add`.
+        """
         labels = [label for text in texts for _, _, label in text.entities]
         tag_set = self.tag_set.union(labels)
         tags = [
@@ -184,8 +160,7 @@ class Datastore(Saving):
         # Too large becomes inf, too small a row of zeros.
         if not all((np.isfinite(v).all(1) & v.any(1)).all() for v in vectors):
             raise KnnNerError(Errors.E031, dtype=self.dtype)
-        self.tag_set = tag_set
-        return tags, vectors
+        return tag_set, tags, vectors
 
     def _add_entries(
         self,
@@ -193,66 +168,75 @@ class Datastore(Saving):
         keys: Sequence[TokenKeys],
         tags: list[np.ndarray],
         vectors: list[np.ndarray],
-        tier: str,
+        part: str,
     ) -> None:
-        known = [tag != MISSING for tag in tags]  # silence is not O
-        if not any(k.any() for k in known):
+        masks = [tag != MISSING for tag in tags]  # no annotation is not O
+        if not any(mask.any() for mask in masks):
             return
-        rows = np.concatenate(
-            [v[k] for v, k in zip(vectors, known, strict=True) if k.any()]
-        )
-        if not self.tiers:
-            self.tiers = {name: Tier(rows.shape[1], dtype=self.dtype) for name in TIERS}
-        self.tiers[tier].add(
-            rows,
-            np.repeat(ids, [k.sum() for k in known]),
-            np.concatenate([x.tokens[k] for x, k in zip(keys, known, strict=True)]),
-            np.concatenate([tag[k] for tag, k in zip(tags, known, strict=True)]),
+        pairs = zip(vectors, masks, strict=True)
+        self.tables[part].add(
+            np.concatenate([v[mask] for v, mask in pairs if mask.any()]),
+            np.repeat(ids, [mask.sum() for mask in masks]),
+            np.concatenate([x.tokens[m] for x, m in zip(keys, masks, strict=True)]),
+            np.concatenate([tag[m] for tag, m in zip(tags, masks, strict=True)]),
         )
 
-    def emptied(
-        self, tiers: Collection[str], *, dtype: str, scheme: str, encoder: Any
+    def copy_examples(
+        self, parts: Collection[str], *, dtype: str, scheme: str, fingerprint: Any
     ) -> "Datastore":
-        """A new datastore with the examples of some tiers and without entries.
+        """Make a datastore with the same examples and without entries.
 
-        tiers (Collection[str]): Of `"store"` and `"corrections"`.
-        dtype (str), scheme (str), encoder (dict[str, Any] | None): As for
+        parts (Collection[str]): Of `"store"` and `"corrections"`.
+        dtype (str), scheme (str), fingerprint (dict[str, Any] | None): As for
             `Datastore`.
-        RETURNS (Datastore): Ids it gives go on where this one's ended.
+        RETURNS (Datastore): Its next id follows this one's last.
         """
-        new = Datastore(dtype=dtype, scheme=scheme, encoder=encoder)
-        new.examples = self.examples.copy(tiers)
+        new = Datastore(dtype=dtype, scheme=scheme, fingerprint=fingerprint)
+        new.examples = self.examples.copy(parts)
+        new.store.index_factory = self.store.index_factory
         return new
 
     def forget(self, example_ids: Iterable[int]) -> int:
-        """Remove examples and their entries, from both tiers, and labels that came with
-        them.
+        """Remove examples and their entries, from both parts, and labels that no other
+        example has.
 
         example_ids (Iterable[int]): Ids from `add`.
         RETURNS (int): How many entries were removed.
-        RAISES (KnnNerError): For an unknown id; then nothing was removed.
+        RAISES (KnnNerError): For an unknown id; then nothing is removed.
         """
         ids = [int(i) for i in example_ids]
         for i in ids:
             self.example(i)
-        self.changes += 1
+        self.n_changes += 1
         self.examples.forget(ids)
-        count = sum(tier.forget(ids) for tier in self.tiers.values())
+        count = sum(table.remove(ids) for table in self.tables.values())
         labels = self.tag_set.labels
-        # Those that others stand behind stay: their tags' ids would move.
+        # Labels that others follow stay: the ids of their tags would move.
         while labels and not self.examples.has_label(labels[-1]):
             labels = labels[:-1]
         self.tag_set = TagSet(self.tag_set.scheme, labels)
         return count
 
+    def replace_annotation(self, example_id: int, text: AnnotatedText) -> None:
+        """Take annotation away from some tokens of a correction.
+
+        example_id (int): The correction.
+        text (AnnotatedText): The same words, with more tokens without annotation.
+        """
+        before = set(self.example(example_id).annotated.missing)
+        self.n_changes += 1
+        self.examples.replace(example_id, text)
+        tokens = sorted(set(text.missing) - before)
+        self.corrections.remove([example_id], tokens=tokens)
+
     def relabel(self, old_label: str, new_label: str) -> int:
-        """Rename a label, in examples and entries; if the new one is there, the two
+        """Rename a label, in examples and entries; if the new one exists, the two
         become one.
 
-        old_label (str): Must be there.
+        old_label (str): Must exist.
         new_label (str): Not empty.
         RETURNS (int): How many examples had it.
-        RAISES (KnnNerError): If it is not there; then nothing was changed.
+        RAISES (KnnNerError): If it does not exist; then nothing is changed.
         """
         before = self.tag_set
         if old_label not in before.labels or not new_label:
@@ -260,15 +244,15 @@ class Datastore(Saving):
             raise KnnNerError(
                 Errors.E074, old_label=old_label, new_label=new_label, known=known
             )
-        self.changes += 1
+        self.n_changes += 1
         names = {label: label for label in before.labels} | {old_label: new_label}
         self.tag_set = TagSet(before.scheme, tuple(dict.fromkeys(names.values())))
         renamed = [
             tag if tag == "O" else f"{tag[:2]}{names[tag[2:]]}" for tag in before.tags
         ]
         ids = np.array([self.tag_set.ids[tag] for tag in renamed])
-        for tier in self.tiers.values():
-            tier.retag(ids)
+        for table in self.tables.values():
+            table.retag(ids)
         return self.examples.relabel(old_label, new_label)
 
     def consolidate(self) -> int:
@@ -276,16 +260,14 @@ class Datastore(Saving):
 
         RETURNS (int): How many examples.
         """
-        self.changes += 1
+        self.n_changes += 1
         ids = self.examples.ids(CORRECTIONS)
-        if self.tiers:
-            self.tiers[STORE].take_over(self.tiers[CORRECTIONS])
-            self.tiers[CORRECTIONS] = Tier(self.tiers[STORE].width, dtype=self.dtype)
+        self.store.absorb(self.corrections)
         self.examples.move(ids, STORE)
         return len(ids)
 
-    def example(self, example_id: int) -> Example:
-        """The example with this id.
+    def example(self, example_id: int) -> StoredExample:
+        """Get the example with this id.
 
         RAISES (KnnNerError): If there is none.
         """
@@ -294,24 +276,47 @@ class Datastore(Saving):
         except KeyError as error:
             raise KnnNerError(Errors.E037, example_id=example_id) from error
 
-    def phrases(self, tier: str) -> Phrases:
-        """The words of a tier's examples; there must be keys.
-
-        tier (str): `"store"` or `"corrections"`.
-        """
-        phrases = self._phrases.get(tier)
-        if phrases is None or not phrases.fits(self.tiers[tier]):
-            phrases = self._phrases[tier] = Phrases(self.tiers[tier])
-        phrases.extend(self._text_of)
-        return phrases
-
-    def _text_of(self, example_id: int) -> LabelledText | None:
-        try:
-            return self.examples.get(example_id).labelled
-        except KeyError:
-            return None  # forgotten
-
     def check_width(self, vectors: np.ndarray) -> None:
-        """RAISES (KnnNerError): If these cannot be compared with the keys."""
+        """Check that vectors can be compared with the keys.
+
+        vectors (ndarray): Shape (n, width).
+        RAISES (KnnNerError): If they have another width.
+        """
         if self.width is not None and len(vectors) and vectors.shape[1] != self.width:
             raise KnnNerError(Errors.E034, found=vectors.shape[1], expected=self.width)
+
+    # --- saving and loading --------------------------------------------------
+
+    def to_disk(self, path: str | Path) -> None:
+        """Save as the next generation; see saving.py.
+
+        path (str | Path): A folder, which may hold an earlier save.
+        RAISES (KnnNerError): If this was loaded from there, and another process has
+            saved there since; then nothing is changed.
+        """
+        saving.to_disk(self, Path(path).resolve())
+
+    def from_disk(self, path: str | Path, *, check: bool = False) -> "Datastore":
+        """Load what `to_disk` saved. Keys are mapped into memory.
+
+        path (str | Path): The folder.
+        check (bool): Also compare the SHA-256 of every file. Default: False.
+        RAISES (KnnNerError): If it is missing, damaged or too new.
+        """
+        saving.from_disk(self, Path(path).resolve(), check=check)
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Serialize everything.
+
+        RAISES (KnnNerError): From 4 GiB on; use `to_disk` then.
+        """
+        return saving.to_bytes(self)
+
+    def from_bytes(self, data: bytes) -> "Datastore":
+        """Load from `to_bytes`."""
+        saving.from_bytes(self, data)
+        return self
+
+
+__all__ = ["CORRECTIONS", "PARTS", "STORE", "Datastore"]

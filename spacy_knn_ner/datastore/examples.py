@@ -1,4 +1,4 @@
-"""The truth of a datastore: its labelled texts, in SQLite."""
+"""The truth of a datastore: its annotated texts, in SQLite."""
 
 import hashlib
 import json
@@ -12,26 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from ..locking import Lock
-from ..ty import Example, LabelledText
+from ..types import AnnotatedText, StoredExample
+
+STORE, CORRECTIONS = PARTS = ("store", "corrections")
 
 # AUTOINCREMENT: an id is not used again after its example was forgotten.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS examples (
     example_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    tier TEXT NOT NULL,
+    part TEXT NOT NULL,
     text TEXT NOT NULL,
     annotation TEXT NOT NULL,
     source TEXT,
     words TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS corrections_by_words ON examples (words)
-    WHERE tier = 'corrections';
+    WHERE part = 'corrections';
 """
-_COLUMNS = "example_id, tier, annotation, source"
+_COLUMNS = "example_id, part, annotation, source"
 
 
 class ExampleStore:
-    """Labelled texts by id: read one at a time, written in batches.
+    """Annotated texts by id: read one at a time, written in batches.
 
     A loaded file is read where it is and never written to: the first change
     copies it into a private temporary database.
@@ -56,9 +58,9 @@ class ExampleStore:
 
     def _reading(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
-            # A connection must not be shared with the process that forked us.
+            # A connection must not be shared with the parent process.
             inherited = self._db
-            if self._is_there():
+            if self._is_unchanged():
                 self._connect()
             else:
                 self._copy_from(inherited)
@@ -70,8 +72,8 @@ class ExampleStore:
             self._copy_from(db)
         return self._db
 
-    def _is_there(self) -> bool:
-        """Whether the file that was opened is still the one at its path."""
+    def _is_unchanged(self) -> bool:
+        """Check whether the file that was opened is still the one at its path."""
         return self._path is not None and _identity(self._path) == self._file
 
     def _copy_from(self, other: sqlite3.Connection) -> None:
@@ -88,22 +90,22 @@ class ExampleStore:
             )
 
     def add(
-        self, texts: Iterable[LabelledText], tier: str, source: str | None = None
+        self, texts: Iterable[AnnotatedText], part: str, source: str | None = None
     ) -> list[int]:
-        """Store labelled texts.
+        """Store annotated texts.
 
-        texts (Iterable[LabelledText]): The texts.
-        tier (str): `"store"` or `"corrections"`.
+        texts (Iterable[AnnotatedText]): The texts.
+        part (str): `"store"` or `"corrections"`.
         source (str | None): Where they come from.
         RETURNS (list[int]): Their ids, in order.
         """
         statement = (
-            "INSERT INTO examples (tier, text, annotation, source, words) "
+            "INSERT INTO examples (part, text, annotation, source, words) "
             "VALUES (?, ?, ?, ?, ?)"
         )
         with self._lock, self._writing() as db:
             rows = (
-                (tier, text.text, _dump(text), source, _digest(text)) for text in texts
+                (part, text.text, _dump(text), source, _digest(text)) for text in texts
             )
             return [db.execute(statement, row).lastrowid or 0 for row in rows]
 
@@ -117,8 +119,8 @@ class ExampleStore:
         with self._lock, self._writing() as db:
             return [i for i in example_ids if db.execute(statement, (i,)).rowcount]
 
-    def get(self, example_id: int) -> Example:
-        """One example.
+    def get(self, example_id: int) -> StoredExample:
+        """Get one example.
 
         RAISES (KeyError): If there is none with this id.
         """
@@ -131,60 +133,60 @@ class ExampleStore:
 
     def ids(
         self,
-        tier: str | None = None,
+        part: str | None = None,
         *,
         source: str | None = None,
         contains: str | None = None,
     ) -> list[int]:
-        """The ids of examples, ascending.
+        """List the ids of examples, ascending.
 
-        tier (str | None): Of this tier; None: of both.
+        part (str | None): Of this part; None: of both.
         source (str | None): Only from there.
         contains (str | None): Only those with this in their text, letter by letter.
         """
         query = (
-            "SELECT example_id FROM examples WHERE tier = ifnull(?, tier) "
+            "SELECT example_id FROM examples WHERE part = ifnull(?, part) "
             "AND (? IS NULL OR source = ?) AND (? IS NULL OR instr(text, ?)) "
             "ORDER BY example_id"
         )
-        values = (tier, source, source, contains, contains)
+        values = (part, source, source, contains, contains)
         with self._lock:
             return [row[0] for row in self._reading().execute(query, values)]
 
     def has_label(self, label: str) -> bool:
-        """Whether any example has an entity with this label."""
+        """Check whether any example has an entity with this label."""
         query = f"SELECT {_COLUMNS} FROM examples WHERE instr(annotation, ?)"
         part = json.dumps(label, ensure_ascii=False)  # may be a word, too
         with self._lock:
             rows = self._reading().execute(query, (part,))
-            entities = (e for row in rows for e in _example(row).labelled.entities)
+            entities = (e for row in rows for e in _example(row).annotated.entities)
             return any(label == given for *_, given in entities)
 
-    def corrections_of(self, text: LabelledText) -> list[Example]:
-        """The corrections with the same words, by ascending id."""
+    def corrections_of(self, text: AnnotatedText) -> list[StoredExample]:
+        """List the corrections with the same words, by ascending id."""
         query = (
             f"SELECT {_COLUMNS} FROM examples "
-            "WHERE tier = 'corrections' AND words = ? ORDER BY example_id"
+            "WHERE part = 'corrections' AND words = ? ORDER BY example_id"
         )
         with self._lock:
             rows = self._reading().execute(query, (_digest(text),)).fetchall()
-        return [e for e in map(_example, rows) if e.labelled.words == text.words]
+        return [e for e in map(_example, rows) if e.annotated.words == text.words]
 
-    def replace(self, example_id: int, text: LabelledText) -> None:
-        """Let an example say something else about its words."""
+    def replace(self, example_id: int, text: AnnotatedText) -> None:
+        """Replace the annotation of an example."""
         statement = "UPDATE examples SET annotation = ? WHERE example_id = ?"
         with self._lock, self._writing() as db:
             db.execute(statement, (_dump(text), example_id))
 
-    def move(self, example_ids: Iterable[int], tier: str) -> None:
-        """Put examples into a tier.
+    def move(self, example_ids: Iterable[int], part: str) -> None:
+        """Move examples to a part.
 
         example_ids (Iterable[int]): The examples.
-        tier (str): `"store"` or `"corrections"`.
+        part (str): `"store"` or `"corrections"`.
         """
-        statement = "UPDATE examples SET tier = ? WHERE example_id = ?"
+        statement = "UPDATE examples SET part = ? WHERE example_id = ?"
         with self._lock, self._writing() as db:
-            db.executemany(statement, ((tier, i) for i in example_ids))
+            db.executemany(statement, ((part, i) for i in example_ids))
 
     def relabel(self, old_label: str, new_label: str) -> int:
         """Rename a label in all examples.
@@ -193,7 +195,7 @@ class ExampleStore:
         """
         changed = []
         for example in self:
-            text = example.labelled
+            text = example.annotated
             entities = [
                 (start, end, new_label if label == old_label else label)
                 for start, end, label in text.entities
@@ -206,8 +208,8 @@ class ExampleStore:
             db.executemany(statement, changed)
         return len(changed)
 
-    def __iter__(self) -> Iterator[Example]:
-        """Every example, by ascending id."""
+    def __iter__(self) -> Iterator[StoredExample]:
+        """Yield every example, by ascending id."""
         query = (
             f"SELECT {_COLUMNS} FROM examples "
             "WHERE example_id > ? ORDER BY example_id LIMIT 256"
@@ -221,23 +223,23 @@ class ExampleStore:
             yield from map(_example, rows)
             last = rows[-1][0]
 
-    def copy(self, tiers: Collection[str]) -> "ExampleStore":
-        """A copy with the examples of some tiers; its ids go on from this one's.
+    def copy(self, parts: Collection[str]) -> "ExampleStore":
+        """Copy the examples of some parts; new ids follow this one's.
 
-        tiers (Collection[str]): Of `"store"` and `"corrections"`.
+        parts (Collection[str]): Of `"store"` and `"corrections"`.
         """
         copy = ExampleStore()
         with self._lock:
             copy._copy_from(self._reading())
         with copy._db as db:
-            for tier in {"store", "corrections"} - set(tiers):
-                db.execute("DELETE FROM examples WHERE tier = ?", (tier,))
+            for part in set(PARTS) - set(parts):
+                db.execute("DELETE FROM examples WHERE part = ?", (part,))
         return copy
 
     # --- saving ------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write a new file that holds what is there, and nothing forgotten.
+        """Write a new file, without anything that was forgotten.
 
         path (Path): Must not exist.
         """
@@ -245,7 +247,7 @@ class ExampleStore:
             self._reading().execute("VACUUM INTO ?", (str(path),))
 
     def to_bytes(self) -> bytes:
-        """The file that `save` would write."""
+        """Serialize the file that `save` would write."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "examples.sqlite"
             self.save(path)
@@ -253,7 +255,7 @@ class ExampleStore:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "ExampleStore":
-        """A store of its own with these contents."""
+        """Load from `to_bytes`."""
         store = cls()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "examples.sqlite"
@@ -262,8 +264,22 @@ class ExampleStore:
                 store._copy_from(saved)
         return store
 
+    @classmethod
+    def from_format_3(cls, path: Path) -> "ExampleStore":
+        """Load a file in which the column `part` was named `tier`.
+
+        path (Path): The file; it is not changed.
+        """
+        store = cls()
+        uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as saved:
+            store._copy_from(saved)
+        with store._db as db:
+            db.execute("ALTER TABLE examples RENAME COLUMN tier TO part")
+        return store
+
     def __getstate__(self) -> dict[str, Any]:
-        if self._is_there():
+        if self._is_unchanged():
             return {"path": self._path}
         return {"data": self.to_bytes()}
 
@@ -282,13 +298,13 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return stat.st_dev, stat.st_ino, stat.st_mtime_ns
 
 
-def _digest(text: LabelledText) -> str:
+def _digest(text: AnnotatedText) -> str:
     """Of the words; where spaces are does not matter."""
     words = json.dumps(text.words).encode()
     return hashlib.blake2b(words, digest_size=8).hexdigest()
 
 
-def _dump(text: LabelledText) -> str:
+def _dump(text: AnnotatedText) -> str:
     annotation = {
         "words": text.words,
         "spaces": "".join("01"[space] for space in text.spaces),
@@ -300,9 +316,9 @@ def _dump(text: LabelledText) -> str:
     return json.dumps(annotation, ensure_ascii=False)
 
 
-def _example(row: tuple[int, str, str, str | None]) -> Example:
+def _example(row: tuple[int, str, str, str | None]) -> StoredExample:
     annotation = json.loads(row[2])
-    labelled = LabelledText(
+    annotated = AnnotatedText(
         words=annotation["words"],
         spaces=[space == "1" for space in annotation["spaces"]],
         entities=[(start, end, label) for start, end, label in annotation["entities"]],
@@ -310,4 +326,4 @@ def _example(row: tuple[int, str, str, str | None]) -> Example:
         sentence_starts=annotation["sentence_starts"],
         document=annotation.get("document"),  # not in the first files
     )
-    return Example(row[0], row[1], labelled, row[3])
+    return StoredExample(row[0], row[1], annotated, row[3])

@@ -1,191 +1,191 @@
-"""Saving a datastore, and loading it."""
+"""A datastore on disk (format 4) and as bytes.
+
+    store.index.faiss      the FAISS index; of exhaustive search the keys themselves
+    store.keys.faiss       the keys, where the index holds something else
+    store.labels.npy       the tag id of each entry
+    store.entries.npy      example, token and weight of each entry
+    corrections.*          the same of the corrections
+    examples.sqlite        the annotated texts
+
+Every file named `*.faiss` is readable by `faiss.read_index`, with one vector per entry.
+"""
 
 import io
 import sqlite3
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import srsly
 
 from ..errors import Errors, KnnNerError
 from ..tags import TagSet
-from . import storage
+from . import persistence
 from .blocks import Blocks
+from .entries import ENTRY, TAG, EntryTable
 from .examples import ExampleStore
-from .tier import Tier
+from .key_file import map_keys, write_keys
+from .migration import Loaded, load_format_3
 
-STORE, CORRECTIONS = TIERS = ("store", "corrections")
+if TYPE_CHECKING:
+    from .datastore import Datastore
+
 _FIELD_LIMIT = 4 * 1024**3 - 1
-
-S = TypeVar("S", bound="Saving")
-
-
-class Saving:
-    """What a datastore does with disks and bytes.
-
-    saved_as (dict[Path, str]): Where it was loaded from or saved to, and which
-        version that was.
-    """
-
-    dtype: str
-    tag_set: TagSet
-    encoder: dict[str, Any] | None
-    examples: ExampleStore
-    tiers: dict[str, Tier]
-    saved_as: dict[Path, str]
-
-    @property
-    def width(self) -> int | None:
-        """Width of the keys; None while there are none."""
-        return self.tiers[STORE].width if self.tiers else None
-
-    def size(self, tier: str) -> int:
-        """How many entries a tier has.
-
-        tier (str): `"store"` or `"corrections"`.
-        """
-        return len(self.tiers[tier]) if self.tiers else 0
-
-    def to_disk(self, path: str | Path) -> None:
-        """Save as the next generation; see `storage`.
-
-        path (str | Path): A folder, which may hold an earlier save.
-        RAISES (KnnNerError): If this was loaded from there, and somebody else has saved
-            there since; then nothing is changed.
-        """
-        folder = Path(path).resolve()
-        based_on = self.saved_as.get(folder)
-        with ExitStack() as held:
-            for tier in self.tiers.values():
-                held.enter_context(tier.lock)  # who changes it waits
-            version = storage.save(folder, *self._saved(), based_on=based_on)
-        self.saved_as[folder] = version
-
-    def _saved(self) -> tuple[storage.Writers, dict[str, Any]]:
-        """What writes each file, and what the manifest says."""
-        writers: storage.Writers = {"examples.sqlite": self.examples.save}
-        for name, tier in self.tiers.items():
-            keep = ~tier.entries.array()["forgotten"]
-            writers[f"{name}.keys.npy"] = partial(tier.keys.save, keep=keep)
-            writers[f"{name}.entries.npy"] = partial(tier.entries.save, keep=keep)
-        about = self._about()
-        saved = self.tiers[STORE].saved_index() if self.tiers else None
-        if saved is not None:
-            files, about["index"] = saved
-            writers |= {f"{STORE}.{name}": write for name, write in files.items()}
-        return writers, about
-
-    def _about(self) -> dict[str, Any]:
-        return {
-            "width": self.width,
-            "dtype": self.dtype,
-            "tag_scheme": self.tag_set.scheme,
-            "labels": list(self.tag_set.labels),
-            "encoder": self.encoder,
-            "examples": len(self.examples),
-            "entries": {tier: self.size(tier) for tier in TIERS},
-        }
-
-    def from_disk(self: S, path: str | Path, *, check: bool = False) -> S:
-        """Load what `to_disk` saved. Keys stay on disk, mapped into memory.
-
-        path (str | Path): The folder.
-        check (bool): Also compare the SHA-256 of every file.
-        RAISES (KnnNerError): If it is missing, damaged or too new.
-        """
-        folder = Path(path).resolve()
-        while True:
-            version = storage.version(folder)
-            try:
-                loaded = _load(folder, check)
-            except (KnnNerError, OSError, sqlite3.Error):
-                if storage.version(folder) == version:
-                    raise
-                continue  # another process has just replaced what was being read
-            if version is not None and storage.version(folder) == version:
-                break
-        self._set(*loaded)
-        self.saved_as[folder] = version
-        return self
-
-    def _set(
-        self, about: dict[str, Any], tiers: dict[str, Tier], examples: ExampleStore
-    ) -> None:
-        self.dtype = about["dtype"]
-        self.tag_set = TagSet(about["tag_scheme"], tuple(about["labels"]))
-        self.encoder = about["encoder"]
-        self.tiers = tiers
-        self.examples = examples
-
-    def to_bytes(self) -> bytes:
-        """Everything as bytes.
-
-        RAISES (KnnNerError): From 4 GiB on; use `to_disk` then.
-        """
-        msg: dict[str, Any] = {
-            "about": self._about(),
-            "examples": self.examples.to_bytes(),
-        }
-        for name, tier in self.tiers.items():
-            keep = ~tier.entries.array()["forgotten"]
-            msg[f"{name}.keys"] = _npy(tier.keys.array()[keep])
-            msg[f"{name}.entries"] = _npy(tier.entries.array()[keep])
-        size = sum(len(part) for part in msg.values() if isinstance(part, bytes))
-        if size > _FIELD_LIMIT:
-            raise KnnNerError(Errors.E036, size=size)
-        return srsly.msgpack_dumps(msg)
-
-    def from_bytes(self: S, data: bytes) -> S:
-        """Load from `to_bytes`."""
-        msg = srsly.msgpack_loads(data)
-        about, tiers = msg["about"], {}
-        for name in TIERS:
-            if about["width"] is not None:
-                keys, entries = (
-                    np.load(io.BytesIO(msg[f"{name}.{part}"]), allow_pickle=False)
-                    for part in ("keys", "entries")
-                )
-                tiers[name] = _tier(about["width"], keys, entries)
-        self._set(about, tiers, ExampleStore.from_bytes(msg["examples"]))
-        return self
+_INDEX, _KEYS = "index.faiss", "keys.faiss"
 
 
-def _load(
-    folder: Path, check: bool
-) -> tuple[dict[str, Any], dict[str, Tier], ExampleStore]:
-    generation, manifest = storage.current(folder, check=check)
-    names = () if manifest["width"] is None else TIERS
-    tiers = {name: _load_tier(generation, name, manifest) for name in names}
-    if "index" in manifest:
-        store = tiers[STORE]
-        store.load_index(generation / STORE, manifest["index"])
-        if store.n_indexed not in (0, len(store.keys)):
-            reason = f"the index has {store.n_indexed} keys"
+def to_disk(datastore: "Datastore", folder: Path) -> None:
+    """Save as the next generation; see `Datastore.to_disk`."""
+    with ExitStack() as stack:
+        for table in datastore.tables.values():
+            stack.enter_context(table.lock)  # changes wait
+        based_on = datastore.saved_as.get(folder)
+        generation = stack.enter_context(
+            persistence.next_generation(folder, based_on=based_on)
+        )
+        datastore.examples.save(generation.path / "examples.sqlite")
+        about = _about(datastore)
+        if datastore.width is not None:
+            about["index"] = {
+                part: _write_table(table, generation.path / part, datastore.width)
+                for part, table in datastore.tables.items()
+            }
+        generation.commit(about)
+    assert generation.version is not None
+    datastore.saved_as[folder] = generation.version
+
+
+def _about(datastore: "Datastore") -> dict[str, Any]:
+    return {
+        "width": datastore.width,
+        "dtype": datastore.dtype,
+        "tag_scheme": datastore.tag_set.scheme,
+        "labels": list(datastore.tag_set.labels),
+        "fingerprint": datastore.fingerprint,
+        "examples": len(datastore.examples),
+        "entries": {part: len(table) for part, table in datastore.tables.items()},
+    }
+
+
+def _write_table(table: EntryTable, prefix: Path, width: int) -> dict[str, Any] | None:
+    """Write the files of a table. Returns what the manifest says of its index."""
+    keep = ~table.removed
+    table.entries.save(Path(f"{prefix}.entries.npy"), keep)
+    table.tags.save(Path(f"{prefix}.labels.npy"), keep)
+    index = table.save_index(prefix)
+    path = Path(f"{prefix}.{_INDEX}")
+    if path.exists():
+        path = Path(f"{prefix}.{_KEYS}")
+    write_keys(path, table.keys, keep, width)
+    return index
+
+
+def from_disk(datastore: "Datastore", folder: Path, *, check: bool) -> None:
+    """Load the current generation; see `Datastore.from_disk`."""
+    while True:
+        version = persistence.version(folder)
+        try:
+            loaded = _load(datastore, folder, check)
+        except (KnnNerError, OSError, sqlite3.Error):
+            if persistence.version(folder) == version:
+                raise
+            continue  # another process has just replaced what was being read
+        if version is not None and persistence.version(folder) == version:
+            break
+    _use(datastore, loaded)
+    datastore.saved_as[folder] = version
+
+
+def _load(datastore: "Datastore", folder: Path, check: bool) -> Loaded:
+    generation, manifest = persistence.current(folder, check=check)
+    factory = datastore.store.index_factory
+    if manifest["format"] == 3:
+        return load_format_3(generation, manifest)
+    tables = {}
+    for part, n in manifest["entries"].items():
+        table = EntryTable(dtype=manifest["dtype"])
+        if manifest["width"] is not None:
+            table = _load_table(generation / part, manifest, n)
+            if part == "store":
+                table.index_factory = factory
+            index = manifest["index"][part]
+            if index is not None:
+                table.load_index(generation / part, index)
+        tables[part] = table
+    return Loaded(manifest, tables, ExampleStore(generation / "examples.sqlite"))
+
+
+def _load_table(prefix: Path, manifest: dict[str, Any], n: int) -> EntryTable:
+    folder, width = prefix.parent.parent, manifest["width"]
+    path = Path(f"{prefix}.{_KEYS}")
+    if not path.exists():
+        path = Path(f"{prefix}.{_INDEX}")
+    try:
+        keys = map_keys(path, manifest["dtype"], n, width)
+    except ValueError as error:
+        reason = f"{path.name}: {error}"
+        raise KnnNerError(Errors.E032, path=folder, reason=reason) from error
+    # Copied where written to: what is removed here is not removed there.
+    columns = {
+        name: np.load(f"{prefix}.{name}.npy", mmap_mode="c", allow_pickle=False)
+        for name in ("entries", "labels")
+    }
+    for name, dtype in (("entries", ENTRY), ("labels", TAG)):
+        column = columns[name]
+        if column.shape != (n,) or column.dtype != dtype:
+            reason = f"{prefix.name}.{name}.npy has {column.shape} rows instead of {n}"
             raise KnnNerError(Errors.E032, path=folder, reason=reason)
-    return manifest, tiers, ExampleStore(generation / "examples.sqlite")
+    return _table(keys, columns["entries"], columns["labels"])
 
 
-def _load_tier(generation: Path, name: str, manifest: dict[str, Any]) -> Tier:
-    keys = np.load(generation / f"{name}.keys.npy", mmap_mode="r", allow_pickle=False)
-    # Copied where written to: what is forgotten here is not forgotten there.
-    path = generation / f"{name}.entries.npy"
-    entries = np.load(path, mmap_mode="c", allow_pickle=False)
-    expected = (manifest["entries"][name], manifest["width"])
-    if keys.shape != expected or entries.shape != expected[:1]:
-        reason = f"{name} has {keys.shape} keys instead of {expected}"
-        raise KnnNerError(Errors.E032, path=generation.parent, reason=reason)
-    return _tier(manifest["width"], keys, entries)
-
-
-def _tier(width: int, keys: np.ndarray, entries: np.ndarray) -> Tier:
-    return Tier(
-        width,
-        keys=Blocks(keys.dtype, width, keys),
-        entries=Blocks(entries.dtype, None, entries),
+def _table(keys: np.ndarray, entries: np.ndarray, tags: np.ndarray) -> EntryTable:
+    return EntryTable(
+        keys=Blocks(keys.dtype, keys.shape[1], keys),
+        entries=Blocks(ENTRY, None, entries),
+        tags=Blocks(TAG, None, tags),
     )
+
+
+def _use(datastore: "Datastore", loaded: Loaded) -> None:
+    about = loaded.manifest
+    datastore.dtype = about["dtype"]
+    datastore.tag_set = TagSet(about["tag_scheme"], tuple(about["labels"]))
+    datastore.fingerprint = about["fingerprint"]
+    loaded.tables["store"].index_factory = datastore.store.index_factory
+    datastore.store = loaded.tables["store"]
+    datastore.corrections = loaded.tables["corrections"]
+    datastore.examples = loaded.examples
+
+
+def to_bytes(datastore: "Datastore") -> bytes:
+    """Serialize everything; see `Datastore.to_bytes`."""
+    msg: dict[str, Any] = {
+        "about": _about(datastore),
+        "examples": datastore.examples.to_bytes(),
+    }
+    for part, table in datastore.tables.items():
+        keep = ~table.removed
+        for name in ("keys", "entries", "tags"):
+            msg[f"{part}.{name}"] = _npy(getattr(table, name).array()[keep])
+    size = sum(len(value) for value in msg.values() if isinstance(value, bytes))
+    if size > _FIELD_LIMIT:
+        raise KnnNerError(Errors.E036, size=size)
+    return srsly.msgpack_dumps(msg)
+
+
+def from_bytes(datastore: "Datastore", data: bytes) -> None:
+    """Load from `to_bytes`; see `Datastore.from_bytes`."""
+    msg = srsly.msgpack_loads(data)
+    tables = {}
+    for part in datastore.tables:
+        columns = [
+            np.load(io.BytesIO(msg[f"{part}.{name}"]), allow_pickle=False)
+            for name in ("keys", "entries", "tags")
+        ]
+        tables[part] = _table(*columns)
+    examples = ExampleStore.from_bytes(msg["examples"])
+    _use(datastore, Loaded(msg["about"], tables, examples))
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -1,1 +1,9 @@
-"""Scores, and the choice of settings on development data."""
+"""Evaluation: tuning, scores, audits and reports.
+
+corpus.py         the entities of a corpus as arrays     metrics.py   F1, calibration
+leave_one_out.py  neighbors of a corpus, without those of a token's own document
+tuning.py         settings chosen on development data    confidence.py   calibration
+report.py         everything about a pipeline, as JSON: breakdowns.py, changes.py,
+                  significance.py                        card.py   a model card
+audit.py          annotation errors                      compression.py   smaller stores
+"""

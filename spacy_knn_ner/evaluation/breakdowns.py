@@ -1,32 +1,32 @@
-"""Where do neighbors help? F1 by length, by frequency in training, and by k."""
+"""Breakdowns: F1 by length, by frequency in the store, and by k."""
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..components.knn_ner import KnnNer
 from ..datastore.datastore import STORE
-from ..pipeline.knn_ner import KnnNer
-from ..pipeline.mixing import Queries, mixture
-from ..ty import Neighbors, Votes
-from .neighbors import votes
-from .spans import Corpus, Spans
-from .systems import System
+from ..inference.predictor import LOOK_UP_ALL
+from ..types import Neighbors, TokenBatch, Votes
+from .corpus import Corpus, Spans
+from .leave_one_out import KnownVotes, neighbor_votes
+from .metrics import SystemResult
 
 KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # Occurrences in training: (title, from, to).
 FREQUENCIES = (("unseen", 0, 0), ("1–5", 1, 5), ("more than 5", 6, None))
 
-Systems = dict[str, System]
+Systems = dict[str, SystemResult]
 
 
 def by_length(systems: Systems, corpus: Corpus) -> list[dict[str, Any]]:
-    """Scores by the length of Docs, in four classes of about equal size.
+    """Compute scores by the length of Docs, in four classes of about equal size.
 
     systems (Systems): By name.
-    corpus (Corpus): Theirs.
+    corpus (Corpus): The corpus.
     RETURNS (list[dict]): `title`, `docs`, and scores by name.
     """
     lengths = corpus.lengths
@@ -57,18 +57,18 @@ def _of_docs(systems: Systems, corpus: Corpus, chosen: np.ndarray) -> dict[str, 
 
 
 def by_frequency(systems: Systems, corpus: Corpus, knn: KnnNer) -> list[dict[str, Any]]:
-    """Scores by how often an entity (same text, same label) occurs in the store: the
-    paper's claim about the long tail.
+    """Compute scores by how often an entity (same text, same label) occurs in the
+    store: the paper's claim about the long tail.
 
     systems (Systems): By name.
-    corpus (Corpus): Theirs.
+    corpus (Corpus): The corpus.
     knn (KnnNer): With the store.
     RETURNS (list[dict]): `title`, and scores by name.
     """
     seen: Counter[tuple[str, str]] = Counter()
     for example in knn.datastore.examples:
-        if example.tier == STORE:
-            text = example.labelled
+        if example.part == STORE:
+            text = example.annotated
             for start, end, label in text.entities:
                 seen[_surface(text.words, text.spaces, start, end), label] += 1
     frequency = {
@@ -107,31 +107,31 @@ def _surface(words: list[str], spaces: list[bool], start: int, end: int) -> str:
 def by_k(
     knn: KnnNer,
     corpus: Corpus,
-    queries: Queries,
+    batch: TokenBatch,
     near: Neighbors,
     *,
     ks: Sequence[int] = KS,
-    everyone: Votes | None = None,
+    of_all: Votes | None = None,
 ) -> list[dict[str, Any]]:
-    """Scores of the mixture by the number of neighbors (the paper's table 3), with the
-    component's other settings.
+    """Compute scores of the mixture by the number of neighbors (the paper's table 3),
+    with the component's other settings.
 
     knn (KnnNer): With a store.
-    corpus (Corpus), queries (Queries): The corpus.
+    corpus (Corpus), batch (TokenBatch): The corpus.
     near (Neighbors): Of every key, as many as the largest of ks.
     ks (Sequence[int]): What to try.
-    everyone (Votes | None): What all entries say, for k = null. Default: not tried.
+    of_all (Votes | None): The votes of all entries, for k = null. Default: not tried.
     RETURNS (list[dict]): `k` (None: every entry) and scores.
     """
     found: list[tuple[int | None, Votes]] = [
-        (k, votes(knn, queries, near, k, knn.temperature)) for k in ks
+        (k, neighbor_votes(knn, batch, near, k, knn.temperature)) for k in ks
     ]
-    if everyone is not None:
-        found.append((None, everyone))
-    hear = partial(knn.corrections, queries)
+    if of_all is not None:
+        found.append((None, of_all))
+    predictor = replace(knn.predictor, lookup=LOOK_UP_ALL)
     rows = []
-    for k, store in found:
-        p = mixture(queries, store, hear, knn.settings)
-        system = System(corpus, queries, p, knn.decoding)
+    for k, votes in found:
+        known = replace(predictor, retriever=KnownVotes(votes))
+        system = SystemResult(corpus, batch, known.predict(batch).p, knn.decoding)
         rows.append({"k": k, **system.count().scores()})
     return rows

@@ -1,23 +1,21 @@
-"""The README of a packaged pipeline: what it was made of, and what to expect."""
+"""The README of a packaged pipeline: its data, scores and settings."""
 
 from typing import Any
 
+from .metrics import percent
 from .report import MIXTURE, TAGGER
-from .scores import percent
 
 
 def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -> str:
-    """A model card.
+    """Write a model card.
 
     report (dict): From `evaluate`.
-    data (str): What it was trained and tested on, with its licence.
+    data (str): What it was trained and tested on, with its license.
     training (dict[str, Any]): How it was trained, by setting.
     RETURNS (str): Markdown.
     """
     model, systems = report["model"], report["systems"]
-    store, settings = model["datastore"], dict(model["settings"])
-    keys = settings.pop("keys")
-    settings.update({f"keys.{name}": value for name, value in keys.items()})
+    store, settings = model["datastore"], flat(model["settings"])
     difference = report["difference"]
     labels = [
         (
@@ -42,7 +40,7 @@ def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -
             "",
             f"A spaCy pipeline ({', '.join(model['pipeline'])}) that finds named "
             "entities by a tagger and by the nearest neighbors in a datastore of "
-            "labelled tokens ([kNN-NER](https://arxiv.org/abs/2203.17103)).",
+            "labeled tokens ([kNN-NER](https://arxiv.org/abs/2203.17103)).",
             "",
             "## Data",
             "",
@@ -51,7 +49,7 @@ def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -
             "## Scores",
             "",
             f"On {report['data']['docs']:,} test Docs ({report['data']['tokens']:,} "
-            "tokens). Exact, labelled spans; F1 in percent.",
+            "tokens). Exact, labeled spans; F1 in percent.",
             "",
             *_table(("label", "gold", "tagger alone", "with neighbors"), labels),
             "",
@@ -75,6 +73,21 @@ def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -
             "",
         ]
     )
+
+
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name settings of blocks with dots: `keys.layer`.
+
+    settings (dict[str, Any]): As a config has them.
+    prefix (str): Of all names. Default: "".
+    """
+    named: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            named |= flat(value, f"{prefix}{name}.")
+        else:
+            named[f"{prefix}{name}"] = value
+    return named
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:

@@ -1,32 +1,35 @@
-"""What neighbors changed, for better and for worse, and what they are like."""
+"""Changes: what neighbors fixed and what they broke, and how near they are."""
 
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from ..pipeline.knn_ner import KnnNer
-from ..pipeline.mixing import Queries
+from ..components.knn_ner import KnnNer
+from ..corrections.matching import Matches
+from ..inference.evidence import correction_evidence, store_evidence
 from ..tags import OUTSIDE, split_tag
-from ..ty import Neighbors, Votes
-from .spans import Corpus, Spans
-from .systems import System
+from ..types import Neighbors, TokenBatch, Votes
+from .corpus import Corpus, Spans
+from .metrics import SystemResult
 
-MENDED, BROKEN, OTHER = "mended", "broken", "still wrong"
+FIXED, REGRESSED, OTHER = "fixed", "regressed", "still wrong"
 _WORDS = 12  # shown to either side of a neighbor's token
 
 
-def find_changes(before: System, after: System, corpus: Corpus) -> list[dict[str, Any]]:
-    """Where two systems find different entities.
+def find_changes(
+    before: SystemResult, after: SystemResult, corpus: Corpus
+) -> list[dict[str, Any]]:
+    """List where two systems predict different entities.
 
     Differing entities that overlap, in either system or in the gold annotation, are
     one change.
 
-    before, after (System): On the same corpus.
-    corpus (Corpus): Theirs.
+    before, after (SystemResult): On the same corpus.
+    corpus (Corpus): The corpus.
     RETURNS (list[dict]): `doc`, `start`, `end` (tokens in the Doc), the entities
-        `before`, `after` and `gold` there, and `verdict`: `"mended"` (all right
-        now), `"broken"` (all right before) or `"still wrong"`.
+        `before`, `after` and `gold` in that range, and `verdict`: `"fixed"` (all
+        correct after), `"regressed"` (all correct before) or `"still wrong"`.
     """
     one, other = corpus.code(before.spans), corpus.code(after.spans)
     lost = before.spans.where(~np.isin(one, other))
@@ -40,7 +43,7 @@ def find_changes(before: System, after: System, corpus: Corpus) -> list[dict[str
 
 
 def regions(spans: list[Spans]) -> list[tuple[int, int]]:
-    """The union of some entities: ranges of tokens that do not overlap.
+    """Unite entities: ranges of tokens that do not overlap.
 
     spans (list[Spans]): The entities.
     RETURNS (list[tuple[int, int]]): First token and the token after the last, in order.
@@ -58,16 +61,16 @@ def regions(spans: list[Spans]) -> list[tuple[int, int]]:
 
 
 def _change(
-    before: System, after: System, corpus: Corpus, start: int, end: int
+    before: SystemResult, after: SystemResult, corpus: Corpus, start: int, end: int
 ) -> dict[str, Any]:
     doc = int(corpus.doc_of[start])
     offset = int(corpus.offsets[doc])
 
-    def there(spans: Spans) -> list[list[Any]]:
-        return [list(span) for span in corpus.touching(spans, start, end)]
-
-    gold, was, now = (there(s) for s in (corpus.gold, before.spans, after.spans))
-    verdict = MENDED if now == gold else BROKEN if was == gold else OTHER
+    gold, was, now = (
+        [list(span) for span in corpus.overlapping(spans, start, end)]
+        for spans in (corpus.gold, before.spans, after.spans)
+    )
+    verdict = FIXED if now == gold else REGRESSED if was == gold else OTHER
     return {
         "doc": doc,
         "start": start - offset,
@@ -83,20 +86,26 @@ def add_evidence(
     changes: list[dict[str, Any]],
     knn: KnnNer,
     corpus: Corpus,
-    queries: Queries,
+    batch: TokenBatch,
+    matches: Matches,
     *,
     n: int = 3,
 ) -> None:
-    """Give changes their words, and the neighbors of their first token.
+    """Add words to changes, and the neighbors of their first token.
 
     changes (list[dict]): From `find_changes`; modified.
-    knn (KnnNer), corpus (Corpus), queries (Queries): They are about.
-    n (int): Neighbors per tier. Default: 3.
+    knn (KnnNer), corpus (Corpus), batch (TokenBatch): Of the changes.
+    matches (Matches): The corrections that apply to the corpus.
+    n (int): Neighbors, at most so many of each kind. Default: 3.
     """
-    heard = knn.all_heard(queries)
+    matcher, keys = knn.matcher, batch.keys
     for change in changes:
         token = int(corpus.offsets[change["doc"]]) + change["start"]
-        found = knn.evidence(queries, heard, token, n=n)
+        vectors = keys.vectors[keys.tokens == token]
+        found = [
+            *correction_evidence(matcher, matches, token, n),
+            *store_evidence(knn.datastore, vectors, knn.settings, n),
+        ]
         doc = corpus.docs[change["doc"]]
         change["words"] = [token.text for token in doc]
         change["spaces"] = [bool(token.whitespace_) for token in doc]
@@ -112,56 +121,56 @@ def _around(evidence: dict[str, Any]) -> dict[str, Any]:
 
 
 def distances(
-    knn: KnnNer, corpus: Corpus, queries: Queries, near: Neighbors, store: Votes
+    knn: KnnNer, corpus: Corpus, batch: TokenBatch, near: Neighbors, votes: Votes
 ) -> dict[str, Any]:
-    """How near the neighbors are, and what share of them is `O`.
+    """Describe how near neighbors are, and what share of them is `O`.
 
-    knn (KnnNer), corpus (Corpus), queries (Queries): They are about.
+    knn (KnnNer), corpus (Corpus), batch (TokenBatch): The corpus.
     near (Neighbors): Of every key.
-    store (Votes): The store's, per token.
+    votes (Votes): The store's, per token.
     RETURNS (dict): For tokens inside and outside gold entities: quartiles of the
         distance of the nearest neighbor, the mean share of `O` among the k nearest
-        (of those that were found, where every entry votes), and how often the most
-        voted tag has the right label. `errors`: of the tokens that the tagger gives a
-        wrong label, how many the neighbors alone give the same, and the right one.
+        (of those that were found, where every entry votes), and how often the tag with
+        most votes has the correct label. `errors`: of the tokens that the tagger gives
+        a wrong label, how many the neighbors alone give the same, and the correct one.
     """
-    is_outside = np.array([tag == OUTSIDE for tag in knn.tag_set.tags])
-    shares = np.zeros(len(queries.p_ner))
-    counts = np.bincount(queries.keys.tokens, minlength=len(shares))
+    is_outside = np.array([tag == OUTSIDE for tag in knn.datastore.tag_set.tags])
+    shares = np.zeros(len(batch.p_base))
+    counts = np.bincount(batch.keys.tokens, minlength=len(shares))
     first = slice(0, knn.k)
-    there = near.rows[:, first] >= 0
-    outside = is_outside[near.tags[:, first]] & there
-    per_key = outside.sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-    np.add.at(shares, queries.keys.tokens, per_key)
-    has = (counts > 0) & ~corpus.silent
+    valid = near.rows[:, first] >= 0
+    outside = is_outside[near.tags[:, first]] & valid
+    per_key = outside.sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
+    np.add.at(shares, batch.keys.tokens, per_key)
+    has = (counts > 0) & ~corpus.unannotated
     shares[has] /= counts[has]
     labels = np.full(len(shares), -1)
     for start, end, label in zip(
         corpus.gold.starts, corpus.gold.ends, corpus.gold.labels, strict=True
     ):
         labels[start:end] = label
-    names = [split_tag(tag)[1] for tag in queries.tag_set.tags]
+    names = [split_tag(tag)[1] for tag in batch.tag_set.tags]
     columns = np.array([corpus.labels.index(n) if n else -1 for n in names])
-    voted = columns[store.p_knn.argmax(axis=1)]
+    voted = columns[votes.p_knn.argmax(axis=1)]
     rows: dict[str, Any] = {}
     for title, chosen in [
         ("entity", has & (labels >= 0)),
         ("outside", has & (labels < 0)),
     ]:
         if chosen.any():
-            quartiles = np.quantile(store.nearest[chosen], [0.25, 0.5, 0.75])
+            quartiles = np.quantile(votes.nearest[chosen], [0.25, 0.5, 0.75])
             rows[title] = {
                 "tokens": int(chosen.sum()),
                 "nearest": [float(q) for q in quartiles],
                 "share_outside": float(shares[chosen].mean()),
-                "label_right": float((voted == labels)[chosen].mean()),
+                "label_correct": float((voted == labels)[chosen].mean()),
             }
-    tagger = columns[queries.p_ner.argmax(axis=1)]
+    tagger = columns[batch.p_base.argmax(axis=1)]
     wrong = has & (tagger != labels)
     if wrong.any():
         rows["errors"] = {
             "tokens": int(wrong.sum()),
             "same": float((voted == tagger)[wrong].mean()),
-            "right": float((voted == labels)[wrong].mean()),
+            "correct": float((voted == labels)[wrong].mean()),
         }
     return rows

@@ -1,36 +1,34 @@
-"""What does a smaller store cost? Measured on development data, step by step."""
+"""The cost of a smaller store, measured on development data after each step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from spacy.tokens import Doc
 
-from ..datastore.datastore import STORE
-from ..datastore.fidelity import fidelity
+from ..components.knn_ner import KnnNer
+from ..datastore.index.fidelity import fidelity
 from ..errors import Errors, KnnNerError
-from ..pipeline.gate import gated
-from ..pipeline.knn_ner import KnnNer
-from .encoded import encode
-from .spans import Corpus
-from .systems import System
+from ..inference.decoding import decode
+from .corpus import Corpus
+from .leave_one_out import encode_corpus
+from .metrics import SystemResult
 
 # Codes of four bits each.
 _CODES = 64
 # From here on not all codes are compared.
 _MANY = 1_000_000
 # So many times k candidates are ranked by their keys, at most.
-_MOST_STRETCH = 256
+_MOST_REFINE = 256
 
 
 @dataclass(frozen=True)
-class Measured:
+class StepCost:
     """A store after a step.
 
-    step (str): What was done.
+    step (str): The step.
     entries (int): How many there are now.
     resident (float): Bytes per original entry that searches need in memory: tags and
         ids, and the index, or where every entry votes (k = null) the keys.
@@ -38,7 +36,7 @@ class Measured:
         distances are computed from some of them.
     f1 (float): On development data, 0 to 1.
     fidelity (float | None): Of the tags that the original store changes against the
-        tagger alone, the share that comes out the same. None where it changes none.
+        tagger alone, the share that is still the same. None where it changes none.
     changed (int): How many those are.
     """
 
@@ -51,7 +49,7 @@ class Measured:
     changed: int
 
 
-class Compressed:
+class CompressionReport:
     """Compares a component with itself as it was at first."""
 
     def __init__(
@@ -67,34 +65,29 @@ class Compressed:
         cache (str | Path | None), show_progress (bool): As for `encode`.
         RAISES (KnnNerError): If the store is empty, or there are no Docs.
         """
-        if not knn.datastore.size(STORE):
-            raise KnnNerError(Errors.E051, name=knn.name)
-        self.knn = knn
-        self.queries = encode(knn, docs, cache=cache, show_progress=show_progress)
-        self.corpus = Corpus(docs, self.queries.tag_set)
-        queries = self.queries
-        self.tagger = queries.tag_set.decode(
-            queries.p_ner, knn.decoding, queries.lengths
-        )
-        self.original = len(knn.datastore.tiers[STORE])
+        batch = encode_corpus(knn, docs, cache=cache, show_progress=show_progress)
+        self.knn, self.batch = knn, batch
+        self.corpus = Corpus(docs, batch.tag_set)
+        self.tagger = decode(batch.p_base, batch.tag_set, knn.decoding, batch.lengths)
+        self.original = len(knn.datastore.store)
         knn.make_index()
-        self.steps: list[Measured] = []
+        self.steps: list[StepCost] = []
         self.measure("original")
 
-    def measure(self, step: str) -> Measured:
-        """How is it now?
+    def measure(self, step: str) -> StepCost:
+        """Measure the store as it is now.
 
-        step (str): What was done since.
-        RETURNS (Measured): Also the last of `steps`.
+        step (str): The last step.
+        RETURNS (StepCost): Also the last of `steps`.
         """
-        system, store = self._predicted(), self.knn.datastore.tiers[STORE]
+        system, store = self._predicted(), self.knn.datastore.store
         if not self.steps:
-            self.before = system.ids
+            self.before = system.tags
         sizes = store.nbytes()
         searched = sizes["keys"] if self.knn.k is None else sizes["index"]
         searched = searched or sizes["keys"]
-        found = fidelity(self.tagger, self.before, system.ids)
-        measured = Measured(
+        found = fidelity(self.tagger, self.before, system.tags)
+        measured = StepCost(
             step=step,
             entries=len(store),
             resident=(searched + sizes["entries"]) / self.original,
@@ -106,23 +99,25 @@ class Compressed:
         self.steps.append(measured)
         return measured
 
-    def turn_up(self, max_loss: float, min_fidelity: float) -> None:
-        """Search longer, as long as the last step costs too much.
+    def search_longer(self, max_loss: float, min_fidelity: float) -> None:
+        """Make an approximate index search longer, while the last step costs too much.
 
         max_loss (float), min_fidelity (float): See `check`.
         """
-        index = self.knn.datastore.tiers[STORE].approximate
-        while index is not None and index.stretch < _MOST_STRETCH:
+        index = self.knn.datastore.store.index
+        if index is None or index.exact:
+            return
+        while index.refine_factor < _MOST_REFINE:
             if not self._beyond(max_loss, min_fidelity):
                 break
             step = self.steps.pop().step
-            index.stretch *= 2
-            if index.effort is not None:
-                index.effort *= 2
+            index.refine_factor *= 2
+            if index.search_param is not None:
+                index.search_param *= 2
             self.measure(step)
 
     def check(self, max_loss: float, min_fidelity: float) -> None:
-        """Refuse what has cost too much.
+        """Refuse a step that costs too much.
 
         max_loss (float): Of F1, in points of 100.
         min_fidelity (float): From 0 to 1.
@@ -144,17 +139,15 @@ class Compressed:
             return {}
         return dict(zip(("what", "found", "bound", "option"), about, strict=True))
 
-    def _predicted(self) -> System:
-        """What the pipeline would find."""
-        knn, queries = self.knn, self.queries
-        hear, ask = partial(knn.corrections, queries), partial(knn.votes, queries)
-        p = gated(queries, hear, knn.settings, ask).p
-        return System(self.corpus, queries, p, knn.decoding)
+    def _predicted(self) -> SystemResult:
+        """What the pipeline predicts."""
+        p = self.knn.predictor.predict(self.batch).p
+        return SystemResult(self.corpus, self.batch, p, self.knn.decoding)
 
 
 def small_codes(n: int, width: int) -> str:
-    """An index for FAISS's factory that takes little memory: codes of 32 bytes, of the
-    first principal components; of many keys only those in near clusters.
+    """Name an index of FAISS's factory that takes little memory: codes of 32 bytes, of
+    the first principal components; of many keys only those in near clusters.
 
     n (int): How many keys there are.
     width (int): Of the keys.

@@ -1,4 +1,4 @@
-"""Is the difference between two systems more than chance?"""
+"""Significance: whether the difference between two systems is more than chance."""
 
 from dataclasses import dataclass
 

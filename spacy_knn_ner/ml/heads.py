@@ -65,7 +65,7 @@ def resize_output(model: Model[Any, Any], nO: int) -> Model[Any, Any]:
         W, b = output.get_param("W"), output.get_param("b")
         new_W = output.ops.alloc2f(nO, output.get_dim("nI"))
         new_b = output.ops.alloc1f(nO)
-        # Low enough that what was learnt stays as it is, high enough to learn from.
+        # Low enough that what was learned stays as it is, high enough to learn from.
         new_b += min(0.0, float(b.min())) - 10.0
         new_W[:known], new_b[:known] = W, b
         larger.set_param("W", new_W)

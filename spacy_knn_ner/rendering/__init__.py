@@ -1,5 +1,9 @@
-"""Entities with their evidence, in notebooks and pages: `render(docs, knn)`."""
+"""Rendering: entities with their evidence for notebooks, and pages of reports.
 
-from .render import render
+entities.py   `render(docs, knn)`
+pages.py      reports and tuning, one HTML file each     plots.py   their SVG plots
+"""
+
+from .entities import render
 
 __all__ = ["render"]

@@ -1,4 +1,4 @@
-"""The web application: one page, and what it asks of a `Session`."""
+"""The web application: one page, and its requests to a `Session`."""
 
 import re
 from collections.abc import Callable
@@ -18,18 +18,17 @@ _POLICY = "; ".join(
         "img-src 'self' data:",
         "base-uri 'none'",
         "form-action 'none'",
-        "frame-ancestors 'none'",  # nobody clicks here without knowing
+        "frame-ancestors 'none'",  # no other page can frame this one
     ]
 )
 
 
 def create_app(session: Session, *, host: str = "127.0.0.1") -> Flask:
-    """The application.
+    """Make the application.
 
     session (Session): The pipeline.
-    host (str): Where it listens. On this machine only, requests must name it so: a
-        page from elsewhere that was made to look like it is turned away. Default:
-        "127.0.0.1".
+    host (str): Where it listens. On a loopback address, requests must name one: a page
+        of another site that resolves to it is refused. Default: "127.0.0.1".
     RETURNS (Flask): For any WSGI server.
     """
     app = Flask(__name__)
@@ -61,38 +60,38 @@ def create_app(session: Session, *, host: str = "127.0.0.1") -> Flask:
     def page() -> Response:
         return app.send_static_file("page.html")
 
-    def ask(method: Callable[..., dict[str, Any]], **values: Any) -> Response:
+    def call(method: Callable[..., dict[str, Any]], **values: Any) -> Response:
         with session.lock:
             return jsonify({**method(**values), "about": session.about()})
 
     @app.get("/api/about")
     def about() -> Response:
-        return ask(dict)
+        return call(dict)
 
-    @app.post("/api/look")
-    def look() -> Response:
-        return ask(session.look, **_given(text=str))
+    @app.post("/api/tag")
+    def tag() -> Response:
+        return call(session.tag, **_given(text=str))
 
     @app.post("/api/explain")
     def explain() -> Response:
-        return ask(session.explain, **_given(**_SPAN))
+        return call(session.explain, **_given(**_SPAN))
 
     @app.post("/api/corrections")
     def correct() -> Response:
-        return ask(session.correct, **_given(**_SPAN, label=str))
+        return call(session.correct, **_given(**_SPAN, label=str))
 
     @app.get("/api/corrections")
     def corrections() -> Response:
-        return ask(session.corrections, query=request.args.get("query", ""))
+        return call(session.corrections, query=request.args.get("query", ""))
 
     @app.delete("/api/corrections/<int:example_id>")
     def forget(example_id: int) -> Response:
-        return ask(session.forget, example_id=example_id)
+        return call(session.forget, example_id=example_id)
 
     @app.post("/api/save")
     def save() -> Response:
         _given()
-        return ask(session.save)
+        return call(session.save)
 
     return app
 
@@ -101,8 +100,8 @@ _SPAN: dict[str, type] = {"text": str, "paragraph": int, "start": int, "end": in
 
 
 def _given(**types: type) -> dict[str, Any]:
-    """The values of a request, which must be JSON: no other page can send that
-    unasked."""
+    """The values of a request, which must be JSON: no other site can send that without
+    permission."""
     values = request.get_json()
     if not isinstance(values, dict):
         values = {}

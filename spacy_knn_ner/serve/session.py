@@ -1,4 +1,4 @@
-"""What the page can ask of a pipeline, as plain values."""
+"""The requests of the page to a pipeline, with plain values."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,24 +7,24 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from ..components.knn_ner import KnnNer
 from ..datastore.datastore import CORRECTIONS
-from ..datastore.storage import MANIFEST
+from ..datastore.persistence import MANIFEST
 from ..errors import Errors, KnnNerError
 from ..locking import Lock
-from ..pipeline.entities import trimmed
-from ..pipeline.knn_ner import KnnNer
-from ..ty import Example
+from ..reading.annotations import trimmed
+from ..types import StoredExample
 
 LONGEST = 20_000  # characters of a text
-SOURCE = "serve"  # of what is added here, unless somebody says otherwise
-_NEIGHBORS = 8  # shown per token and tier
+SOURCE = "serve"  # of what is added here, by default
+_NEIGHBORS = 8  # shown per token, of each kind
 _LISTED = 50  # corrections on the page
 
 
 class Session:
-    """One pipeline, asked by one request at a time.
+    """One pipeline, used by one request at a time.
 
-    A text is looked at line by line: each is a Doc, so that a correction keeps the
+    A text is tagged line by line: each is a Doc, so that a correction keeps the
     paragraph that it was made in, and not all of a long text.
     """
 
@@ -51,7 +51,7 @@ class Session:
         self._check_output()
 
     def _check_output(self) -> None:
-        """Nobody's datastore is replaced."""
+        """Refuse to replace another datastore."""
         if self.output is not None and not self._saved:
             own = self.nlp.path and Path(self.nlp.path).resolve()
             taken = (self.output / self.knn.name / "datastore" / MANIFEST).exists()
@@ -59,8 +59,8 @@ class Session:
                 raise KnnNerError(Errors.E085, path=self.output)
 
     def about(self) -> dict[str, Any]:
-        """The pipeline: `model`, `labels`, `corrections` (how many), `unsaved` changes,
-        and the folder that `save` writes to."""
+        """Describe the pipeline: `model`, `labels`, `corrections` (how many), `unsaved`
+        changes, and the folder that `save` writes to."""
         labels = set(self.knn.labels)
         for name, factory in self.nlp.pipe_factories.items():
             if factory in ("ner", "ner_tagger"):
@@ -73,10 +73,10 @@ class Session:
             "folder": str(self.output or self.nlp.path or ""),
         }
 
-    # --- asking ------------------------------------------------------------
+    # --- tagging -----------------------------------------------------------
 
-    def look(self, text: str) -> dict[str, Any]:
-        """The entities of a text.
+    def tag(self, text: str) -> dict[str, Any]:
+        """Predict the entities of a text.
 
         text (str): Each line with something in it is a paragraph.
         RETURNS (dict): `paragraphs`, each with `tokens` (text, and whether a space
@@ -87,18 +87,18 @@ class Session:
         return {"paragraphs": [_paragraph(doc) for doc in docs]}
 
     def explain(self, text: str, paragraph: int, start: int, end: int) -> dict:
-        """Why are some tokens an entity, or why not?
+        """Explain why tokens are an entity, or why not.
 
-        text (str): As for `look`.
+        text (str): As for `tag`.
         paragraph (int): Which of its paragraphs.
         start, end (int): First token, and the token after the last.
         RETURNS (dict): `tokens`, each of them a `TokenExplanation`.
         RAISES (KnnNerError): If there are no such tokens.
         """
         doc, start, end = self._span(text, paragraph, start, end)
-        tokens = [i for i in range(start, end) if not doc[i].is_space]
-        found = self.knn.explain_tokens(doc, tokens, n=_NEIGHBORS)
-        return {"tokens": [asdict(token) for token in found]}
+        explanation = self.knn.explain(doc[start:end], n=_NEIGHBORS)
+        tokens = [t for t in explanation.tokens if not doc[t.i].is_space]
+        return {"tokens": [asdict(token) for token in tokens]}
 
     def _span(
         self, text: str, paragraph: int, start: int, end: int
@@ -117,11 +117,11 @@ class Session:
     def correct(
         self, text: str, paragraph: int, start: int, end: int, label: str
     ) -> dict[str, Any]:
-        """Teach what some tokens are.
+        """Add a correction: what some tokens are.
 
         text, paragraph, start, end: As for `explain`.
-        label (str): Of the entity that they are; empty: they are none. Of entities
-            that were found and overlap them, the rest is none then.
+        label (str): Of the entity that they are; empty: they are none. The rest of
+            predicted entities that overlap them is none, too.
         RETURNS (dict): `example_ids` of what was added.
         RAISES (KnnNerError): If there are no such tokens.
         """
@@ -138,35 +138,35 @@ class Session:
         if not label:
             outside.append(span)
         doc.set_ents([span] if label else [], outside=outside, default="missing")
-        before = self.knn.datastore.changes
+        before = self.knn.datastore.n_changes
         ids = self.knn.add([doc], source=self.source)
-        self.unsaved += self.knn.datastore.changes > before  # not if it was there
+        self.unsaved += self.knn.datastore.n_changes > before  # not if it existed
         return {"example_ids": ids}
 
     def corrections(self, query: str = "") -> dict[str, Any]:
-        """What was added, the last first.
+        """List the corrections, the last first.
 
         query (str): Only what has this in its text, its labels or its source, in
             upper or lower case. Default: everything.
-        RETURNS (dict): `corrections`, 50 of them at most, and how many are `found`.
+        RETURNS (dict): `corrections`, 50 of them at most, and their `count`.
         """
         examples = self.knn.datastore.examples
         every = [examples.get(i) for i in reversed(examples.ids(CORRECTIONS))]
         wanted = query.strip().casefold()
         found = [example for example in every if wanted in _searched(example)]
         return {
-            "found": len(found),
+            "count": len(found),
             "corrections": [_correction(example) for example in found[:_LISTED]],
         }
 
     def forget(self, example_id: int) -> dict[str, Any]:
-        """Take a correction back.
+        """Remove a correction.
 
         example_id (int): Its id.
         RETURNS (dict): How many `entries` it had.
         RAISES (KnnNerError): If there is none.
         """
-        if self.knn.datastore.example(example_id).tier != CORRECTIONS:
+        if self.knn.datastore.example(example_id).part != CORRECTIONS:
             raise KnnNerError(Errors.E037, example_id=example_id)
         entries = self.knn.forget([example_id])
         self.unsaved += 1
@@ -176,7 +176,7 @@ class Session:
         """Save: the whole pipeline to `output`, or the datastore where it is from.
 
         RETURNS (dict): The `folder`.
-        RAISES (KnnNerError): If somebody else is saving, or has saved there.
+        RAISES (KnnNerError): If another process is saving, or has saved there.
         """
         self._check_output()
         if self.output is not None:
@@ -213,15 +213,15 @@ def _paragraph(doc: Doc) -> dict[str, Any]:
     }
 
 
-def _searched(example: Example) -> str:
-    labels = [label for *_, label in example.labelled.entities]
-    parts = [example.labelled.text, *labels, example.source or ""]
+def _searched(example: StoredExample) -> str:
+    labels = [label for *_, label in example.annotated.entities]
+    parts = [example.annotated.text, *labels, example.source or ""]
     return "\n".join(parts).casefold()
 
 
-def _correction(example: Example) -> dict[str, Any]:
-    """As the page shows it: `spans` are the parts that it is about."""
-    text = example.labelled
+def _correction(example: StoredExample) -> dict[str, Any]:
+    """As the page shows it: `spans` are the annotated parts."""
+    text = example.annotated
     entity_at = {start: (end, label) for start, end, label in text.entities}
     missing, i = set(text.missing), 0
     spans: list[tuple[int, int, str]] = []

@@ -1,17 +1,17 @@
-// What the page is made with: asking the server, saying something, building elements.
+// Requests, the status line, and building elements.
 
 export const $ = (id) => document.getElementById(id);
 
 // --- the server ----------------------------------------------------------
 
-// An error that the page has shown; whoever waited for an answer stops.
-class Said extends Error {}
+// An error that the page has shown already.
+class ShownError extends Error {}
 addEventListener("unhandledrejection", (event) => {
-  if (event.reason instanceof Said) event.preventDefault();
+  if (event.reason instanceof ShownError) event.preventDefault();
 });
 
-// Every answer tells about the pipeline, too: whoever wants to know listens.
-export async function ask(method, path, values) {
+// Every response describes the pipeline, too: see the event "about".
+export async function request(method, path, values) {
   document.body.setAttribute("aria-busy", "true");
   try {
     const response = await fetch(`api/${path}`, {
@@ -19,19 +19,19 @@ export async function ask(method, path, values) {
       headers: values ? { "Content-Type": "application/json" } : {},
       body: values ? JSON.stringify(values) : undefined,
     });
-    const found = await response.json();
-    if (!response.ok) throw new Error(found.error);
-    document.dispatchEvent(new CustomEvent("about", { detail: found.about }));
-    return found;
+    const body = await response.json();
+    if (!response.ok) throw new Error(body.error);
+    document.dispatchEvent(new CustomEvent("about", { detail: body.about }));
+    return body;
   } catch (error) {
-    say(error.message, true);
-    throw new Said(error.message);
+    show(error.message, true);
+    throw new ShownError(error.message);
   } finally {
     document.body.removeAttribute("aria-busy");
   }
 }
 
-export function say(message, isError = false) {
+export function show(message, isError = false) {
   $("status").textContent = message;
   $("status").className = isError ? "error" : "";
 }

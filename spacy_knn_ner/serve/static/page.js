@@ -1,14 +1,14 @@
-// The page of `spacy knn serve`: see entities, ask why, correct.
+// The page of `spacy knn serve`: entities, explanations and corrections.
 
-import { $, ask, make, percent, say } from "./basics.js";
+import { $, request, make, percent, show } from "./basics.js";
 
-let text = "";        // that was looked at
-let paragraphs = [];  // what was found in it
+let text = "";        // that was tagged
+let paragraphs = [];  // its tokens and entities
 let chosen = null;    // {paragraph, start, end}: the tokens that are selected
-let shown = null;     // and those that the panel is about
-let looks = 0;        // how many texts were looked at
+let shown = null;     // and those that the panel explains
+let nTagged = 0;      // how many texts were tagged
 let anchor = null;    // where a selection began
-let labels = [];      // that the pipeline knows
+let labels = [];      // of the pipeline
 
 // --- the pipeline --------------------------------------------------------
 
@@ -24,13 +24,13 @@ document.addEventListener("about", ({ detail: about }) => {
 
 // --- the text ------------------------------------------------------------
 
-// Returns how much was found; null if another text was looked at meanwhile.
-async function look(given = text) {
-  const number = ++looks;
-  const found = await ask("POST", "look", { text: given });
-  if (number !== looks) return null;
+// Returns the number of entities; null if another text was tagged meanwhile.
+async function tag(given = text) {
+  const number = ++nTagged;
+  const tagged = await request("POST", "tag", { text: given });
+  if (number !== nTagged) return null;
   text = given;
-  paragraphs = found.paragraphs;
+  paragraphs = tagged.paragraphs;
   chosen = anchor = null;
   $("paragraphs").replaceChildren(...paragraphs.map(paragraphElement));
   $("result").hidden = false;
@@ -162,15 +162,15 @@ function words(place) {
 
 async function explain({ focus = true } = {}) {
   const place = chosen;
-  const { tokens } = await ask("POST", "explain", { text, ...place });
+  const { tokens } = await request("POST", "explain", { text, ...place });
   if (place !== chosen) return;  // something else was selected meanwhile
   shown = place;
   const entities = paragraphs[place.paragraph].entities;
-  const here = entities.find((e) => e.start === place.start && e.end === place.end);
+  const entity = entities.find((e) => e.start === place.start && e.end === place.end);
   $("chosen").textContent = `“${words(place)}”`;
-  const now = here ? here.label : "";
+  const now = entity ? entity.label : "";
   const choices = labels.map((label) => choice(label, label, label === now));
-  $("labels").replaceChildren(...choices, choice("", "no entity", !here && !overlaps(place)));
+  $("labels").replaceChildren(...choices, choice("", "no entity", !entity && !overlaps(place)));
   $("label").value = "";
   $("why").replaceChildren(...tokens.flatMap(tokenExplained));
   $("panel").hidden = false;
@@ -188,13 +188,13 @@ function choice(value, title, checked) {
 
 function tokenExplained(token) {
   const rows = [
-    ["in front", token.base],
-    ["neighbors", token.store],
-    [`corrections, weight ${token.trust.toFixed(2)}`, token.corrections],
-    ["together", token.final],
+    ["base", token.base],
+    ["store", token.store],
+    [`corrections, weight ${token.correction_weight.toFixed(2)}`, token.corrections],
+    ["final", token.final],
   ].filter(([, tags]) => Object.keys(tags).length);
   const table = make("table", { className: "distributions" }, ...rows.map(distribution));
-  const far = token.unknown ? [make("p", { className: "soft" }, "Nothing like it was seen: its neighbors are far.")] : [];
+  const far = token.unknown ? [make("p", { className: "soft" }, "Unknown: it is far from everything in the datastore.")] : [];
   const neighbors = make("ul", { className: "neighbors" }, ...token.neighbors.map(neighbor));
   const title = make("h3", {}, token.text, " ", make("span", { className: "tag" }, token.tag));
   return [title, table, ...far, neighbors];
@@ -210,9 +210,9 @@ function distribution([title, tags]) {
   return make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, ...bars));
 }
 
-function neighbor({ words, spaces, token, tag, distance, share, tier, source, same_words }) {
+function neighbor({ words, spaces, token, tag, distance, share, part, source, same_words }) {
   const about = [`distance ${distance.toFixed(3)}`, `vote ${percent(share)}`];
-  if (tier === "corrections") about.push("correction");
+  if (part === "corrections") about.push("correction");
   else if (same_words) about.push("same words");
   if (source) about.push(source);
   const from = Math.max(0, token - 12), to = Math.min(words.length, token + 13);
@@ -256,19 +256,19 @@ $("correct").addEventListener("submit", async (event) => {
   event.preventDefault();
   const checked = document.querySelector('#labels input:checked');
   const other = $("label").value.trim();
-  if (!checked && !other) return say("Choose what it is.", true);
+  if (!checked && !other) return show("Choose what it is.", true);
   const label = other || checked.value;
-  const place = shown, taught = words(place);
-  await ask("POST", "corrections", { text, ...place, label });
+  const place = shown, added = words(place);
+  await request("POST", "corrections", { text, ...place, label });
   await list();
-  const n = await look();
+  const n = await tag();
   if (n === null) return;
   select(place.paragraph, place.start, place.end);
   await explain();
-  say(`Learnt: “${taught}” is ${label || "no entity"}. ${n} in the text now.`);
+  show(`Added: “${added}” is ${label || "no entity"}. ${n} in the text now.`);
 });
 
-// What was said last counts.
+// The last choice counts.
 $("labels").addEventListener("change", () => { $("label").value = ""; });
 $("label").addEventListener("input", () => {
   const checked = document.querySelector('#labels input:checked');
@@ -277,11 +277,11 @@ $("label").addEventListener("input", () => {
 
 async function list() {
   const query = $("query").value;
-  const { corrections, found } =
-    await ask("GET", `corrections?query=${encodeURIComponent(query)}`);
+  const { corrections, count } =
+    await request("GET", `corrections?query=${encodeURIComponent(query)}`);
   if (query !== $("query").value) return;
-  $("found").textContent = found > corrections.length
-    ? `the last ${corrections.length} of ${found}` : `${found}`;
+  $("count").textContent = count > corrections.length
+    ? `the last ${corrections.length} of ${count}` : `${count}`;
   $("list").replaceChildren(...corrections.map(correctionElement));
 }
 
@@ -300,39 +300,39 @@ function correctionElement({ example_id, tokens, spans, source }) {
   }
   if (source) parts.push(make("span", { className: "soft" }, ` ${source}`));
   const button = make("button", { type: "button" }, "Delete");
-  const said = tokens.map(([word, space]) => word + (space ? " " : "")).join("");
-  button.setAttribute("aria-label", `Delete: ${said}`);
+  const sentence = tokens.map(([word, space]) => word + (space ? " " : "")).join("");
+  button.setAttribute("aria-label", `Delete: ${sentence}`);
   button.addEventListener("click", () => forget(example_id));
   return make("li", {}, make("div", {}, ...parts), button);
 }
 
 async function forget(exampleId) {
-  await ask("DELETE", `corrections/${exampleId}`);
+  await request("DELETE", `corrections/${exampleId}`);
   await list();
   shown = null;
   $("panel").hidden = true;
-  if (paragraphs.length) await look();
-  say("Deleted.");
+  if (paragraphs.length) await tag();
+  show("Deleted.");
   $("query").focus();
 }
 
 $("query").addEventListener("input", list);
 
 $("save").addEventListener("click", async () => {
-  const { folder } = await ask("POST", "save", {});
-  say(`Saved to ${folder}.`);
+  const { folder } = await request("POST", "save", {});
+  show(`Saved to ${folder}.`);
 });
 
-$("look").addEventListener("submit", async (event) => {
+$("tag").addEventListener("submit", async (event) => {
   event.preventDefault();
   shown = null;
   $("panel").hidden = true;
-  say("…");
-  const n = await look($("text").value);
-  if (n !== null) say(`${n} found.`);
+  show("…");
+  const n = await tag($("text").value);
+  if (n !== null) show(`${n} found.`);
 });
 $("text").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("look").requestSubmit();
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("tag").requestSubmit();
 });
 
-ask("GET", "about").then(list);
+request("GET", "about").then(list);

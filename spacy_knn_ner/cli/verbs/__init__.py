@@ -1,0 +1,1 @@
+"""`spacy knn …`: one file per verb."""

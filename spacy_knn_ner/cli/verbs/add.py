@@ -1,0 +1,87 @@
+"""`spacy knn add`"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...corpora.docbin import read_docs
+from ...errors import Errors, KnnNerError
+from ..edited import edited
+from ..terminal import JsonOpt, NameOpt, clear_errors, print_json
+
+
+@clear_errors
+def add(
+    model: Annotated[str, typer.Argument(help="A folder with a pipeline.")],
+    corpus: Annotated[
+        Path | None, typer.Argument(help="Annotated Docs, a .spacy file.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Or one text.")] = None,
+    span: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An entity of the text, as 'words=label'; 'words=' is no entity. Can "
+            "be repeated; the second time it means the next occurrence of the words. "
+            "Other tokens stay without annotation."
+        ),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where this comes from; for `forget`.")
+    ] = None,
+    name: NameOpt = "knn_ner",
+    as_json: JsonOpt = False,
+) -> None:
+    """Add corrections to a saved pipeline. They take effect when it is loaded.
+
+    Example: spacy knn add model --text "We read Frankenstein" --span Frankenstein=book
+    """
+    if (corpus is None) == (text is None) or (text is None) != (not span):
+        raise KnnNerError(Errors.E079)
+    with edited(model, name) as knn:
+        if corpus is not None:
+            docs = read_docs(corpus, knn.vocab)
+        else:
+            docs = [annotated(knn.nlp.make_doc(text), span or [])]
+        ids = knn.add(docs, source=source)
+        size = len(knn.datastore.corrections)
+    if as_json:
+        print_json({"example_ids": ids, "corrections": size})
+    else:
+        shown = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
+        typer.echo(f"{model}: added {shown}; {size:,} entries of corrections now")
+
+
+def annotated(doc: Any, spans: list[str]) -> Any:
+    """Annotate some entities of a Doc; other tokens stay without annotation.
+
+    doc (Doc): Without entities.
+    spans (list[str]): `words=label`, or `words=` for what is no entity.
+    RETURNS (Doc): The same Doc.
+    RAISES (KnnNerError): For words that are no whole tokens of it.
+    """
+    entities: list[Any] = []
+    outside: list[Any] = []
+    taken: set[int] = set()
+    for given in spans:
+        words, _, label = given.rpartition("=")
+        candidates = occurrences(doc, words, label)
+        if not candidates:
+            raise KnnNerError(Errors.E070, word=words, words=[t.text for t in doc])
+        free = [s for s in candidates if taken.isdisjoint(range(s.start, s.end))]
+        if not free:
+            raise KnnNerError(Errors.E080, word=words)
+        taken |= set(range(free[0].start, free[0].end))
+        (entities if label else outside).append(free[0])
+    doc.set_ents(entities, outside=outside, default="missing")
+    return doc
+
+
+def occurrences(doc: Any, words: str, label: str) -> list[Any]:
+    """Find words that are whole tokens, as Spans."""
+    found = []
+    start = doc.text.find(words) if words else -1
+    while start >= 0:
+        found.append(doc.char_span(start, start + len(words), label=label))
+        start = doc.text.find(words, start + 1)
+    return [span for span in found if span is not None]

@@ -1,0 +1,93 @@
+"""`spacy knn build`"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...corpora.docbin import DocFile
+from ...errors import Errors, KnnNerError
+from ..terminal import (
+    BatchOpt,
+    GpuOpt,
+    JsonOpt,
+    ModelArg,
+    NameOpt,
+    clear_errors,
+    find_component,
+    load_pipeline,
+    print_json,
+)
+
+
+@clear_errors
+def build(
+    model: ModelArg,
+    corpus: Annotated[Path, typer.Argument(help="Annotated Docs, a .spacy file.")],
+    output: Annotated[Path, typer.Argument(help="Folder for the pipeline.")],
+    name: NameOpt = "knn_ner",
+    dtype: Annotated[
+        str | None, typer.Option(help="Of the keys: float32 or float16.")
+    ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(
+            help="exact, auto, flat, torch, a registered name, or a string for FAISS's "
+            "index factory."
+        ),
+    ] = None,
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a token's word pieces: mean, first, last, or pieces: each has a "
+            "key of its own, as in the paper's published code."
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="cosine, euclidean or sqeuclidean.")
+    ] = None,
+    batch_size: BatchOpt = 64,
+    gpu_id: GpuOpt = -1,
+    as_json: JsonOpt = False,
+) -> None:
+    """Fill the store of a trained pipeline with annotated text.
+
+    The component knn_ner is added at the end if it is missing. Then tune its settings
+    with spacy knn tune. After an interruption the same command goes on with the keys in
+    OUTPUT.cache.
+
+    Example: spacy knn build training/model-best train.spacy model
+    """
+    from ...evaluation.report import describe
+    from ...reading.cache import EncodingCache
+    from ...registry import index_block
+
+    nlp = load_pipeline(model, gpu_id)
+    if name not in nlp.component_names:
+        nlp.add_pipe("knn_ner", name=name)
+    knn = find_component(nlp, name)
+    keys = {"dtype": dtype, "pooling": pooling}
+    knn.set_settings(keys={k: value for k, value in keys.items() if value is not None})
+    if metric is not None:
+        knn.set_settings(metric=metric)
+    if index is not None:
+        knn.set_settings(index=index_block(index))
+    docs = DocFile(corpus, nlp.vocab)
+    cache = output.resolve().with_name(f"{output.resolve().name}.cache")
+    if cache.exists() and not as_json:
+        typer.echo(f"Using the keys in {cache}.")
+    knn.build(docs, batch_size=batch_size, show_progress=not as_json, cache=cache)
+    if not len(knn.datastore.store):
+        raise KnnNerError(Errors.E066, path=corpus)
+    output.mkdir(parents=True, exist_ok=True)
+    nlp.to_disk(output)
+    EncodingCache(cache, knn.memory.encoder).remove()
+    found = describe(knn)
+    if as_json:
+        print_json({"output": str(output), **found})
+    else:
+        store = found["datastore"]
+        typer.echo(
+            f"{output}: {store['store']:,} entries from {len(docs):,} examples, "
+            f"{store['width']} × {store['dtype']}"
+        )

@@ -1,0 +1,87 @@
+"""`spacy knn info`"""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from ..terminal import (
+    JsonOpt,
+    ModelArg,
+    NameOpt,
+    clear_errors,
+    find_component,
+    load_pipeline,
+    print_json,
+    print_table,
+)
+
+
+@clear_errors
+def info(
+    model: ModelArg,
+    name: NameOpt = "knn_ner",
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Compare every file's SHA-256; measure the index again."
+        ),
+    ] = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """Show a pipeline's datastore and settings.
+
+    Example: spacy knn info model --check
+    """
+    from ...datastore.datastore import Datastore
+    from ...evaluation.card import flat
+    from ...evaluation.report import describe
+
+    nlp = load_pipeline(model)
+    knn = find_component(nlp, name)
+    fidelity = None
+    if check:
+        Datastore().from_disk(nlp.path / name / "datastore", check=True)
+        knn.memory.encoder.check(knn.datastore)
+        fidelity = knn.retriever.measure_fidelity()  # makes the index, if needed
+    found = describe(knn)
+    if check:
+        found["checked"] = {"fidelity": None if fidelity is None else asdict(fidelity)}
+    if as_json:
+        print_json(found)
+        return
+    store = found["datastore"]
+    rows = [
+        ("pipeline", f"{found['name']} {found['version']}"),
+        ("components", ", ".join(found["pipeline"])),
+        ("store", f"{store['store']:,} entries"),
+        ("corrections", f"{store['corrections']:,} entries"),
+        ("examples", f"{store['examples']:,}"),
+        ("keys", f"{store['width']} × {store['dtype']}, {store['key_bytes']:,} bytes"),
+        ("tags", f"{store['tag_scheme']} over {', '.join(store['labels'])}"),
+    ]
+    rows += [("index", _listed(store["index"]))] if store["index"] else []
+    settings = {**flat(found["settings"]), **found["calibration"]}
+    rows += [(k, "null" if v is None else v) for k, v in settings.items()]
+    print_table(rows, ("", ""), n_left=2)
+    if check:
+        typer.echo("Every file is as it was saved, and the keys are of this encoder.")
+        if fidelity is not None and fidelity.share is not None:
+            typer.echo(
+                f"Of {fidelity.changed} tags that exact neighbors change, the index "
+                f"changes {fidelity.share:.1%} alike."
+            )
+
+
+def _listed(index: dict[str, Any]) -> str:
+    """The index in one line."""
+    parts = [str(index["kind"])]
+    parts += [
+        f"{name} {index[name]}"
+        for name in ("components", "search_param")
+        if index.get(name)
+    ]
+    fidelity = index.get("fidelity")
+    if fidelity and fidelity["share"] is not None:
+        parts.append(f"fidelity {fidelity['share']:.1%} of {fidelity['changed']}")
+    return ", ".join(parts)

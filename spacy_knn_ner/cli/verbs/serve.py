@@ -1,0 +1,68 @@
+"""`spacy knn serve`"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...errors import Errors, KnnNerError
+from ..terminal import (
+    GpuOpt,
+    ModelArg,
+    NameOpt,
+    clear_errors,
+    find_component,
+    load_pipeline,
+)
+
+
+@clear_errors
+def serve(
+    model: ModelArg,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; others can reach 0.0.0.0.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port of the page.", min=0, max=65535)
+    ] = 5000,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Save the pipeline there. Default: where it was loaded from."
+        ),
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="Source of what is added; for `forget`.")
+    ] = "serve",
+    name: NameOpt = "knn_ner",
+    gpu: GpuOpt = -1,
+) -> None:
+    """Show entities, explain and correct them, in a browser.
+
+    Example: spacy knn serve model
+    """
+    try:
+        from waitress import create_server
+
+        from ...serve.app import create_app
+    except ImportError as error:
+        raise KnnNerError(Errors.E084, package=error.name, extra="serve") from error
+    from ...serve.session import Session
+
+    nlp = load_pipeline(model, gpu)
+    knn = find_component(nlp, name)
+    session = Session(nlp, knn, output=output, source=source)
+    app = create_app(session, host=host)
+    if host == "localhost":
+        host = "127.0.0.1"  # the name may have two addresses
+    server = create_server(app, host=host, port=port, threads=4)
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"{model} is at http://{shown}:{server.effective_port} (Ctrl + C ends)")
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.close()
+        if session.unsaved:
+            typer.echo(f"⚠ {session.unsaved} changes were not saved.", err=True)

@@ -1,0 +1,150 @@
+"""`spacy knn tune`"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...corpora.docbin import read_docs
+from ..terminal import (
+    CacheOpt,
+    DevArg,
+    GpuOpt,
+    JsonOpt,
+    ModelArg,
+    NameOpt,
+    clear_errors,
+    find_component,
+    load_pipeline,
+    print_json,
+    print_table,
+    write_json,
+    write_page,
+)
+
+
+@clear_errors
+def tune(
+    model: ModelArg,
+    dev: DevArg,
+    output: Annotated[Path, typer.Argument(help="Folder for the tuned pipeline.")],
+    name: NameOpt = "knn_ner",
+    every_entry: Annotated[
+        bool, typer.Option(help="Also try k = null, which reads the whole store.")
+    ] = True,
+    leave_one_out: Annotated[
+        bool, typer.Option("--leave-one-out", help="The store was built from dev.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(help="Use only the first Docs; 0: all.", min=0)
+    ] = 0,
+    cache: CacheOpt = None,
+    gpu_id: GpuOpt = -1,
+    as_json: JsonOpt = False,
+) -> None:
+    """Choose k, temperature, weight and decoding on development data; where there are
+    corrections, their radius and weight too. Then calibrate scores, and the distance
+    from which on entities are unknown.
+
+    Writes the pipeline with the chosen settings, and into its folder tuning/ every
+    combination (trials.csv), the choice (chosen.json) and heat maps (tuning.html).
+
+    Example: spacy knn tune model dev.spacy tuned-model
+    """
+    from ...evaluation.confidence import fit_calibration
+    from ...evaluation.tuning import KS, best, tune_corrections
+    from ...evaluation.tuning import tune as tune_store
+    from ...rendering.pages import tuning_page
+
+    nlp = load_pipeline(model, gpu_id)
+    knn = find_component(nlp, name)
+    docs = read_docs(dev, nlp.vocab)[: limit or None]
+    trials = tune_store(
+        knn,
+        docs,
+        ks=KS if every_entry else [k for k in KS if k is not None],
+        leave_one_out=leave_one_out,
+        cache=cache,
+        show_progress=not as_json,
+    )
+    chosen = best(trials)
+    knn.set_settings(**chosen.config())
+    found = {"docs": len(docs), "tagger_f1": trials[0].f1, **asdict(chosen)}
+    folder = output / "tuning"
+    rounds = {"trials.csv": trials}
+    if len(knn.datastore.corrections):
+        again = tune_corrections(
+            knn,
+            docs,
+            leave_one_out=leave_one_out,
+            cache=cache,
+            show_progress=not as_json,
+        )
+        knn.set_settings(**best(again).config())
+        found["corrections"] = asdict(best(again))
+        rounds["corrections.csv"] = again
+    fitted = fit_calibration(knn, docs, leave_one_out=leave_one_out, cache=cache)
+    knn.calibration = fitted.calibration
+    found["confidence"] = asdict(fitted)
+    knn.make_index()  # as faithful with these settings as with the ones before
+    output.mkdir(parents=True, exist_ok=True)
+    nlp.to_disk(output)
+    folder.mkdir(exist_ok=True)
+    for file, rows in rounds.items():
+        _write_csv(folder / file, rows)
+    write_json(folder / "chosen.json", found)
+    title = f"Tuning on {dev.name}"
+    write_page(folder / "tuning.html", lambda: tuning_page(trials, chosen, title))
+    if as_json:
+        print_json({"output": str(output), **found})
+    else:
+        _show(trials, chosen, found, output)
+
+
+def _write_csv(path: Path, trials: Sequence[Any]) -> None:
+    with path.open("w", encoding="utf8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*trials[0].settings, "precision", "recall", "f1"])
+        for trial in trials:
+            scores = trial.precision, trial.recall, trial.f1
+            settings = ("null" if v is None else v for v in trial.settings.values())
+            writer.writerow([*settings, *(f"{score:.6f}" for score in scores)])
+
+
+def _show(trials: Any, chosen: Any, found: dict[str, Any], output: Path) -> None:
+    from ...evaluation.metrics import percent
+
+    rows = []
+    for title, trial in [("tagger alone", trials[0]), ("chosen", chosen)]:
+        s = trial.settings
+        settings = ("–",) * 4
+        weight = s.get("interpolation.weight", "–")
+        if weight:
+            k = "all" if s["k"] is None else s["k"]
+            settings = k, s["temperature"], weight, s["decoding"]
+        scores = (percent(v) for v in (trial.precision, trial.recall, trial.f1))
+        rows.append((title, *settings, *scores))
+    header = ("", "k", "temperature", "weight", "decoding", "P", "R", "F1")
+    print_table(rows, header)
+    if "corrections" in found:
+        s = found["corrections"]["settings"]
+        typer.echo(
+            f"Corrections: weight {s['corrections.weight']}, "
+            f"radius {s['corrections.radius']}, "
+            f"F1 {percent(found['corrections']['f1'])}"
+        )
+    c = found["confidence"]
+    calibration = c["calibration"]
+    if c["ece_before"] is not None:
+        typer.echo(
+            f"Scores: temperature {calibration['score_temperature']:.2f}, calibration "
+            "error "
+            f"{c['ece_before']:.3f} before, {c['ece_after']:.3f} after"
+        )
+    if calibration["unknown_distance"] is not None:
+        distance = calibration["unknown_distance"]
+        typer.echo(f"Unknown: farther than {distance:.3f} from all entries")
+    typer.echo(f"{output}: the best of {len(trials):,}; see tuning/tuning.html in it")

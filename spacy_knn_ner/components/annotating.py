@@ -1,0 +1,108 @@
+"""Annotating: a prediction → `doc.ents`, and `doc.spans` with scores."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc, Span, SpanGroup
+
+from ..inference.confidence import Calibration, span_distances, span_scores
+from ..inference.predictor import Prediction
+from ..reading import tagger_output
+from ..reading.annotations import entity_spans
+from ..reading.rulers import merge_spans, ruler_entities
+from ..tags import TagSet
+from ..types import TokenBatch
+from .extensions import FACTORY
+
+
+@dataclass(frozen=True)
+class DocPrediction:
+    """What is predicted for one Doc.
+
+    tag_set (TagSet): The meaning of ids and columns.
+    ids (ndarray): The decoded tags, shape (n_tokens,).
+    p (ndarray): p_final, shape (n_tokens, n_tags), float64; NaN in the rows of tokens
+        that were not looked up.
+    p_base (ndarray): Of the components in front, shape (n_tokens, n_tags).
+    nearest (ndarray): Distance of the nearest entry, shape (n_tokens,); inf if there is
+        none, NaN where the token was not looked up.
+    """
+
+    tag_set: TagSet
+    ids: np.ndarray
+    p: np.ndarray
+    p_base: np.ndarray
+    nearest: np.ndarray
+
+
+def per_doc(batch: TokenBatch, prediction: Prediction) -> list[DocPrediction]:
+    """Split a prediction by Doc.
+
+    batch (TokenBatch): The tokens.
+    prediction (Prediction): Their prediction.
+    RETURNS (list[DocPrediction]): One per Doc.
+    """
+    known = prediction.looked_up.copy()
+    # A token without a key has no neighbors: nothing more can be looked up.
+    known[np.setdiff1d(np.arange(len(batch)), batch.keys.tokens)] = True
+    p, nearest = prediction.p, prediction.nearest
+    p[~known], nearest[~known] = np.nan, np.nan
+    columns = (prediction.tags, p, batch.p_base, nearest)
+    rows = zip(*(batch.per_doc(column) for column in columns), strict=True)
+    return [DocPrediction(batch.tag_set, *row) for row in rows]
+
+
+def annotate(
+    doc: Doc,
+    prediction: DocPrediction,
+    rulers: list[Any],
+    name: str,
+    calibration: Calibration,
+) -> None:
+    """Set `doc.ents`, and `doc.spans[name]` with the same spans and their values.
+
+    doc (Doc): The Doc to modify.
+    prediction (DocPrediction): From `KnnNer.predict`.
+    rulers (list[Any]): From `upstream_rulers`; their entities stay.
+    name (str): Of the component.
+    calibration (Calibration): Of the scores.
+    """
+    decoded = entity_spans(doc, prediction.tag_set, prediction.ids)
+    preserved = ruler_entities(doc, rulers)
+    spans = merge_spans(doc, decoded, preserved)
+    doc.set_ents(spans)
+    attrs = {**_values(spans, preserved, prediction, calibration), **FACTORY}
+    doc.spans[name] = SpanGroup(doc, name=name, spans=spans, attrs=attrs)
+    if tagger_output.read(doc) is None:
+        tagger_output.write_base(doc, _saved_base(doc, prediction))
+
+
+def _values(
+    spans: list[Span],
+    preserved: list[Span],
+    prediction: DocPrediction,
+    calibration: Calibration,
+) -> dict[str, Any]:
+    """Scores of entities, and whether they are unknown; not of those of rulers."""
+    bounds = [(span.start, span.end) for span in spans]
+    temperature, far = calibration.score_temperature, calibration.unknown_distance
+    scores = span_scores(bounds, prediction.ids, prediction.p, temperature)
+    of_rulers = {(span.start, span.end, span.label) for span in preserved}
+    is_ruler = [(span.start, span.end, span.label) in of_rulers for span in spans]
+    scores[np.array(is_ruler, dtype=bool)] = np.nan
+    distances = span_distances(bounds, prediction.nearest)
+    unknown = [
+        None if far is None or np.isnan(score) else bool(distance > far)
+        for score, distance in zip(scores, distances, strict=True)
+    ]
+    return {"scores": scores, "unknown": unknown}
+
+
+def _saved_base(doc: Doc, prediction: DocPrediction) -> tagger_output.SavedBase:
+    return tagger_output.SavedBase(
+        scheme=prediction.tag_set.scheme,
+        tags=list(prediction.tag_set.tags),
+        probabilities=prediction.p_base,
+        entities=[(ent.start, ent.end, ent.label_) for ent in doc.ents],
+    )

@@ -1,0 +1,140 @@
+"""Building: annotated Docs → a new datastore, as functions of the old one and an
+encoder.
+
+They return a datastore, and change none. So if anything fails, nothing has changed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from spacy import util
+from spacy.tokens import Doc
+from tqdm import tqdm
+
+from ..datastore.datastore import CORRECTIONS, PARTS, STORE, Datastore
+from ..reading.annotations import annotated_text
+from ..reading.cache import EncodingCache
+from ..reading.encoder import KeyEncoder
+from ..types import AnnotatedText, TokenKeys
+
+
+@dataclass
+class Built:
+    """What was built.
+
+    datastore (Datastore): The new datastore.
+    ids (list[int]): The examples' ids, in order.
+    without_entry (list[int]): Those that have no entry.
+    """
+
+    datastore: Datastore
+    ids: list[int] = field(default_factory=list)
+    without_entry: list[int] = field(default_factory=list)
+
+
+def build_store(
+    old: Datastore,
+    encoder: KeyEncoder,
+    docs: Iterable[Doc],
+    *,
+    batch_size: int = 64,
+    show_progress: bool = True,
+    cache: EncodingCache | None = None,
+) -> Built:
+    """Fill a store from annotated Docs. Corrections stay: they are encoded again.
+
+    old (Datastore): Whose corrections stay, and whose ids are not used again.
+    encoder (KeyEncoder): Makes the keys.
+    docs (Iterable[Doc]): With `doc.ents`; read once, in batches. Tokens without
+        annotation (`ent_iob == 0`) are not stored.
+    batch_size (int): Docs encoded at once. Default: 64.
+    show_progress (bool): Show a progress bar. Default: True.
+    cache (EncodingCache | None): Keeps the keys of each batch. Default: none.
+    RETURNS (Built): The new datastore.
+    RAISES (KnnNerError): If the pipeline's encoder leaves no vectors.
+    """
+    built = Built(_copy_examples(old, encoder, [CORRECTIONS]))
+    datastore = built.datastore
+    bar = tqdm(docs, desc="Building", unit="doc", disable=not show_progress)
+    for batch in util.minibatch(bar, size=batch_size):
+        texts = [annotated_text(doc, encoder.name) for doc in batch]
+        keys = _encode(datastore, encoder, texts, cache)
+        added = datastore.add(texts, keys, part=STORE)
+        built.without_entry += without_entry(added, texts, keys)
+        built.ids += added
+    _encode_examples(datastore, encoder, CORRECTIONS, batch_size, False, cache)
+    return built
+
+
+def rebuild_entries(
+    old: Datastore,
+    encoder: KeyEncoder,
+    *,
+    batch_size: int = 64,
+    show_progress: bool = True,
+) -> Datastore:
+    """Make the entries of all examples anew.
+
+    old (Datastore): Whose examples are encoded.
+    encoder, batch_size, show_progress: As for `build_store`.
+    RETURNS (Datastore): The new datastore.
+    RAISES (KnnNerError): If the pipeline's encoder leaves no vectors.
+    """
+    datastore = _copy_examples(old, encoder, PARTS)
+    for part in PARTS:
+        _encode_examples(datastore, encoder, part, batch_size, show_progress, None)
+    return datastore
+
+
+def _copy_examples(
+    old: Datastore, encoder: KeyEncoder, parts: Iterable[str]
+) -> Datastore:
+    return old.copy_examples(
+        list(parts),
+        dtype=encoder.settings.dtype,
+        scheme=old.tag_set.scheme,
+        fingerprint=encoder.fingerprint(),
+    )
+
+
+def _encode(
+    datastore: Datastore,
+    encoder: KeyEncoder,
+    texts: list[AnnotatedText],
+    cache: EncodingCache | None,
+) -> list[TokenKeys]:
+    scheme = datastore.tag_set.scheme
+    if cache is None:
+        scheme, keys = encoder.keys(texts, scheme)
+    else:
+        scheme, keys = cache.keys(encoder, texts, scheme)
+    datastore.set_scheme(scheme)
+    return keys
+
+
+def _encode_examples(
+    datastore: Datastore,
+    encoder: KeyEncoder,
+    part: str,
+    batch_size: int,
+    show_progress: bool,
+    cache: EncodingCache | None,
+) -> None:
+    """Make the entries of the examples of one part, which have none."""
+    ids = datastore.examples.ids(part)
+    bar = tqdm(ids, desc=part, unit="example", disable=not show_progress)
+    for batch in util.minibatch(bar, size=batch_size):
+        texts = [datastore.example(i).annotated for i in batch]
+        keys = _encode(datastore, encoder, texts, cache)
+        datastore.add_entries(batch, texts, keys, part=part)
+
+
+def without_entry(
+    ids: list[int], texts: list[AnnotatedText], keys: list[TokenKeys]
+) -> list[int]:
+    """List the examples that have no entry: no annotated token with a key.
+
+    ids, texts, keys (list): Of the examples.
+    """
+    columns = zip(ids, texts, keys, strict=True)
+    return [i for i, text, key in columns if not set(key.tokens) - set(text.missing)]

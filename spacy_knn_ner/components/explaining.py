@@ -1,0 +1,97 @@
+"""Explaining: why these are the entities of a Doc, a span or a token."""
+
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc, Span, Token
+
+from ..corrections.matching import CorrectionMatcher
+from ..inference.confidence import Calibration, span_scores
+from ..inference.explanation import EntityExplanation, Explanation, TokenExplainer
+from ..inference.predictor import Predictor
+from ..reading.annotations import entity_spans, trimmed
+from ..reading.batch import BatchReader
+from ..reading.rulers import merge_spans, ruler_entities, upstream_rulers
+from ..tags import SpanTuple
+
+
+def explain(
+    target: Doc | Span | Token,
+    reader: BatchReader,
+    predictor: Predictor,
+    calibration: Calibration,
+    n: int,
+) -> Explanation:
+    """Explain a prediction; see `KnnNer.explain`.
+
+    target (Doc | Span | Token): What to explain.
+    reader (BatchReader), predictor (Predictor): Of the component, with all tokens
+        looked up.
+    calibration (Calibration): Of the scores.
+    n (int): Neighbors per token, at most so many of each kind.
+    RETURNS (Explanation): Entities and tokens.
+    """
+    doc = target if isinstance(target, Doc) else target.doc
+    encoder, settings = reader.encoder, reader.settings
+    batch = reader.read([doc], use_saved_base=True)
+    prediction, matcher = predictor.predict(batch), predictor.matcher
+    assert isinstance(matcher, CorrectionMatcher)
+    distance = calibration.unknown_distance
+    explainer = TokenExplainer(batch, prediction, matcher, settings, distance)
+    rulers, _ = upstream_rulers(encoder.nlp, encoder.component)
+    entities = _entities(doc, explainer, rulers, calibration)
+    if isinstance(target, Doc):
+        covered = {i for e in entities for i in range(e.start, e.end)}
+        tokens = sorted(i for i in covered if not doc[i].is_space)
+    else:
+        tokens = [target.i] if isinstance(target, Token) else [t.i for t in target]
+        touched = set(tokens)
+        entities = [
+            e for e in entities if not touched.isdisjoint(range(e.start, e.end))
+        ]
+    explained = [explainer.explain(i, doc[i].text, n) for i in tokens]
+    return Explanation(entities, explained)
+
+
+def _entities(
+    doc: Doc, explainer: TokenExplainer, rulers: list[Any], calibration: Calibration
+) -> list[EntityExplanation]:
+    tag_set, prediction = explainer.batch.tag_set, explainer.prediction
+    base_tags = explainer.base_tags()
+    preserved = ruler_entities(doc, rulers)
+    spans = entity_spans(doc, tag_set, prediction.tags)
+    final = {_tuple(ent) for ent in merge_spans(doc, spans, preserved)}
+    of_rulers = {_tuple(ent) for ent in preserved}
+    base = {*trimmed(doc, tag_set.spans(base_tags))} | of_rulers
+    found = []
+    for start, end, label in sorted(final | base):
+        span = start, end, label
+        tags = prediction.tags if span in final else base_tags
+        temperature = calibration.score_temperature
+        score = span_scores([(start, end)], tags, prediction.p, temperature)[0]
+        is_ruler = span in of_rulers
+        found.append(
+            EntityExplanation(
+                start=start,
+                end=end,
+                text=doc[start:end].text,
+                label=label,
+                score=None if is_ruler else float(score),
+                predicted=span in final,
+                changed=(span in final) != (span in base),
+                unknown=None if is_ruler else _unknown(doc, span, explainer),
+            )
+        )
+    return found
+
+
+def _unknown(doc: Doc, span: SpanTuple, explainer: TokenExplainer) -> bool | None:
+    if explainer.unknown_distance is None:
+        return None
+    words = [i for i in range(span[0], span[1]) if not doc[i].is_space]
+    nearest = explainer.prediction.nearest[words]
+    return bool(np.any(nearest > explainer.unknown_distance))
+
+
+def _tuple(span: Span) -> SpanTuple:
+    return span.start, span.end, span.label_

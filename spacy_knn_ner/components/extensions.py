@@ -1,0 +1,39 @@
+"""`span._.knn_score` and `span._.knn_unknown`: what `knn_ner` knows of an entity."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Span
+
+FACTORY = {"factory": "knn_ner"}  # marks the span groups whose values are ours
+# Extension → the values in the attrs of `doc.spans`.
+EXTENSIONS = {"knn_score": "scores", "knn_unknown": "unknown"}
+
+
+def value_of(span: Span, *, values: str) -> float | bool | None:
+    """Read a value of an entity that a `knn_ner` has predicted.
+
+    span (Span): One of `doc.ents`, say.
+    values (str): `"scores"` or `"unknown"`.
+    RETURNS (float | bool | None): None if it is no such entity, or was not computed.
+    """
+    for group in span.doc.spans.values():
+        ours = group.attrs.get("factory") == FACTORY["factory"]
+        if ours and values in group.attrs:
+            for other, value in zip(group, group.attrs[values], strict=True):
+                same = (other.start, other.end) == (span.start, span.end)
+                if same and other.label == span.label:
+                    return _plain(value)
+    return None
+
+
+def _plain(value: Any) -> float | bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    return None if np.isnan(value) else float(value)
+
+
+for _name, _values in EXTENSIONS.items():
+    if not Span.has_extension(_name):
+        Span.set_extension(_name, getter=partial(value_of, values=_values))

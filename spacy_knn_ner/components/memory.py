@@ -1,0 +1,326 @@
+"""The memory of a `knn_ner`: its datastore and calibration, and what changes them."""
+
+import json
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from spacy import util
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from ..corrections.phrase_index import PhraseIndex
+from ..datastore.datastore import Datastore
+from ..datastore.index.base import IndexFactory
+from ..errors import Errors, KnnNerError, Warnings, warning
+from ..inference.confidence import Calibration
+from ..inference.retriever import StoreRetriever, warn_if_unfaithful
+from ..locking import Lock
+from ..reading.cache import EncodingCache
+from ..reading.encoder import KeyEncoder
+from ..settings import Settings
+from . import building, editing
+
+
+class Memory:
+    """Fills, edits, saves and loads a datastore.
+
+    datastore (Datastore): What was seen.
+    phrases (dict[str, PhraseIndex]): The words of both of its parts.
+    encoder (KeyEncoder): Makes its keys.
+    index_factory (IndexFactory): Makes the index of its store.
+    calibration (Calibration): What `spacy knn tune` has fitted.
+    lock (Lock): Held while the datastore is read or changed.
+    """
+
+    def __init__(self, encoder: KeyEncoder, index_factory: IndexFactory) -> None:
+        """encoder (KeyEncoder): Of the pipeline.
+        index_factory (IndexFactory): Makes the index of the store.
+        """
+        self.encoder, self.index_factory = encoder, index_factory
+        self.lock, self.calibration = Lock(), Calibration()
+        self.use(self.empty_datastore())
+
+    def empty_datastore(self) -> Datastore:
+        """Make an empty datastore with the same settings."""
+        datastore = Datastore(dtype=self.encoder.settings.dtype)
+        datastore.store.index_factory = self.index_factory
+        return datastore
+
+    def use(self, datastore: Datastore) -> None:
+        """Replace the datastore.
+
+        datastore (Datastore): Searched from now on.
+        """
+        self.datastore = datastore
+        datastore.store.index_factory = self.index_factory
+        self.phrases = {part: PhraseIndex(t) for part, t in datastore.tables.items()}
+        self._keep_strings()
+
+    def set_index_factory(self, index_factory: IndexFactory) -> None:
+        """Use another kind of index, made at the next search or `prepare`.
+
+        index_factory (IndexFactory): Makes the index of the store.
+        """
+        self.index_factory = self.datastore.store.index_factory = index_factory
+
+    # --- filling -----------------------------------------------------------------
+
+    def build(
+        self,
+        docs: Iterable[Doc],
+        settings: Settings,
+        *,
+        batch_size: int = 64,
+        show_progress: bool = True,
+        cache: str | Path | None = None,
+    ) -> list[int]:
+        """Fill the store from annotated Docs; what it held before is replaced.
+
+        Corrections stay: they are encoded again. If anything fails, the datastore stays
+        as it was.
+
+        docs (Iterable[Doc]): With `doc.ents`; read once, in batches. Tokens without
+            annotation (`ent_iob == 0`) are not stored.
+        settings (Settings): Of the component.
+        batch_size (int): Docs encoded at once. Default: 64.
+        show_progress (bool): Show a progress bar. Default: True.
+        cache (str | Path | None): A folder for the keys of each batch. An interrupted
+            build goes on from there, if it is run again with the same batches and
+            encoder. Delete it when the datastore is saved. Default: none.
+        RETURNS (list[int]): The examples' ids, in order.
+        RAISES (KnnNerError): If the pipeline's encoder leaves no vectors, or the
+            datastore was changed meanwhile.
+        """
+        old, n_changes = self.datastore, self.datastore.n_changes
+        built = building.build_store(
+            old,
+            self.encoder,
+            docs,
+            batch_size=batch_size,
+            show_progress=show_progress,
+            cache=None if cache is None else EncodingCache(cache, self.encoder),
+        )
+        self._replace(built.datastore, old, n_changes, settings)
+        self._warn_without_entry(built.without_entry)
+        return built.ids
+
+    def rebuild(
+        self, settings: Settings, *, batch_size: int = 64, show_progress: bool = True
+    ) -> int:
+        """Make the keys of all examples anew: after the encoder was trained further or
+        replaced, or with other `keys` settings.
+
+        What was forgotten stays so; entries that `spacy knn compress` removed come
+        back. If anything fails, the datastore stays as it was.
+
+        settings (Settings): Of the component.
+        batch_size (int), show_progress (bool): As for `build`.
+        RETURNS (int): How many examples there are.
+        RAISES (KnnNerError): As for `build`.
+        """
+        old, n_changes = self.datastore, self.datastore.n_changes
+        new = building.rebuild_entries(
+            old, self.encoder, batch_size=batch_size, show_progress=show_progress
+        )
+        self._replace(new, old, n_changes, settings)
+        return len(new.examples)
+
+    def _replace(
+        self, new: Datastore, old: Datastore, n_changes: int, settings: Settings
+    ) -> None:
+        """Use a new datastore, unless the one it was made from has changed."""
+        new.store.index_factory = self.index_factory
+        self._prepare(new, settings)
+        with self.lock:
+            if self.datastore is not old or old.n_changes != n_changes:
+                raise KnnNerError(Errors.E052, name=self.encoder.name)
+            new.saved_as = dict(old.saved_as)
+            self.use(new)
+
+    def prepare(self, settings: Settings) -> dict[str, Any]:
+        """Make the index of the store now, rather than at the first search.
+
+        An approximate one searches the longer, until it is faithful: for 95 % of
+        entries whose neighbors (without their own example) vote for another tag than
+        theirs, it gives the same tag as exact search. `build` does all this, and
+        `to_disk` saves it; call it again after settings have changed.
+
+        settings (Settings): Of the component.
+        RETURNS (dict[str, Any]): A description of the index.
+        """
+        return self._prepare(self.datastore, settings)
+
+    def _prepare(self, datastore: Datastore, settings: Settings) -> dict[str, Any]:
+        StoreRetriever(datastore, settings).prepare()
+        warn_if_unfaithful(datastore.store, self.encoder.name)
+        return datastore.store.index_info()
+
+    # --- editing -----------------------------------------------------------------
+
+    def add(
+        self,
+        docs: Iterable[Doc | Example],
+        *,
+        source: str | None = None,
+        allow_duplicates: bool = False,
+    ) -> list[int]:
+        """Add corrections: annotated Docs that take effect immediately.
+
+        A correction that exists already is not added again. Earlier ones of the same
+        words lose the annotation that it contradicts.
+
+        docs (Iterable[Doc | Example]): With `doc.ents`; of Examples the reference is
+            read. Annotate what you know: tokens without annotation (`ent_iob == 0`) are
+            not stored.
+        source (str | None): Where they come from, such as a person or a file; see
+            `forget`.
+        allow_duplicates (bool): Add them even if they exist already, so that they count
+            twice. Default: False.
+        RETURNS (list[int]): The examples' ids, in order; for `forget`.
+        RAISES (KnnNerError): If the datastore was built with another encoder.
+        """
+        encoder, scheme = self.encoder, self.datastore.tag_set.scheme
+        scheme, texts, keys = editing.read_corrections(docs, encoder, scheme)
+        with self.lock:
+            ids = editing.add(
+                self.datastore,
+                encoder,
+                scheme,
+                texts,
+                keys,
+                source=source,
+                allow_duplicates=allow_duplicates,
+            )
+            self._keep_strings()
+        self._warn_without_entry(building.without_entry(ids, texts, keys))
+        return ids
+
+    def forget(
+        self,
+        example_ids: Iterable[int] | None = None,
+        *,
+        source: str | None = None,
+        text: str | None = None,
+    ) -> int:
+        """Remove examples from either part: those for which all that is given holds.
+
+        example_ids (Iterable[int] | None): From `build` or `add`.
+        source (str | None): As it was given to `add`.
+        text (str | None): A part of the example's text, letter by letter.
+        RETURNS (int): How many entries (tokens) were removed.
+        RAISES (KnnNerError): For an unknown id, or if nothing is given, or an empty
+            text; then nothing is removed.
+        """
+        with self.lock:
+            ids = editing.find_examples(
+                self.datastore,
+                self.encoder.name,
+                example_ids,
+                source=source,
+                text=text,
+            )
+            return self.datastore.forget(ids)
+
+    def relabel(self, old_label: str, new_label: str) -> int:
+        """Rename a label in all examples. A label of the tagger's stays: it goes on to
+        predict it.
+
+        old_label (str): Must exist.
+        new_label (str): If it exists too, the two become one.
+        RETURNS (int): How many examples had the old one.
+        RAISES (KnnNerError): If there is no such label; then nothing is changed.
+        """
+        with self.lock:
+            count = self.datastore.relabel(old_label, new_label)
+            self._keep_strings()
+            return count
+
+    def consolidate(self) -> int:
+        """Move all corrections into the store, where they count as any other example.
+
+        RETURNS (int): How many examples were moved.
+        """
+        with self.lock:
+            return self.datastore.consolidate()
+
+    def _keep_strings(self) -> None:
+        """Add labels before spaCy's memory zones, which forget new strings."""
+        for label in self.datastore.tag_set.labels:
+            self.encoder.nlp.vocab.strings.add(label)
+
+    def _warn_without_entry(self, ids: list[int]) -> None:
+        if ids:
+            listed = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
+            message = warning(Warnings.W002, n=len(ids), ids=listed)
+            warnings.warn(message, stacklevel=4)
+
+    # --- saving and loading --------------------------------------------------------
+
+    def to_disk(self, path: str | Path, exclude: Iterable[str]) -> None:
+        """Save the datastore and the calibration.
+
+        path (str | Path): A folder.
+        exclude (Iterable[str]): `"datastore"` or `"calibration"` to leave it out.
+        RAISES (KnnNerError): If another process has saved there since it was loaded.
+        """
+        with self.lock:
+            serializers = {
+                "datastore": self.datastore.to_disk,
+                "calibration": lambda p: p.write_text(self._calibration_json()),
+            }
+            util.to_disk(path, serializers, exclude)
+
+    def from_disk(self, path: str | Path, exclude: Iterable[str]) -> None:
+        """Load what `to_disk` saved; the datastore is mapped into memory.
+
+        path (str | Path), exclude (Iterable[str]): As for `to_disk`.
+        RAISES (KnnNerError): If it is missing or damaged.
+        """
+        new, saved = self.empty_datastore(), dict[str, Any]()
+
+        def load_datastore(folder: Path) -> None:
+            new.from_disk(folder)
+
+        def load_calibration(file: Path) -> None:
+            saved.update(json.loads(file.read_text()) if file.exists() else {})
+
+        loaders = {"datastore": load_datastore, "calibration": load_calibration}
+        util.from_disk(path, loaders, exclude)
+        self._set_loaded(new, saved, exclude)
+
+    def to_bytes(self, exclude: Iterable[str]) -> bytes:
+        """Serialize the datastore and the calibration.
+
+        exclude (Iterable[str]): As for `to_disk`.
+        RAISES (KnnNerError): From 4 GiB on; use `to_disk` then.
+        """
+        with self.lock:
+            serializers = {
+                "datastore": self.datastore.to_bytes,
+                "calibration": self._calibration_json,
+            }
+            return util.to_bytes(serializers, exclude)
+
+    def from_bytes(self, data: bytes, exclude: Iterable[str]) -> None:
+        """Load what `to_bytes` serialized."""
+        new, saved = self.empty_datastore(), dict[str, Any]()
+        loaders = {
+            "datastore": new.from_bytes,
+            "calibration": lambda data: saved.update(json.loads(data)),
+        }
+        util.from_bytes(data, loaders, exclude)
+        self._set_loaded(new, saved, exclude)
+
+    def _calibration_json(self) -> str:
+        return json.dumps(asdict(self.calibration))  # every digit, unlike srsly's
+
+    def _set_loaded(
+        self, new: Datastore, saved: dict[str, Any], exclude: Iterable[str]
+    ) -> None:
+        with self.lock:
+            if "datastore" not in exclude:
+                self.use(new)
+            self.calibration = replace(self.calibration, **saved)

@@ -1,0 +1,45 @@
+"""Makes `nlp.pipe(n_process=…)` work after the parent process has searched.
+
+FAISS and torch compute with OpenMP threads. A forked child inherits the
+runtime's belief that its threads exist, but not the threads, and waits for them
+forever. OpenMP 5.0 has the cure: a runtime that releases its
+resources just before the fork starts new threads afterwards, in both processes.
+"""
+
+import ctypes
+import os
+import re
+from pathlib import Path
+
+_OMP_PAUSE_HARD = 2
+_registered = False
+
+
+def make_fork_safe() -> None:
+    """From now on, release all OpenMP threads before this process forks.
+
+    Does nothing where there is no fork, or on a second call.
+    """
+    global _registered
+    if not _registered and hasattr(os, "register_at_fork"):
+        _registered = True
+        os.register_at_fork(before=_pause_openmp)
+
+
+def _pause_openmp() -> None:
+    for path in _openmp_libraries():
+        try:
+            pause = ctypes.CDLL(path).omp_pause_resource_all
+        except (OSError, AttributeError):
+            continue
+        # Refused inside a parallel region; then there is nothing to be done.
+        pause(_OMP_PAUSE_HARD)
+
+
+def _openmp_libraries() -> set[str]:
+    maps = Path("/proc/self/maps")
+    if not maps.exists():  # not Linux: processes are spawned there by default
+        return set()
+    lines = maps.read_text(encoding="utf8", errors="surrogateescape").splitlines()
+    paths = {line.split(maxsplit=5)[5] for line in lines if line.count("/") > 0}
+    return {path for path in paths if re.search(r"/lib[gi]?omp[^/]*\.so", path)}

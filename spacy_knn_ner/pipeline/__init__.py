@@ -1,1 +1,0 @@
-"""The factories a user adds to `nlp`, one file each, and what they share."""

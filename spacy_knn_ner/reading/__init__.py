@@ -1,0 +1,11 @@
+"""Reading: Docs ⇄ arrays.
+
+batch.py           Docs → a TokenBatch: p_base and keys
+vectors.py         what an encoder left on a Doc → keys
+tagger_output.py   what a tagger left on a Doc → p_base
+annotations.py     doc.ents ⇄ spans, tags and annotated texts
+rulers.py          entities that rulers have set
+encoder.py         annotated texts → keys, by the components in front
+fingerprint.py     everything that shapes a vector
+cache.py           encodings on disk, for build, tune and evaluate
+"""

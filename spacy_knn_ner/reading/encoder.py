@@ -1,0 +1,122 @@
+"""The key encoder: annotated texts → keys, by the components in front of a
+`knn_ner`."""
+
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from ..datastore.datastore import Datastore
+from ..errors import Errors, KnnNerError
+from ..settings import KeySettings
+from ..types import AnnotatedText, TokenKeys
+from . import tagger_output
+from .annotations import make_doc
+from .fingerprint import (
+    Fingerprint,
+    difference,
+    find_encoder,
+    fingerprint,
+    training_state,
+)
+from .vectors import read_keys
+
+
+class KeyEncoder:
+    """Encodes texts as the pipeline would, and checks whether a datastore's keys were
+    made in the same way."""
+
+    def __init__(
+        self, nlp: Language, component: Any, name: str, settings: KeySettings
+    ) -> None:
+        """nlp (Language): The pipeline.
+        component (Any): One of its components; those before it encode.
+        name (str): The component, for messages.
+        settings (KeySettings): Which vectors are keys.
+        """
+        self.nlp, self.component, self.name = nlp, component, name
+        self.settings = settings
+        self._checked: tuple[Any, str] | None = None
+        self._found: tuple[Any, Any] | None = None
+
+    def docs(self, texts: list[AnnotatedText]) -> list[Doc]:
+        """Run the components in front, without the annotation.
+
+        texts (list[AnnotatedText]): The texts.
+        RETURNS (list[Doc]): One per text.
+        RAISES (KnnNerError): If the component is in no pipeline, or a component in
+            front merges or splits tokens.
+        """
+        names = [name for name, _ in self.nlp.components]
+        others = names[names.index(self.pipe_name()) :]
+        new = (make_doc(self.nlp, text) for text in texts)
+        docs = list(self.nlp.pipe(new, disable=others))
+        if len(docs) != len(texts):
+            # An error handler of the pipeline has dropped Docs.
+            n, total = len(texts) - len(docs), len(texts)
+            raise KnnNerError(Errors.E050, name=self.name, n=n, total=total)
+        for text, doc in zip(texts, docs, strict=True):
+            expected, found = len(text.words), len(doc)
+            if expected != found:
+                raise KnnNerError(
+                    Errors.E045, name=self.name, expected=expected, found=found
+                )
+        return docs
+
+    def keys(
+        self, texts: list[AnnotatedText], scheme: str
+    ) -> tuple[str, list[TokenKeys]]:
+        """Encode texts.
+
+        texts (list[AnnotatedText]): The texts.
+        scheme (str): The tag scheme, where no `ner_tagger` is in front.
+        RETURNS (tuple[str, list[TokenKeys]]): The tagger's scheme, and the keys.
+        RAISES (KnnNerError): As for `docs`, and if no encoder is in front.
+        """
+        docs = self.docs(texts)
+        for doc in docs:
+            value = tagger_output.read(doc)
+            if value is not None:
+                scheme = value["scheme"]
+        return scheme, [read_keys(doc, self.settings, self.name) for doc in docs]
+
+    def fingerprint(self) -> Fingerprint:
+        """Compute what the keys are made with."""
+        return fingerprint(self.nlp, self.pipe_name(), self.settings)
+
+    def check(self, datastore: Datastore) -> None:
+        """Refuse keys of another encoder. Weights are hashed once, and again when the
+        pipeline has changed or was trained.
+
+        datastore (Datastore): About to be searched or added to.
+        RAISES (KnnNerError): If its keys were made with another encoder.
+        """
+        if datastore.fingerprint is None:
+            return
+        model = self._model()
+        state = None if model is None else training_state(model)
+        seen = datastore.fingerprint, self.settings, state
+        if self._checked is None or self._checked[0] != seen:
+            self._checked = seen, difference(datastore.fingerprint, self.fingerprint())
+        if self._checked[1]:
+            raise KnnNerError(Errors.E044, name=self.name, changed=self._checked[1])
+
+    def _model(self) -> Any:
+        """The encoder's model, which is found anew when the pipeline has changed."""
+        parts = [(n, id(c), id(getattr(c, "model", c))) for n, c in self.nlp.components]
+        seen = parts, self.settings.source
+        if self._found is None or self._found[0] != seen:
+            name = self.pipe_name()
+            self._found = seen, find_encoder(self.nlp, name, self.settings.source)[1]
+            self._checked = None
+        return self._found[1]
+
+    def pipe_name(self) -> str:
+        """Find the component's name in the pipeline, which may have been changed.
+
+        RAISES (KnnNerError): If it is in no pipeline.
+        """
+        for name, component in self.nlp.components:
+            if component is self.component:
+                return name
+        raise KnnNerError(Errors.E048, name=self.name)

@@ -1,0 +1,239 @@
+"""The fingerprint: everything upstream that shapes a vector, stored with its keys.
+
+That is the encoder's weights and tokenizer, its config (windows, attributes), layer and
+pooling, and the components before it that may change what it reads. Names and positions
+of components do not matter.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+from spacy.language import Language
+from thinc.api import Model, get_array_module, serialize_attr
+
+from ..settings import KeySettings
+from .vectors import to_numpy
+
+Fingerprint = dict[str, Any]
+
+# Parts of a config that do not change vectors: where weights come from (they are
+# hashed), how they are trained, and whether hidden layers are kept.
+_NOT_SHAPING = {
+    "name",
+    "grad_factor",
+    "grad_scaler_config",
+    "upstream",
+    "output_hidden_states",
+    "all_layer_outputs",
+    "scorer",
+    "overwrite",
+}
+# What components may assign without changing what an encoder reads.
+_ENTITIES = ("doc.ents", "token.ent_", "doc.spans", "span.", "doc._.ner_tagger")
+# What differs between stored and current fingerprints, for messages.
+_PARTS = {
+    "layer": "keys.layer",
+    "pooling": "keys.pooling",
+    "weights": "weights",
+    "config": "config of the encoder, or components before it",
+}
+
+
+def fingerprint(nlp: Language, name: str, settings: KeySettings) -> Fingerprint:
+    """Compute the fingerprint of the keys that a pipeline makes.
+
+    nlp (Language): The pipeline.
+    name (str): The component that reads the vectors.
+    settings (KeySettings): How it reads them.
+    RETURNS (Fingerprint): Settings, the name of the encoder, and SHA-256 hashes of its
+        `weights` and `config`; None where no component is known to leave vectors.
+    """
+    encoder, model = find_encoder(nlp, name, settings.source)
+    return {
+        "layer": settings.layer,
+        "pooling": settings.pooling,
+        "encoder": encoder,
+        "weights": None if model is None else hash_model(model, nlp),
+        "config": None if encoder is None else _hash_config(nlp, encoder),
+    }
+
+
+def difference(stored: Fingerprint, current: Fingerprint) -> str:
+    """Describe what differs; empty if the vectors can be compared.
+
+    stored (Fingerprint): Of the datastore. An older one lacks some parts, which are not
+        compared.
+    current (Fingerprint): Of the pipeline.
+    """
+    changed = []
+    for part, title in _PARTS.items():
+        if part in stored and stored[part] != current[part]:
+            short = (str(value)[:12] for value in (stored[part], current[part]))
+            changed.append("{} {} → {}".format(title, *short))
+    return ", ".join(changed)
+
+
+def find_encoder(
+    nlp: Language, name: str, source: str
+) -> tuple[str | None, Model | None]:
+    """Find the component before `name` whose vectors `source` reads, and its model.
+
+    nlp (Language): The pipeline. Disabled components count: they may have run in
+        another process.
+    name (str): The component that reads the vectors.
+    source (str): See `KeySettings`.
+    RETURNS (tuple[str | None, Model | None]): None where there is none.
+    """
+    before = _before(nlp, name)
+    sources = ("ner_tagger", "transformer", "tensor") if source == "auto" else (source,)
+    for wanted in sources:
+        # The last one: a later component overwrites what an earlier one left.
+        for other, component in reversed(before):
+            model = _encoder_model(nlp, other, component, wanted)
+            if model is not None:
+                return other, model
+    return None, None
+
+
+def _before(nlp: Language, name: str) -> list[tuple[str, Any]]:
+    names = [other for other, _ in nlp.components]
+    return list(nlp.components)[: names.index(name)]
+
+
+def _encoder_model(
+    nlp: Language, name: str, component: Any, source: str
+) -> Model | None:
+    meta = nlp.get_pipe_meta(name)
+    model = getattr(component, "model", None)
+    if source == "ner_tagger":
+        own = meta.factory == "ner_tagger" and not component.listens
+        return model.get_ref("tok2vec") if own and model is not None else None
+    assigned = {"transformer": "doc._.trf_data", "tensor": "doc.tensor"}[source]
+    return model if assigned in meta.assigns else None
+
+
+# --- config ------------------------------------------------------------------
+
+
+def _hash_config(nlp: Language, encoder: str) -> str:
+    """A SHA-256 over the config of the encoder, and of components before it that may
+    change what it reads, with their weights."""
+    config = nlp.get_pipe_config(encoder)
+    block = config["model"]
+    if nlp.get_pipe_meta(encoder).factory == "ner_tagger":
+        block = block["tok2vec"]
+    parts: list[Any] = [_shaping(block)]
+    for name, component in _before(nlp, encoder):
+        assigns = nlp.get_pipe_meta(name).assigns
+        if assigns and all(field.startswith(_ENTITIES) for field in assigns):
+            continue
+        model = getattr(component, "model", None)
+        weights = hash_model(model, nlp) if isinstance(model, Model) else None
+        parts.append([_shaping(nlp.get_pipe_config(name)), weights])
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _shaping(block: Any) -> Any:
+    """A config block without what does not change vectors."""
+    if isinstance(block, dict):
+        kept = {k: v for k, v in block.items() if k not in _NOT_SHAPING}
+        return {key: _shaping(value) for key, value in kept.items()}
+    return block
+
+
+# --- weights -------------------------------------------------------------------
+
+
+def hash_model(model: Model, nlp: Language) -> str:
+    """Compute a SHA-256 over the weights and tokenizers of a model.
+
+    Tensors are taken in the order of the layers and sorted by name in each, so that the
+    hash survives saving, copying and a change of device.
+
+    model (Model): The model.
+    nlp (Language): The pipeline, for its static vectors.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in _tensors(model):
+        array = _as_numpy(tensor)
+        digest.update(f"{name} {array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    for node in model.walk():
+        for shim in node.shims:
+            tokenizer = getattr(getattr(shim, "_hfmodel", None), "tokenizer", None)
+            if tokenizer is not None:
+                digest.update(_tokenizer_text(tokenizer).encode("utf8"))
+        for attr, value in sorted(node.attrs.items()):
+            if serialize_attr.dispatch(type(value)) is not _DEFAULT:
+                # Only tokenizers have a serializer of their own.
+                digest.update(serialize_attr(value, value, attr, node))
+        if node.name == "static_vectors":
+            vectors = nlp.vocab.vectors
+            digest.update(np.ascontiguousarray(to_numpy(vectors.data)).data)
+            digest.update(repr(sorted(vectors.key2row.items())).encode())
+    return digest.hexdigest()
+
+
+_DEFAULT = serialize_attr.dispatch(object)
+
+
+def training_state(model: Model) -> tuple[Any, ...]:
+    """Compute a value that changes when the model is trained, without hashing it.
+
+    Of torch tensors the counters of changes are read, which needs no transfer from a
+    GPU: an update of spaCy's zeroes the gradients in place. Of the tensors of Thinc's
+    own layers, which have no counters, some values are read, all of them at once.
+
+    model (Model): The model.
+    """
+    counters: list[Any] = []
+    samples: list[Any] = []
+    for node in model.walk():
+        for name in node.param_names:
+            if node.has_param(name):
+                flat: Any = cast(Any, node.get_param(name)).reshape(-1)
+                samples.append(flat[:: max(1, len(flat) // 4)])
+        for shim in node.shims:
+            module = getattr(shim, "_model", None)
+            for p in () if module is None else module.parameters():
+                of_grad = None if p.grad is None else p.grad._version
+                counters.append((p.data_ptr(), p._version, of_grad))
+    values = b""
+    if samples:
+        values = to_numpy(get_array_module(samples[0]).concatenate(samples)).tobytes()
+    return id(model), tuple(counters), values
+
+
+def _tensors(model: Model) -> Iterator[tuple[str, Any]]:
+    """The weights, as numpy, cupy or torch has them."""
+    for i, node in enumerate(model.walk()):
+        for param in sorted(node.param_names):
+            if node.has_param(param):
+                yield f"{i}.{param}", node.get_param(param)
+        for shim in node.shims:
+            module = getattr(shim, "_model", None)
+            state = {} if module is None else module.state_dict()
+            for name, tensor in sorted(state.items()):
+                # Whole numbers there are positions that some versions save and
+                # others do not.
+                if tensor.is_floating_point():
+                    yield f"{i}.{name}", tensor
+
+
+def _as_numpy(tensor: Any) -> np.ndarray:
+    if hasattr(tensor, "detach"):
+        return tensor.detach().float().cpu().numpy()
+    return to_numpy(tensor)
+
+
+def _tokenizer_text(tokenizer: Any) -> str:
+    if not tokenizer.is_fast:
+        return json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    # These two depend on the text that was tokenized last.
+    state.update(truncation=None, padding=None)
+    return json.dumps(state, sort_keys=True)

@@ -1,0 +1,93 @@
+"""What `ner_tagger` leaves on a Doc for components behind it.
+
+`doc._.ner_tagger` is a plain dict of strings and arrays, so that it survives
+`doc.to_bytes()` and with it `nlp.pipe(n_process=…)`.
+"""
+
+import os
+from typing import Any, TypedDict
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ..tags import SpanTuple
+
+EXTENSION = "ner_tagger"
+BASE = "knn_ner_base"
+
+
+class TaggerOutput(TypedDict):
+    """The distribution of a tagger for one Doc.
+
+    scheme (str): The tag scheme, `"BILUO"` or `"BIO"`.
+    tags (list[str]): Names of the columns.
+    probabilities (ndarray): Shape (n_tokens, n_tags), float32.
+    vectors (ndarray | None): The encoder's output, shape (n_tokens, width), where the
+        tagger has an encoder of its own; None where it listens to a component that
+        leaves its output on the Doc.
+    tagger (str | None): The tagger's `identity`, to tell pipelines apart.
+    """
+
+    scheme: str
+    tags: list[str]
+    probabilities: np.ndarray
+    vectors: np.ndarray | None
+    tagger: str | None
+
+
+class SavedBase(TypedDict):
+    """p_base of a Doc whose entities `knn_ner` has replaced, where no tagger left a
+    distribution.
+
+    scheme (str), tags (list[str]), probabilities (ndarray): As in `TaggerOutput`.
+    entities (list[SpanTuple]): The entities that `knn_ner` has set instead.
+    """
+
+    scheme: str
+    tags: list[str]
+    probabilities: np.ndarray
+    entities: list[SpanTuple]
+
+
+for _name in (EXTENSION, BASE):
+    if not Doc.has_extension(_name):
+        Doc.set_extension(_name, default=None)
+
+
+def identity(component: Any) -> str:
+    """Name a component as long as its process lives."""
+    return f"{os.getpid()}:{id(component)}"
+
+
+def write(doc: Doc, value: TaggerOutput) -> None:
+    """Leave a tagger's output on a Doc."""
+    doc._.set(EXTENSION, value)
+
+
+def read(doc: Doc) -> TaggerOutput | None:
+    """Read a tagger's output; None where no `ner_tagger` has run."""
+    return doc._.get(EXTENSION)
+
+
+def write_base(doc: Doc, value: SavedBase) -> None:
+    """Save p_base on a Doc whose entities are replaced."""
+    doc._.set(BASE, value)
+
+
+def read_base(doc: Doc, *, use_saved: bool) -> TaggerOutput | SavedBase | None:
+    """Read the distribution that a Doc's entities are, or were, mixed from.
+
+    doc (Doc): The Doc.
+    use_saved (bool): Whether the Doc has been through `knn_ner`, and how its entities
+        came about is wanted. Otherwise what was saved counts only while these
+        entities are still there.
+    RETURNS (TaggerOutput | SavedBase | None): None where `doc.ents` is the base.
+    """
+    value = read(doc)
+    if value is not None:
+        return value
+    base: SavedBase | None = doc._.get(BASE)
+    if base is None or use_saved:
+        return base
+    now = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+    return base if now == [tuple(entity) for entity in base["entities"]] else None

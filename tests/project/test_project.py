@@ -1,0 +1,229 @@
+"""project.yml, and the scripts it calls."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import data_sets
+import fetch_assets
+import k_sweep
+import package
+import pytest
+import spacy
+import srsly
+import train
+import write
+from spacy.tokens import DocBin
+from util import annotated_docs, cnn_pipeline, view
+
+from spacy_knn_ner.corpora.formats import FORMATS
+from spacy_knn_ner.evaluation.report import evaluate
+
+ROOT = Path(__file__).parents[2]
+PROJECT = srsly.read_yaml(ROOT / "project.yml")
+COMMANDS = {command["name"]: command for command in PROJECT["commands"]}
+
+
+def test_project_yml_is_what_write_py_writes():
+    assert (ROOT / "project.yml").read_text(encoding="utf8") == write.text()
+
+
+@pytest.mark.parametrize("name", PROJECT["workflows"])
+def test_a_workflow_makes_what_its_commands_need(name):
+    made = set()
+    for step in PROJECT["workflows"][name]:
+        command = COMMANDS[step]
+        for path in command["deps"]:
+            of_convert = {path.replace("dev.spacy", "train.spacy")}  # see write.py
+            is_part = any(path.startswith(f"{folder}/") for folder in made)
+            assert (
+                path in made or is_part or made & of_convert or (ROOT / path).exists()
+            )
+        assert command["outputs"], "a command without outputs would always run"
+        made |= set(command["outputs"])
+
+
+@pytest.mark.parametrize("name", data_sets.DATASETS)
+def test_every_data_set_has_its_seven_steps(name):
+    dataset = data_sets.DATASETS[name]
+    assert dataset.format in FORMATS
+    owner = dataset.model or name
+    steps = PROJECT["workflows"][name]
+    for step in ("train", "build", "tune"):
+        assert f"{owner}-{step}" in steps
+    for step in ("assets", "convert", "evaluate", "package"):
+        assert f"{name}-{step}" in steps
+
+
+def test_changed_dev_data_leaves_training_alone():
+    for name, command in COMMANDS.items():
+        uses = any(path.endswith("dev.spacy") for path in command["deps"])
+        assert uses == name.endswith("-tune")
+        assert not any(path.endswith("dev.spacy") for path in command["outputs"])
+
+
+def test_scripts_exist():
+    for command in PROJECT["commands"]:
+        for line in command["script"]:
+            words = line.split()
+            assert words[0] == "python"
+            known = words[1] == "-m" or (ROOT / words[1]).exists()
+            assert known, line
+
+
+# --- recipes -------------------------------------------------------------------
+
+RECIPES = srsly.read_yaml(ROOT / "configs" / "recipes.yml")
+CASES = [
+    (name, encoder)
+    for name, dataset in data_sets.DATASETS.items()
+    if dataset.model is None
+    for encoder in RECIPES[name]
+]
+
+
+@pytest.mark.parametrize(("name", "encoder"), CASES)
+def test_a_recipe_is_a_config(name, encoder, tmp_path):
+    """Every setting of a recipe is one that the config has."""
+    recipe = train.recipe(name, encoder)
+    changes = train.overrides(recipe, name, n_docs=1000, seed=1)
+    is_cnn = encoder == "default" and data_sets.DATASETS[name].lang == "zh"
+    path = train.config_for("cnn" if is_cnn else encoder, "ner_tagger", tmp_path)
+    config = spacy.util.load_config(path, overrides=changes, interpolate=True)
+    assert (
+        config["training"]["optimizer"]["learn_rate"]["initial_rate"]
+        == (recipe["learn_rate"])
+    )
+    assert config["training"]["max_epochs"] == recipe["epochs"]
+    assert config["training"]["dropout"] == recipe["dropout"]
+    assert config["nlp"]["lang"] == data_sets.DATASETS[name].lang
+
+
+def test_the_papers_settings():
+    """CoNLL-2003 with BERT-large: 5e-5, 16 × 2, 40 epochs, dropout .1, decay .01."""
+    changes = train.overrides(
+        train.recipe("conll2003", "bert-large-cased"), "conll2003", 14041, 0
+    )
+    assert changes["vars.learn_rate"] == 5e-5
+    assert changes["training.batcher.size"] == 32
+    assert changes["training.accumulate_gradient"] == 2
+    assert changes["vars.total_steps"] == 439 * 40
+    assert changes["training.optimizer.learn_rate.warmup_steps"] == 18  # .001 of it
+    assert changes["training.eval_frequency"] == 109  # a quarter of an epoch
+
+
+@pytest.mark.parametrize("n_docs", [100, 96, 97, 16, 5])
+@pytest.mark.parametrize("checks", [1, 2])
+def test_the_last_epoch_is_checked(n_docs, checks):
+    """spaCy scores dev where update % eval_frequency == 0, counting from 0."""
+    recipe = {**train.recipe("wnut17", "default"), "checks": checks}
+    changes = train.overrides(recipe, "wnut17", n_docs, 0)
+    total, every = changes["vars.total_steps"], changes["training.eval_frequency"]
+    last = max(step for step in range(total) if step % every == 0)
+    assert total - 1 - last < recipe["epochs"] * checks
+
+
+def test_encoders_of_ones_own_are_trained_as_their_kind():
+    assert train.recipe("resume", "some-bert") == RECIPES["transformer"]
+    assert train.recipe("wnut17", "cnn") == RECIPES["cnn"]
+    assert RECIPES["transformer"]["learn_rate"] < 1e-4 < RECIPES["cnn"]["learn_rate"]
+
+
+def test_a_config_with_spacys_own_ner(tmp_path):
+    path = train.config_for("cnn", "ner", tmp_path)
+    nlp = spacy.util.load_model_from_config(
+        spacy.util.load_config(path), auto_fill=True
+    )
+    assert nlp.pipe_names == ["tok2vec", "ner"]
+
+
+# --- packages ------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_package_carries_its_card_and_works(tmp_path):
+    nlp = cnn_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    docs = annotated_docs(nlp)
+    knn.build(docs, show_progress=False)
+    nlp.to_disk(tmp_path / "tuned")
+    report = evaluate(knn, docs, ks=(1, 2), resamples=10)
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    (tmp_path / "training.json").write_text('{"epochs": 7, "hashes": {}}')
+    package.main(
+        "wnut17",
+        tmp_path / "tuned",
+        tmp_path / "training.json",
+        tmp_path / "report.json",
+        tmp_path / "out",
+    )
+    (wheel,) = (tmp_path / "out").iterdir()
+    assert wheel.name == "en_wnut17_knn-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(tmp_path / "installed")
+    (folder,) = (tmp_path / "installed" / "en_wnut17_knn").glob("en_wnut17_knn-*")
+    again = spacy.load(folder)
+    assert [view(again(doc.text)) for doc in docs] == [
+        view(nlp(doc.text)) for doc in docs
+    ]
+    f1 = report["systems"]["mixture"]["f1"]
+    assert again.meta["performance"]["ents_f"] == pytest.approx(f1)
+    card = (folder / "README.md").read_text(encoding="utf8")
+    assert "WNUT-17" in card and "epochs | `7`" in card
+
+
+# --- steps ---------------------------------------------------------------------
+
+
+def test_a_file_that_is_not_the_published_one_stops_the_workflow(tmp_path, monkeypatch):
+    for split in data_sets.DATASETS["weibo"].splits.values():
+        path = tmp_path / "mirror" / split.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("something else")
+    monkeypatch.setenv("SPACY_KNN_NER_DATA", str(tmp_path / "mirror"))
+    with pytest.raises(SystemExit) as caught:
+        fetch_assets.main("weibo", tmp_path / "assets")
+    assert caught.value.code == 1
+    assert not [path for path in (tmp_path / "assets").rglob("*") if path.is_file()]
+
+
+def test_a_licensed_copy_must_be_there(tmp_path):
+    with pytest.raises(SystemExit):
+        fetch_assets.main("ontonotes5", tmp_path)
+    (tmp_path / "ontonotes5").mkdir()
+    for split in ("train", "dev", "test"):
+        (tmp_path / "ontonotes5" / f"{split}.txt").write_text("Ada B-PERSON\n")
+    fetch_assets.main("ontonotes5", tmp_path)
+
+
+def test_a_share_of_the_training_data_is_a_random_part(tmp_path):
+    docs = annotated_docs(spacy.blank("en"))
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "all.spacy")
+    drawn = []
+    for seed in (0, 0, 1):
+        path = train.part_of(tmp_path / "all.spacy", 0.5, seed, tmp_path / "share")
+        found = DocBin().from_disk(path).get_docs(spacy.blank("en").vocab)
+        drawn.append([doc.text for doc in found])
+    assert len(drawn[0]) == 3 and drawn[0] == drawn[1] != drawn[2]
+    assert set(drawn[0]) <= {doc.text for doc in docs}
+
+
+def test_a_sweep_takes_the_simplest_best_settings_of_each_k(tmp_path):
+    rows = [
+        "k,temperature,interpolation.weight,decoding,precision,recall,f1",
+        "4,0.1,0.0,viterbi,0,0,0.9",  # the tagger alone
+        "16,0.1,0.2,viterbi,0,0,0.7",
+        "null,0.1,0.2,viterbi,0,0,0.4",
+        "4,0.1,0.3,viterbi,0,0,0.6",
+        "4,0.2,0.3,viterbi,0,0,0.6",
+    ]
+    (tmp_path / "trials.csv").write_text("\n".join(rows))
+    best = k_sweep.best_by_k(tmp_path / "trials.csv")
+    found = {
+        k: (trial["temperature"], trial[k_sweep.WEIGHT]) for k, trial in best.items()
+    }
+    assert list(found.items()) == [
+        ("4", ("0.1", "0.3")),
+        ("16", ("0.1", "0.2")),
+        ("null", ("0.1", "0.2")),
+    ]

@@ -1,0 +1,378 @@
+"""`spacy knn serve`: what the page asks, and the page itself in a browser."""
+
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import spacy
+from typer.testing import CliRunner
+from util import annotated_docs, cnn_pipeline
+
+from spacy_knn_ner.cli.app import app as cli
+from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.serve.app import create_app
+from spacy_knn_ner.serve.session import LONGEST, Session
+
+TEXT = "Ada Lovelace lived in London\n\n  \nNobody came to the party"
+FIRST, SECOND = TEXT.splitlines()[0], TEXT.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Its neighbors decide, so it knows its own sentences."""
+    nlp = cnn_pipeline(weight=1.0)
+    nlp.get_pipe("knn_ner").build(annotated_docs(nlp), show_progress=False)
+    folder = tmp_path_factory.mktemp("serve") / "model"
+    nlp.to_disk(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    return shutil.copytree(model, tmp_path / "model")
+
+
+@pytest.fixture
+def session(folder):
+    nlp = spacy.load(folder)
+    return Session(nlp, nlp.get_pipe("knn_ner"))
+
+
+@pytest.fixture
+def client(session):
+    return create_app(session).test_client()
+
+
+def entities(session, text=TEXT):
+    return [
+        [(e["start"], e["end"], e["label"]) for e in paragraph["entities"]]
+        for paragraph in session.tag(text)["paragraphs"]
+    ]
+
+
+# --- the session --------------------------------------------------------------
+
+
+def test_each_line_is_looked_at_by_itself(session):
+    found = session.tag(TEXT)["paragraphs"]
+    assert [len(paragraph["tokens"]) for paragraph in found] == [5, 5]
+    assert entities(session) == [[(0, 2, "person"), (4, 5, "location")], []]
+    assert all(0 <= e["score"] <= 1 for e in found[0]["entities"])
+    assert session.tag(" \n")["paragraphs"] == []
+
+
+def test_a_correction_is_heeded_at_once_and_keeps_its_paragraph_only(session):
+    session.correct(TEXT, 1, 4, 5, "event")
+    assert entities(session) == [
+        [(0, 2, "person"), (4, 5, "location")],
+        [(4, 5, "event")],
+    ]
+    assert "event" in session.about()["labels"]
+    (listed,) = session.corrections()["corrections"]
+    assert listed["tokens"][0] == ["Nobody", True]
+    assert listed["spans"] == [(4, 5, "event")]  # nothing else was said
+    assert listed["source"] == "serve"
+
+
+def test_what_is_marked_replaces_what_it_overlaps(session):
+    session.correct(TEXT, 0, 1, 2, "name")
+    assert entities(session)[0] == [(1, 2, "name"), (4, 5, "location")]
+    (listed,) = session.corrections()["corrections"]
+    assert listed["spans"] == [(0, 1, ""), (1, 2, "name")]
+
+
+def test_what_is_no_entity_can_be_taught(session):
+    session.correct(TEXT, 0, 0, 2, " ")
+    assert entities(session)[0] == [(4, 5, "location")]
+    (listed,) = session.corrections()["corrections"]
+    assert listed["spans"] == [(0, 2, "")]
+
+
+def test_what_was_added_is_listed_and_searched_and_deleted(session):
+    before = session.tag(TEXT)
+    session.correct(TEXT, 1, 4, 5, "event")
+    session.correct(TEXT, 0, 2, 3, "verb")
+    found = session.corrections()
+    assert [c["spans"] for c in found["corrections"]] == [
+        [(2, 3, "verb")],
+        [(4, 5, "event")],
+    ]
+    for query, n in (("nobody", 1), ("VERB", 1), ("serve", 2), ("other", 0)):
+        assert session.corrections(query)["count"] == n
+    for correction in found["corrections"]:
+        session.forget(correction["example_id"])
+    assert session.corrections()["count"] == 0
+    assert session.tag(TEXT) == before
+
+
+def test_it_is_saved_where_it_is_from(session, folder):
+    assert session.about()["unsaved"] == 0
+    session.correct(TEXT, 1, 4, 5, "event")
+    assert session.about()["unsaved"] == 1
+    assert session.save() == {"folder": str(folder)}
+    assert session.about()["unsaved"] == 0
+    assert [ent.label_ for ent in spacy.load(folder)(SECOND).ents] == ["event"]
+
+
+def test_it_can_be_saved_elsewhere(folder, tmp_path):
+    nlp = spacy.load(folder)
+    other = tmp_path / "other"
+    session = Session(nlp, nlp.get_pipe("knn_ner"), output=other)
+    session.correct(TEXT, 1, 4, 5, "event")
+    session.save()
+    assert not spacy.load(folder)(SECOND).ents
+    assert [ent.label_ for ent in spacy.load(other)(SECOND).ents] == ["event"]
+
+
+def test_what_is_elsewhere_already_is_not_replaced(folder, model, tmp_path):
+    nlp = spacy.load(folder)
+    for output in (model, tmp_path / "new"):
+        if output.exists():
+            with pytest.raises(KnnNerError, match="E085"):
+                Session(nlp, nlp.get_pipe("knn_ner"), output=output)
+        else:
+            session = Session(nlp, nlp.get_pipe("knn_ner"), output=output)
+            session.save()
+            session.save()
+    late = Session(nlp, nlp.get_pipe("knn_ner"), output=tmp_path / "late")
+    shutil.copytree(model, tmp_path / "late")
+    with pytest.raises(KnnNerError, match="E085"):
+        late.save()
+
+
+def test_only_corrections_are_deleted(session):
+    with pytest.raises(KnnNerError, match="E037"):
+        session.forget(1)  # an example of the store
+    assert session.about()["unsaved"] == 0
+
+
+def test_changes_are_counted_as_a_person_would(session):
+    session.correct(TEXT, 1, 4, 5, "event")
+    session.correct(TEXT, 1, 4, 5, "event")  # known
+    assert session.about()["unsaved"] == 1
+    session.correct(TEXT, 1, 4, 5, "party")  # instead
+    assert session.about()["unsaved"] == 2
+
+
+def test_what_somebody_else_has_saved_is_not_lost(session, folder):
+    other = spacy.load(folder)
+    other.get_pipe("knn_ner").forget(text="Paris")
+    other.to_disk(folder)
+    session.correct(TEXT, 1, 4, 5, "event")
+    with pytest.raises(KnnNerError, match="E076"):
+        session.save()
+    assert session.about()["unsaved"] == 1
+    assert not spacy.load(folder)(SECOND).ents
+
+
+@pytest.mark.parametrize(
+    ("paragraph", "start", "end"),
+    [(2, 0, 1), (-1, 0, 1), (0, 0, 6), (0, 2, 2), (0, -1, 1)],
+)
+def test_tokens_that_are_not_there_are_refused(session, paragraph, start, end):
+    with pytest.raises(KnnNerError, match="E082"):
+        session.correct(TEXT, paragraph, start, end, "event")
+    with pytest.raises(KnnNerError, match="E082"):
+        session.explain(TEXT, paragraph, start, end)
+    assert session.corrections()["count"] == 0
+
+
+# --- what goes over the wire --------------------------------------------------
+
+
+def test_the_page_and_what_it_needs_come_from_here(client):
+    page = client.get("/").text
+    for path in re.findall(r'(?:src|href)="([^"]+)"', page):
+        assert path.startswith("data:") or client.get(f"/{path}").status_code == 200
+    assert "default-src 'self'" in client.get("/").headers["Content-Security-Policy"]
+
+
+def test_an_explanation_says_who_said_what(client):
+    values = {"text": TEXT, "paragraph": 0, "start": 0, "end": 2}
+    found = client.post("/api/explain", json=values).get_json()
+    assert [token["text"] for token in found["tokens"]] == ["Ada", "Lovelace"]
+    first = found["tokens"][0]["neighbors"][0]
+    assert first["words"] == FIRST.split() and first["tag"] == "B-person"
+    assert found["about"]["unsaved"] == 0
+
+
+def test_errors_are_one_clear_sentence(client):
+    long = client.post("/api/tag", json={"text": "a" * (LONGEST + 1)})
+    assert long.status_code == 400 and "E081" in long.get_json()["error"]
+    odd = client.post("/api/tag", json={"text": 1})
+    assert odd.status_code == 400 and "E083" in odd.get_json()["error"]
+    gone = client.delete("/api/corrections/77")
+    assert gone.status_code == 400 and "E037" in gone.get_json()["error"]
+    assert client.post("/api/tag", json={"text": "a" * (1 << 20)}).status_code == 413
+    assert client.get("/nothing").get_json()["error"]
+
+
+def test_pages_from_elsewhere_cannot_ask(client, session):
+    """Neither under another name of this machine, nor with a form."""
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 403
+    for host in ("localhost:5000", "127.0.0.1", "[::1]:5000"):
+        assert client.get("/", headers={"Host": host}).status_code == 200
+    values = {"text": TEXT, "paragraph": "1", "start": "4", "end": "5", "label": "x"}
+    for path in ("tag", "corrections", "save"):
+        form = client.post(f"/api/{path}", data=values)
+        assert form.status_code in (400, 415)
+        plain = client.post(f"/api/{path}", data="{}", content_type="text/plain")
+        assert plain.status_code in (400, 415)
+    assert session.corrections()["count"] == 0
+    public = create_app(session, host="0.0.0.0").test_client()
+    assert public.get("/", headers={"Host": "my.host"}).status_code == 200
+
+
+def test_a_missing_extra_is_named(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "waitress", None)
+    result = CliRunner().invoke(cli, ["serve", str(folder)])
+    assert result.exit_code == 1
+    assert "spacy-knn-ner[serve]" in result.output
+
+
+# --- in a browser -------------------------------------------------------------
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@contextmanager
+def serving(folder):
+    """The verb, in a process of its own. Yields its address."""
+    code = "from spacy_knn_ner.cli.app import app; app()"
+    command = [sys.executable, "-uc", code, "serve", str(folder), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield re.search(r"http://\S+", process.stdout.readline())[0]
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def opened(address, **viewport):
+    """A page in a browser, on which nothing went wrong."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    wrong = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        page = browser.new_page(viewport=viewport)
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: wrong.append(error))
+        page.on("console", lambda m: m.type == "error" and wrong.append(m.text))
+        page.goto(address)
+        yield page
+        browser.close()
+    # That the server refused something is said on the page, too.
+    assert not [text for text in wrong if "400 (BAD REQUEST)" not in str(text)]
+
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+
+def marked(page):
+    return page.locator("#paragraphs mark").all_inner_texts()
+
+
+@needs_chromium
+def test_a_person_sees_asks_corrects_deletes_and_saves(folder):
+    with serving(folder) as address, opened(address, width=1200, height=900) as page:
+        page.get_by_label("Type or paste").fill(TEXT)
+        page.get_by_role("button", name="Find entities").click()
+        page.get_by_text("2 entities found.").wait_for()
+        labels = page.locator("#paragraphs mark small").all_inner_texts()
+        assert [label.split()[0] for label in labels] == ["person", "location"]
+
+        page.locator(".token", has_text="party").click()
+        page.get_by_role("heading", name="“party”").wait_for()
+        assert page.get_by_label("no entity").is_checked()
+        why = page.locator("#why").inner_text()
+        assert "neighbors" in why and "Nobody came to the party" in why
+
+        page.get_by_label("another:").fill("event")
+        page.get_by_role("button", name="Add correction").click()
+        page.get_by_text("Added: “party” is event.").wait_for()
+        assert marked(page)[-1].startswith("party")
+        assert "correction" in page.locator("#why").inner_text()
+
+        page.get_by_role("button", name="Save 1 change").click()
+        page.get_by_text("Saved to").wait_for()
+        assert [e.label_ for e in spacy.load(folder)(SECOND).ents] == ["event"]
+
+        page.get_by_label("Search").fill("london")
+        page.locator("#list li").wait_for(state="detached")
+        page.get_by_label("Search").fill("Nobody")
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_text("Deleted.").wait_for()
+        assert len(marked(page)) == 2
+        page.get_by_role("button", name="Save 1 change").click()
+        page.get_by_text("Saved to").wait_for()
+        assert not spacy.load(folder)(SECOND).ents
+
+
+@needs_chromium
+def test_what_is_taught_is_what_the_panel_shows(folder):
+    """Whatever is selected, or stands in the text field, meanwhile."""
+    with serving(folder) as address, opened(address, width=1200, height=900) as page:
+        page.get_by_label("Type or paste").fill(TEXT)
+        page.get_by_role("button", name="Find entities").click()
+        page.locator(".token", has_text="party").click()
+        page.get_by_role("heading", name="“party”").wait_for()
+        page.locator(".token", has_text="Nobody").focus()
+        page.keyboard.press("Shift+ArrowRight")  # selected, and not asked about
+        page.get_by_label("Type or paste").fill("Something else")
+        page.get_by_label("another:").fill("event")
+        page.get_by_role("radio", name="location").check()  # said last
+        page.get_by_role("button", name="Add correction").click()
+        page.get_by_text("Added: “party” is location.").wait_for()
+        page.get_by_role("heading", name="“party”").wait_for()
+        assert len(marked(page)) == 3
+
+        page.get_by_label("Type or paste").fill("a" * 20_001)
+        page.get_by_role("button", name="Find entities").click()
+        page.get_by_text("is too long").wait_for()
+        page.locator(".token", has_text="London").click()
+        page.get_by_role("heading", name="“London”").wait_for()
+        page.locator(".token", has_text="Nobody").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="“Nobody”").wait_for()
+
+
+@needs_chromium
+def test_the_keyboard_is_enough(folder):
+    with serving(folder) as address, opened(address, width=1200, height=900) as page:
+        page.get_by_label("Type or paste").press_sequentially(SECOND)
+        page.keyboard.press("Control+Enter")
+        page.get_by_text("No entities found.").wait_for()
+        page.locator(".token").first.focus()
+        for key in ("ArrowRight", "ArrowRight", "ArrowRight", "Shift+ArrowRight"):
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="“the party”").wait_for()
+        page.get_by_role("radio", name="person").focus()
+        page.keyboard.press("Space")
+        page.keyboard.press("Enter")
+        page.get_by_text("Added: “the party” is person.").wait_for()
+        page.keyboard.press("Escape")
+        focused = page.evaluate("document.activeElement.textContent")
+        assert focused == "the" and page.locator("#panel").is_hidden()
+
+
+@needs_chromium
+def test_on_a_phone_nothing_is_cut_off(folder):
+    with serving(folder) as address, opened(address, width=360, height=740) as page:
+        page.get_by_label("Type or paste").fill(TEXT)
+        page.get_by_role("button", name="Find entities").click()
+        page.locator(".token", has_text="London").click()
+        page.get_by_role("heading", name="“London”").wait_for()
+        page.get_by_label("Start a word earlier").click()
+        page.get_by_role("heading", name="“in London”").wait_for()
+        page.get_by_role("radio", name="location").check()
+        page.get_by_role("button", name="Add correction").click()
+        page.get_by_text("Added: “in London” is location.").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360

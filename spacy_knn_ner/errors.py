@@ -262,7 +262,7 @@ class Errors:
     )
     E083 = "The request must be JSON with {name!r}, of type {kind}."
     E086 = "weight={value!r} is not valid: expected a number from 0 to 1."
-    E084 = "This needs {package}: pip install 'spacy-knn-ner[{extra}]'."
+    E084 = "{feature} needs {package}: pip install 'spacy-knn-ner[{extra}]'."
     E070 = "The text has no token {word!r}; its tokens are {words}."
     E065 = "Pages and plots need matplotlib: pip install 'spacy-knn-ner[report]'."
 

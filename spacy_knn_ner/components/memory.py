@@ -300,7 +300,7 @@ class Memory:
         with self.lock:
             serializers = {
                 "datastore": self.datastore.to_bytes,
-                "calibration": self._calibration_json,
+                "calibration": lambda: self._calibration_json().encode(),
             }
             return util.to_bytes(serializers, exclude)
 

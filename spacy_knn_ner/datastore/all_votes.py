@@ -13,6 +13,7 @@ from . import distances as metrics
 from .distribution import normalized
 from .entries import EntryTable
 from .fork_safety import make_fork_safe
+from .index.torch import require_torch
 
 # Distances between so many queries and keys stay in a processor's cache; for a GPU more
 # at once are better.
@@ -101,7 +102,9 @@ def count_all(
     groups (tuple[ndarray, ndarray] | None): A number per query, and one per row of the
         table: an entry does not vote where the two are equal.
     RETURNS (AllVotes): The counted votes.
+    RAISES (KnnNerError): If torch is not installed.
     """
+    require_torch("k = null")
     import torch
     from thinc.api import get_torch_default_device
 

@@ -20,6 +20,7 @@ def blocks(language, text):
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.S)
 
 
+@pytest.mark.filterwarnings("ignore:.*KNN-W004")  # it is no good index
 @pytest.mark.parametrize("i", [0, 1])
 def test_an_extension_of_ones_own(i, tmp_path):
     """An index, and an interpolation: registered, used, saved and loaded."""

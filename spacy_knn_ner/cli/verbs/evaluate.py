@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ...corpora.docbin import read_docs
+from ...datastore.index.torch import has_torch
 from ...errors import Errors, KnnNerError
 from ..terminal import (
     CacheOpt,
@@ -62,7 +63,7 @@ def evaluate(
     report = make_report(
         knn,
         read_docs(corpus, nlp.vocab),
-        every_entry=every_entry,
+        every_entry=every_entry and has_torch(),
         cache=cache,
         show_progress=not as_json,
     )

@@ -46,7 +46,9 @@ def serve(
 
         from ...serve.app import create_app
     except ImportError as error:
-        raise KnnNerError(Errors.E084, package=error.name, extra="serve") from error
+        raise KnnNerError(
+            Errors.E084, feature="serve", package=error.name, extra="serve"
+        ) from error
     from ...serve.session import Session
 
     nlp = load_pipeline(model, gpu)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ...corpora.docbin import read_docs
+from ...datastore.index.torch import has_torch
 from ..terminal import (
     CacheOpt,
     DevArg,
@@ -65,7 +66,7 @@ def tune(
     trials = tune_store(
         knn,
         docs,
-        ks=KS if every_entry else [k for k in KS if k is not None],
+        ks=KS if every_entry and has_torch() else [k for k in KS if k is not None],
         leave_one_out=leave_one_out,
         cache=cache,
         show_progress=not as_json,

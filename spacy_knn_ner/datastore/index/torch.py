@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import Errors, KnnNerError
 from ..blocks import BLOCK_ROWS
 from .base import IndexFactory, StoredKeys, VectorIndex
 from .flat import Best, FlatIndex
@@ -76,7 +77,11 @@ class Torch(IndexFactory):
     """Makes a `TorchIndex`."""
 
     def create(self, stored: StoredKeys) -> TorchIndex:
-        """See `IndexFactory.create`."""
+        """See `IndexFactory.create`.
+
+        RAISES (KnnNerError): If torch is not installed.
+        """
+        require_torch("spacy_knn_ner.Torch.v1")
         return TorchIndex(stored)
 
 
@@ -84,4 +89,21 @@ def on_gpu() -> bool:
     """Check whether spaCy computes on a GPU."""
     from thinc.api import get_torch_default_device
 
-    return get_torch_default_device().type != "cpu"
+    return has_torch() and get_torch_default_device().type != "cpu"
+
+
+def has_torch() -> bool:
+    """Check whether torch is installed."""
+    from thinc import compat
+
+    return compat.has_torch
+
+
+def require_torch(feature: str) -> None:
+    """Check that torch is installed.
+
+    feature (str): What needs it, for the message.
+    RAISES (KnnNerError): If it is not.
+    """
+    if not has_torch():
+        raise KnnNerError(Errors.E084, feature=feature, package="torch", extra="torch")

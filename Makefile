@@ -27,7 +27,7 @@ $(VENV)/dev: $(VENV)/demo
 	$(BIN)/pip install --quiet $(TORCH) -e ".[dev]"
 	touch $@
 
-demo: $(VENV)/demo  ## Train, build, tune, evaluate, explain and teach on WNUT-17.
+demo: $(VENV)/demo  ## Train, build, tune, evaluate, explain and correct on WNUT-17.
 	$(BIN)/python -m spacy project run wnut17 . $(VARS)
 	$(BIN)/python project/demo.py models/wnut17/$(ENCODER)/$(SEED)/tuned \
 		corpus/wnut17/test.spacy
@@ -62,7 +62,7 @@ lint: $(VENV)/dev  ## ruff and mypy.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/dev  ## Mend what ruff can mend.
+format: $(VENV)/dev  ## Fix what ruff can fix.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -1,4 +1,4 @@
-"""The same stream of documents as in correction_stream.py, for who has no datastore:
+"""Run the stream of correction_stream.py on pipelines without a datastore:
 
 - `update`: spaCy's own `ner` learns from every mistake with `nlp.update`, until it is
   right there or has tried a few times;
@@ -41,7 +41,7 @@ from spacy_knn_ner.reading.annotations import annotated_text, make_doc
 app = typer.Typer(add_completion=False)
 
 ModelArg = Annotated[Path, typer.Argument(help="A pipeline without a datastore.")]
-CorpusArg = Annotated[Path, typer.Argument(help="Labelled Docs.")]
+CorpusArg = Annotated[Path, typer.Argument(help="Annotated Docs.")]
 OriginalOpt = Annotated[Path, typer.Option(help="Docs of the pipeline's own domain.")]
 OutputOpt = Annotated[Path, typer.Option(help="JSON to write.")]
 LabelsOpt = Annotated[str, typer.Option(help="NAME=LABEL,… of the pipeline's.")]
@@ -134,7 +134,7 @@ def _predicted(nlp: Language, docs: list[Doc]) -> list[Doc]:
 
 
 def _found(doc: Doc, gold: Doc, labels: set[str]) -> set[Entity]:
-    """Entities of these labels, where the gold annotation judges."""
+    """Entities of these labels, where there is a gold annotation."""
     return {
         (ent.start, ent.end, ent.label_)
         for ent in doc.ents

@@ -1,5 +1,5 @@
-"""A stream of documents: each is predicted, and if it is wrong, corrected by its gold
-annotation, as a user would do.
+"""Correct a stream of documents: each is predicted and, if it is wrong, its gold
+annotation is added.
 
 How good are the predictions, those of the rest of the stream, and those of the domain
 that the pipeline was made for?
@@ -28,11 +28,11 @@ _PARTS = 10  # of the stream, after each of which is scored
 
 def main(
     model: Annotated[Path, typer.Argument(help="A pipeline with a store.")],
-    corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
+    corpus: Annotated[Path, typer.Argument(help="Annotated Docs.")],
     original: Annotated[Path, typer.Option(help="Docs of the pipeline's own domain.")],
     output: Annotated[Path, typer.Option(help="JSON to write.")],
     labels: Annotated[str, typer.Option(help="NAME=LABEL,… of the tagger's.")] = "",
-    radius: Annotated[float | None, typer.Option(help="Another one.")] = None,
+    radius: Annotated[float | None, typer.Option(help="Another radius.")] = None,
     n_docs: Annotated[int, typer.Option(help="Of the stream.")] = 2000,
     cache: Annotated[Path | None, typer.Option(help="For encoder outputs.")] = None,
 ) -> None:
@@ -47,7 +47,7 @@ def main(
     own = read_stream(knn, others, {}, cache, new=known)
     n = len(stream.docs)
     rows: list[dict[str, Any]] = []
-    without, met = stream.ids, stream.ids.copy()
+    without, met = stream.uncorrected, stream.uncorrected.copy()
     corrected = 0
     ends = np.linspace(0, n, _PARTS + 1).astype(int)
     for i in tqdm(range(n + 1), desc="Correcting", unit="doc"):

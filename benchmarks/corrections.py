@@ -1,18 +1,18 @@
-"""What does one correction mend, and what does it break?
+"""What does one correction fix, and what does it break?
 
 For every sentence in which something is wrong, its gold annotation is added by itself,
-all sentences are predicted anew, and it is forgotten again. Counted are
+all sentences are predicted again, and it is forgotten again. Counted are
 
-- its own wrong tokens that are right then;
+- its own wrong tokens that are correct then;
 - the same mistakes in other sentences (an entity of the same words and label that was
-  missed, or found where there is none) that are mended;
+  missed, or found where there is none) that are fixed;
 - all other entities that are better, and worse, than before.
 
 python benchmarks/corrections.py models/wnut17/default/0/tuned \
     corpus/wnut17/test.spacy --output corrections.json
 
 With `--labels person=PER,location=LOC` a corpus with other labels is read: those are
-renamed, and nothing is judged where it has further ones.
+renamed, and entities with further ones are not counted.
 """
 
 from collections import defaultdict
@@ -33,18 +33,20 @@ from spacy_knn_ner.corpora.docbin import read_docs
 
 @dataclass
 class Counts:
-    """sentences (int): That were corrected, one at a time.
-    wrong, right (int): Their wrong tokens, and how many of them were right then.
-    same, mended (int): The same mistakes elsewhere, and how many were mended.
-    better, worse (int): Entities elsewhere.
-    restored (bool): Whether forgetting gave back all tags and probabilities.
+    """Count the effects of corrections.
+
+    sentences (int): The sentences corrected, one at a time.
+    wrong, right (int): Their wrong tokens, and how many of them became correct.
+    same, fixed (int): The same mistakes elsewhere, and how many were fixed.
+    better, worse (int): Entities elsewhere that became correct, or wrong.
+    restored (bool): Whether forgetting restored all tags and probabilities.
     """
 
     sentences: int = 0
     wrong: int = 0
     right: int = 0
     same: int = 0
-    mended: int = 0
+    fixed: int = 0
     better: int = 0
     worse: int = 0
     restored: bool = True
@@ -55,12 +57,12 @@ def main(
     corpus: Annotated[Path, typer.Argument(help="Annotated Docs.")],
     output: Annotated[Path, typer.Option(help="JSON to write.")],
     labels: Annotated[str, typer.Option(help="NAME=LABEL,… of the tagger's.")] = "",
-    radius: Annotated[float | None, typer.Option(help="Another one.")] = None,
-    other_words_radius: Annotated[float | None, typer.Option(help="Other.")] = None,
-    correction_votes: Annotated[float | None, typer.Option(help="Other.")] = None,
+    radius: Annotated[float | None, typer.Option(help="Another radius.")] = None,
+    other_words_radius: Annotated[float | None, typer.Option(help="For it.")] = None,
+    correction_votes: Annotated[float | None, typer.Option(help="For `votes`.")] = None,
     cache: Annotated[Path | None, typer.Option(help="For encoder outputs.")] = None,
 ) -> None:
-    """Correct every sentence by itself."""
+    """Correct every sentence by itself, and count what changes."""
     nlp = spacy.load(model)
     knn: Any = nlp.get_pipe("knn_ner")
     given = {
@@ -106,7 +108,7 @@ def one_at_a_time(stream: Stream) -> Counts:
                 if j != i:
                     counts.same += 1
                     is_right = (other in now.get(j, found[j])) == (other in gold[j])
-                    counts.mended += is_right
+                    counts.fixed += is_right
         for j in docs:
             was, is_ = found[j] ^ gold[j], now[j] ^ gold[j]
             counts.better += len(was - is_)
@@ -120,7 +122,7 @@ Kind = tuple[tuple[str, ...], str, bool]
 
 
 def kind_of(stream: Stream, i: int, entity: Entity, gold: set[Entity]) -> Kind:
-    """What makes two mistakes the same: words, label, and whether it was missed."""
+    """Identify a mistake by its words, its label, and whether it was missed."""
     start, end, label = entity
     first = stream.starts[i]
     words = tuple(stream.batch.words[first + start : first + end])
@@ -130,7 +132,7 @@ def kind_of(stream: Stream, i: int, entity: Entity, gold: set[Entity]) -> Kind:
 def mistakes(
     stream: Stream, found: list[set[Entity]], gold: list[set[Entity]]
 ) -> dict[Kind, list[tuple[int, Entity]]]:
-    """Where there are mistakes of each kind."""
+    """Group the places of mistakes by kind."""
     where: dict[Kind, list[tuple[int, Entity]]] = defaultdict(list)
     for i in range(len(found)):
         for entity in found[i] ^ gold[i]:

@@ -1,7 +1,7 @@
-"""A new entity type, taught by a few sentences.
+"""Add a new entity type by a few sentences.
 
 From a corpus some sentences with the type are drawn and added as corrections. How much
-of it is found in test data then, and what becomes of the pipeline's own domain?
+of it is found in test data then, and what happens to the pipeline's own domain?
 
 python benchmarks/new_type.py models/conll2003/default/0/tuned corpus/ncbi/train.spacy \
     corpus/ncbi/test.spacy --original corpus/conll2003/test.spacy --output new-type.json
@@ -66,7 +66,7 @@ def main(
             }
             rows.append(row)
             msg.info(str(row))
-    before = f1(own, own.ids, every_own)
+    before = f1(own, own.uncorrected, every_own)
     output.parent.mkdir(parents=True, exist_ok=True)
     srsly.write_json(output, {"original_before": before, "rows": rows})
 

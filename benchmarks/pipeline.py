@@ -119,11 +119,14 @@ def seconds(
 def first_entries(table: EntryTable, n: int) -> EntryTable:
     """A smaller store."""
     keys = np.array(table.keys.array()[:n])
-    columns = {
-        name: np.array(getattr(table, name).array()[:n]) for name in ("entries", "tags")
-    }
-    blocks = {name: Blocks(rows.dtype, None, rows) for name, rows in columns.items()}
-    return EntryTable(keys=Blocks(keys.dtype, table.width, keys), **blocks)
+    entries, tags = (
+        np.array(column.array()[:n]) for column in (table.entries, table.tags)
+    )
+    return EntryTable(
+        keys=Blocks(keys.dtype, table.width, keys),
+        entries=Blocks(entries.dtype, None, entries),
+        tags=Blocks(tags.dtype, None, tags),
+    )
 
 
 def shown(value: Any) -> str:

@@ -10,7 +10,7 @@ from spacy.tokens import Doc, Span
 
 from spacy_knn_ner.corrections.conflicts import add_corrections
 from spacy_knn_ner.evaluation.leave_one_out import KnownVotes
-from spacy_knn_ner.inference.predictor import LOOK_UP_ALL
+from spacy_knn_ner.inference.predictor import LOOK_UP_ALL, Predictor
 from spacy_knn_ner.reading.annotations import annotated_text
 from spacy_knn_ner.reading.cache import encode
 from spacy_knn_ner.tags import MISSING
@@ -31,28 +31,36 @@ class Stream:
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """First token of each Doc, and the number of tokens."""
+        """The first token of each Doc, and the number of tokens."""
         return np.cumsum([0, *self.batch.lengths])
 
     @cached_property
     def gold(self) -> np.ndarray:
-        """The right tags, `MISSING` where nothing is judged."""
+        """The gold tags, `MISSING` where there is no annotation."""
         tag_set = self.batch.tag_set
         parts = [
             tag_set.encode(len(t.words), t.entities, t.missing) for t in self.texts
         ]
         return np.concatenate(parts)
 
-    def predict(self) -> tuple[np.ndarray, np.ndarray]:
-        """Tags and probabilities with the corrections of the moment."""
-        predictor = replace(
+    @cached_property
+    def uncorrected(self) -> np.ndarray:
+        """The predicted tags without any corrections."""
+        return replace(self._predictor(), matcher=None).predict(self.batch).tags
+
+    def _predictor(self) -> Predictor:
+        return replace(
             self.knn.predictor, retriever=KnownVotes(self.votes), lookup=LOOK_UP_ALL
         )
+
+    def predict(self) -> tuple[np.ndarray, np.ndarray]:
+        """Tags and probabilities with the corrections of the moment."""
+        predictor = self._predictor()
         prediction = predictor.predict(self.batch)
         return prediction.tags, prediction.p
 
     def keys(self, i: int) -> TokenKeys:
-        """Of one Doc."""
+        """The keys of one Doc."""
         keys, (start, end) = self.batch.keys, self.starts[i : i + 2]
         mine = (keys.tokens >= start) & (keys.tokens < end)
         return TokenKeys(keys.vectors[mine], keys.tokens[mine] - start, end - start)
@@ -77,7 +85,9 @@ class Stream:
         return self.entities(self.gold.clip(0), i)
 
     def wrong_tokens(self, ids: np.ndarray) -> np.ndarray:
-        """Shape (n_tokens,), bool. Labels that the corpus lacks are not judged."""
+        """Find wrong tokens, shape (n_tokens,), bool.
+
+        Labels that the corpus lacks do not count."""
         tag_set, gold = self.batch.tag_set, self.gold
         known = {label for text in self.texts for *_, label in text.entities}
         judged = [tag == "O" or tag[2:] in known for tag in tag_set.tags]
@@ -93,7 +103,7 @@ def read_stream(
     *,
     new: tuple[str, ...] = (),
 ) -> Stream:
-    """A corpus, with the labels that it shares with the tagger.
+    """Encode a corpus, with the labels that it shares with the tagger.
 
     new (tuple[str, ...]): Further labels that it may come to have.
     """
@@ -108,12 +118,12 @@ def read_stream(
 
 
 def names_of(labels: str) -> dict[str, str]:
-    """`person=PER,location=LOC` → new names by old ones."""
+    """Parse `person=PER,location=LOC` into new names by old ones."""
     return dict(pair.split("=") for pair in labels.split(",") if pair)
 
 
 def renamed(doc: Doc, names: dict[str, str]) -> Doc:
-    """With other labels; entities with further ones lose their annotation."""
+    """Rename labels; entities with further ones lose their annotation."""
     entities, missing = [], []
     for ent in doc.ents:
         if ent.label_ in names:

@@ -6,6 +6,7 @@ python benchmarks/tuning.py models/wnut17/default/0/built corpus/wnut17/dev.spac
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from spacy_knn_ner.evaluation.tuning import KS, tune
 
 def main(
     model: Annotated[Path, typer.Argument(help="A pipeline with a store.")],
-    corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
+    corpus: Annotated[Path, typer.Argument(help="Annotated Docs.")],
     rounds: Annotated[int, typer.Option(help="Of both, taking turns.")] = 3,
 ) -> None:
     """Compare times of `tune` and `evaluate`, each from the text on, with and without
@@ -31,8 +32,8 @@ def main(
     for title, every, ks in [("with k = null", True, KS), ("without", False, numbers)]:
         ratios = []
         for _ in range(rounds):
-            one, _ = seconds(lambda every=every: evaluate(knn, docs, every_entry=every))
-            other, trials = seconds(lambda ks=ks: tune(knn, docs, ks=ks))
+            one, _ = seconds(partial(evaluate, knn, docs, every_entry=every))
+            other, trials = seconds(partial(tune, knn, docs, ks=ks))
             ratios.append(other / one)
             print(f"{title}: evaluate {one:.1f} s, tune {other:.1f} s", flush=True)
         ratio = statistics.median(ratios)

@@ -29,7 +29,7 @@ class Dataset:
     title (str): For people.
     lang (str): A spaCy language code.
     format (str): For `spacy knn convert --format`.
-    licence (str): As its source states it.
+    license (str): As its source states it.
     splits (dict[str, Split]): `"train"`, `"dev"` and `"test"`.
     model (str | None): The data set whose trained and tuned model it is tested with;
         None: its own.
@@ -39,7 +39,7 @@ class Dataset:
     title: str
     lang: str
     format: str
-    licence: str
+    license: str
     splits: dict[str, Split]
     model: str | None = None
     build: str = ""

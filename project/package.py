@@ -39,7 +39,7 @@ def main(
             name=f"{dataset}_knn",
             version=VERSION,
             description=f"Named entities of {known.title}, with nearest neighbors.",
-            license=f"data: {known.licence}",
+            license=f"data: {known.license}",
             performance={
                 "ents_p": scores["precision"],
                 "ents_r": scores["recall"],
@@ -81,7 +81,7 @@ def data_of(dataset: Dataset) -> str:
     return (
         f"Trained on the train part of {owner.title}, settings chosen on {part}, "
         f"tested on the test part of {dataset.title}. "
-        f"Licence of the data: {dataset.licence}."
+        f"License of the data: {dataset.license}."
     )
 
 

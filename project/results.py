@@ -40,7 +40,7 @@ class Run:
 
 
 def find_runs() -> list[Run]:
-    """Every run of a workflow that got as far as its report."""
+    """Find every run of a workflow that has a report."""
     runs = []
     for name, dataset in DATASETS.items():
         for path in sorted((REPORTS / name).rglob("report.json")):
@@ -67,10 +67,10 @@ def main() -> None:
     header += ["neighbors alone", "with neighbors", "Δ", "p"]
     print_table(header, [scores(group) for group in groups.values()])
     header = ["data set", "seed", "k", "temperature", "weight", "dev F1"]
-    header += ["test F1", "95 % interval of Δ", "mended, broken, still wrong"]
+    header += ["test F1", "95 % interval of Δ", "fixed, regressed, still wrong"]
     print_table(header, [settings(run) for run in runs])
     header = ["data set", "unseen", "1–5", "more than 5", "distance of the nearest"]
-    header += ["O among neighbors", "label right", "same error", "error mended"]
+    header += ["O among neighbors", "label correct", "same error", "error corrected"]
     print_table(header, [reasons(group[0]) for group in groups.values()])
 
 
@@ -100,7 +100,7 @@ def title(run: Run) -> str:
 
 
 def settings(run: Run) -> list[str]:
-    """What was chosen on dev, and what it did on test."""
+    """List what was chosen on dev, and its effect on test."""
     s, d = run.report["model"]["settings"], run.report["difference"]
     return [
         title(run),
@@ -116,19 +116,22 @@ def settings(run: Run) -> list[str]:
 
 
 def reasons(run: Run) -> list[str]:
-    """Where neighbors help, and what they are like."""
+    """Describe where neighbors help, and their labels and distances."""
     cells = [title(run)]
     for row in run.report["by_frequency"]:
         share = row[MIXTURE]["gold"] / run.report["data"]["entities"]
         one, other = percent(row[TAGGER]["f1"], 1), percent(row[MIXTURE]["f1"], 1)
         cells.append(f"{one} → {other} ({100 * share:.0f} %)" if share else "–")
     near = run.report["distances"]["entity"]
-    share, right = percent(near["share_outside"], 0), percent(near["label_right"], 0)
-    cells += [f"{near['nearest'][1]:.3f}", f"{share} %", f"{right} %"]
+    share, correct = (
+        percent(near["share_outside"], 0),
+        percent(near["label_correct"], 0),
+    )
+    cells += [f"{near['nearest'][1]:.3f}", f"{share} %", f"{correct} %"]
     errors = run.report["distances"].get("errors")
     if errors is None:
         return [*cells, "–", "–"]
-    return [*cells, *(f"{percent(errors[key], 0)} %" for key in ("same", "right"))]
+    return [*cells, *(f"{percent(errors[key], 0)} %" for key in ("same", "correct"))]
 
 
 def spread(values: Iterable[float]) -> str:

@@ -1,4 +1,4 @@
-"""Span scores of any pipeline, counted as everywhere here.
+"""Score the spans of any pipeline, counted as `spacy knn evaluate` counts them.
 
 python project/score.py training/model-best corpus/test.spacy score.json
 """
@@ -22,7 +22,7 @@ from spacy_knn_ner.reading.annotations import (
 
 def main(
     model: Annotated[Path, typer.Argument(help="A pipeline.")],
-    corpus: Annotated[Path, typer.Argument(help="Labelled Docs.")],
+    corpus: Annotated[Path, typer.Argument(help="Annotated Docs.")],
     output: Annotated[Path, typer.Argument(help="JSON to write.")],
     gpu: Annotated[int, typer.Option(help="GPU id, or -1.")] = -1,
 ) -> None:

@@ -73,7 +73,7 @@ def rebuild_entries(
     batch_size: int = 64,
     show_progress: bool = True,
 ) -> Datastore:
-    """Make the entries of all examples anew.
+    """Make the entries of all examples again.
 
     old (Datastore): Whose examples are encoded.
     encoder, batch_size, show_progress: As for `build_store`.

@@ -267,7 +267,7 @@ class KnnNer(Pipe):
         )
 
     def rebuild(self, *, batch_size: int = 64, show_progress: bool = True) -> int:
-        """Make the keys of all examples anew; see `Memory.rebuild`."""
+        """Make the keys of all examples again; see `Memory.rebuild`."""
         return self.memory.rebuild(
             self.settings, batch_size=batch_size, show_progress=show_progress
         )

@@ -110,7 +110,7 @@ class Memory:
     def rebuild(
         self, settings: Settings, *, batch_size: int = 64, show_progress: bool = True
     ) -> int:
-        """Make the keys of all examples anew: after the encoder was trained further or
+        """Make the keys of all examples again: after the encoder was trained further or
         replaced, or with other `keys` settings.
 
         What was forgotten stays so; entries that `spacy knn compress` removed come

@@ -1,7 +1,7 @@
 """Datastores of older formats.
 
 Format 3 had keys, entries and tags in other files, and other column names. It is loaded
-as it is; the next save writes the current format. An index is made anew.
+as it is; the next save writes the current format. An index is made again.
 """
 
 from dataclasses import dataclass

@@ -120,7 +120,7 @@ class StoreRetriever:
             return found
 
     def measure_fidelity(self) -> Fidelity | None:
-        """Measure how faithful the index is, anew.
+        """Measure the fidelity of the index again.
 
         RETURNS (Fidelity | None): None where nothing is searched.
         """

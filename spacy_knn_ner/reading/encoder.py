@@ -102,7 +102,7 @@ class KeyEncoder:
             raise KnnNerError(Errors.E044, name=self.name, changed=self._checked[1])
 
     def _model(self) -> Any:
-        """The encoder's model, which is found anew when the pipeline has changed."""
+        """The encoder's model, which is found again when the pipeline has changed."""
         parts = [(n, id(c), id(getattr(c, "model", c))) for n, c in self.nlp.components]
         seen = parts, self.settings.source
         if self._found is None or self._found[0] != seen:

@@ -227,7 +227,7 @@ def test_no_evidence_for_whitespace_or_from_an_empty_datastore(cnn):
     assert neighbors(knn, cnn("Ada  lived"), 1) == []
 
 
-def test_it_scores_like_any_recogniser(built):
+def test_it_scores_like_any_recognizer(built):
     from spacy.training import Example
 
     docs = annotated_docs(built)

@@ -70,7 +70,7 @@ def with_entities(found, default="outside", **settings):
     return nlp
 
 
-# --- spaCy's own recogniser ----------------------------------------------------
+# --- spaCy's own recognizer ----------------------------------------------------
 
 
 def test_it_can_be_added_to_spacys_own_ner():
@@ -133,7 +133,7 @@ def test_labels_that_the_datastore_lacks_stay():
 # --- nothing in front ------------------------------------------------------------
 
 
-def test_an_encoder_and_examples_are_a_recogniser():
+def test_an_encoder_and_examples_are_a_recognizer():
     """Nothing was trained: neighbors decide alone, whatever the weight."""
     nlp = spacy.blank("en")
     nlp.add_pipe("tok2vec", config={"model": TOK2VEC})

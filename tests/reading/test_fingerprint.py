@@ -40,7 +40,7 @@ def encoder_weights(nlp):
     raise AssertionError
 
 
-def test_a_loaded_pipeline_is_recognised(filled, tmp_path):
+def test_a_loaded_pipeline_is_recognized(filled, tmp_path):
     before = view(filled(TEXT))
     filled.to_disk(tmp_path)
     assert view(spacy.load(tmp_path)(TEXT)) == before

@@ -16,7 +16,7 @@ def rebuild(
     name: NameOpt = "knn_ner",
     as_json: JsonOpt = False,
 ) -> None:
-    """Make all keys of a saved pipeline anew from its examples, after its encoder has
+    """Make all keys of a saved pipeline again from its examples, after its encoder has
     changed.
 
     Example: spacy knn rebuild model

@@ -135,7 +135,7 @@ class VectorIndex(ABC):
         """Make an empty index for other keys, with what was learned in training.
 
         stored (StoredKeys): The other keys.
-        RETURNS (VectorIndex | None): The index; None (default) where training anew is
+        RETURNS (VectorIndex | None): The index; None (default) where training again is
             as quick.
         """
         return None
@@ -173,7 +173,7 @@ class IndexFactory(ABC):
     def load(
         self, stored: StoredKeys, prefix: Path, state: dict[str, Any]
     ) -> VectorIndex:
-        """Read an index that was saved. By default it is made anew.
+        """Read an index that was saved. By default it is made again.
 
         stored (StoredKeys): The keys; they are added where the index is empty.
         prefix (Path), state (dict[str, Any]): As for `VectorIndex.save`.

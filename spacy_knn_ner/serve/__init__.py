@@ -1,1 +1,1 @@
-"""`spacy knn serve`: see, ask and correct in a browser. Needs the extra `serve`."""
+"""`spacy knn serve`: see, explain and correct in a browser. Needs the extra `serve`."""

@@ -284,7 +284,7 @@ def test_errors_are_one_line_and_exit_code_1(folder, tmp_path, arguments, messag
         "BUILT": folder / "built",
         "CONLL": folder / "text.conll",
         "TEXT": folder / "text.spacy",
-        "BARE": tmp_path / "bare.spacy",  # Docs that nobody annotated
+        "BARE": tmp_path / "bare.spacy",  # Docs without annotation
         "OUT": tmp_path / "out",
     }
     bare = [Doc(spacy.blank("en").vocab, words=["a", "b"])]

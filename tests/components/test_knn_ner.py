@@ -163,7 +163,9 @@ def test_one_search_per_batch_and_tier(built, monkeypatch):
     monkeypatch.setattr(faiss, "knn", counting_faiss)
     texts = [text for text in TEXTS if text] * 4  # 16 texts
     list(built.pipe(texts, batch_size=8))
-    distinct = sum(len(text.split()) for text in TEXTS)  # vectors are asked once
+    distinct = sum(
+        len(text.split()) for text in TEXTS
+    )  # equal vectors are searched once
     store, corrections, nearer = searches[:3]  # the last for whom corrections are near
     assert store == corrections == distinct >= nearer
     assert searches == [store, corrections, nearer] * 2

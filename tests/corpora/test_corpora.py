@@ -156,7 +156,7 @@ def test_a_missing_file_is_an_error(tmp_path):
         ("IOB1", "B-a I-a", [(0, 2, "a")], 1),
         ("BIO", "I-a I-a O I-b", [(0, 2, "a"), (3, 4, "b")], 2),
         ("BIO", "B-a I-b", [(0, 1, "a"), (1, 2, "b")], 1),
-        # BMES: a sentence that begins within an entity; entities nobody closed
+        # BMES: a sentence that begins within an entity; entities that are never closed
         ("BMES", "M-ORG E-ORG O", [(0, 2, "ORG")], 1),
         ("BMES", "B-a O B-a", [(0, 1, "a"), (2, 3, "a")], 2),
         ("BMES", "B-a M-a O", [(0, 2, "a")], 1),

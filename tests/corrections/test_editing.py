@@ -1,4 +1,4 @@
-"""What is added is heeded at once, what is forgotten is gone."""
+"""What is added applies at once, what is forgotten is gone."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def entities(doc):
 
 
 def partly(nlp, text, start, end, label):
-    """One span is annotated; nobody has looked at the rest."""
+    """One span is annotated; the rest is missing."""
     doc = nlp.make_doc(text)
     spans = [Span(doc, start, end, label=label)] if label else []
     outside = [] if label else [doc[start:end]]
@@ -64,7 +64,7 @@ def test_examples_can_be_added_as_well_as_docs(built):
     assert knn.datastore.example(ids[0]).annotated.entities == ENTITIES
 
 
-def test_the_same_example_is_added_once_unless_asked(built):
+def test_the_same_example_is_added_once_by_default(built):
     knn = built.get_pipe("knn_ner")
     first = knn.add(annotated_docs(built)[:2])
     assert knn.add(annotated_docs(built)[:2]) == first
@@ -323,7 +323,7 @@ def test_a_rebuild_loses_nothing_that_happens_meanwhile(built, monkeypatch, tmp_
     assert "town" in knn.labels
     meanwhile(lambda: knn.to_disk(tmp_path))
     knn.rebuild(show_progress=False)
-    knn.to_disk(tmp_path)  # nobody else has saved
+    knn.to_disk(tmp_path)  # no other process has saved
 
 
 # --- saving ----------------------------------------------------------------------
@@ -369,7 +369,7 @@ except KnnNerError as error:
 
 
 def test_reading_while_somebody_adds(built):
-    """Whoever reads sees a correction as a whole or not at all."""
+    """A reader finds a correction as a whole or not at all."""
     knn = built.get_pipe("knn_ner")
     text, without = "Eve left Rome", entities(built("Eve left Rome"))
     found, errors, done = set(), [], threading.Event()
@@ -434,7 +434,7 @@ VECTORS = dict(zip(WORDS, RNG.normal(size=(5, 6)), strict=True))
 
 @st.composite
 def annotations(draw):
-    """Words, and for each token the span it is in, O, or None for nobody knows."""
+    """Words, and for each token the span it is in, O, or None where it is missing."""
     words = draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4))
     spans, missing, i = [], [], 0
     while i < len(words):
@@ -511,11 +511,11 @@ class Machine(RuleBasedStateMachine):
             kept = tuple(s for s in old_spans if wrong.isdisjoint(range(s[0], s[1])))
             for start, end, _ in set(old_spans) - set(kept):
                 wrong |= set(range(start, end))
-            silent = tuple(sorted({*old_missing, *wrong}))
-            if wrong and len(silent) == len(words):
+            unannotated = tuple(sorted({*old_missing, *wrong}))
+            if wrong and len(unannotated) == len(words):
                 del self.model[i]
             else:
-                self.model[i] = (tier, old_source, words, kept, silent)
+                self.model[i] = (tier, old_source, words, kept, unannotated)
         found = self.knn.add([self.doc(*annotation)], source=source)
         if same:
             assert found == same[:1]

@@ -1,4 +1,4 @@
-"""Which corrections are heard where, and how loud."""
+"""Which corrections apply to a token, and how much they count."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def p_of(nlp, text, i):
 # --- the same words ---------------------------------------------------------------
 
 
-def test_an_entity_is_heard_wherever_all_of_its_words_stand():
+def test_an_entity_applies_wherever_all_of_its_words_stand():
     nlp = pipeline()
     nlp.get_pipe("knn_ner").add([annotated(nlp.vocab, "a b c d", [(1, 3, LABEL)])])
     assert found(nlp, "e B C f") == [(1, 3, LABEL)]
@@ -50,7 +50,7 @@ def test_an_entity_is_heard_wherever_all_of_its_words_stand():
         assert found(nlp, others) == []
 
 
-def test_where_an_entity_would_be_found_all_of_its_words_are_asked_about():
+def test_where_an_entity_would_be_found_all_of_its_words_are_matched():
     """What was no entity there, is none here."""
     p_base = dict.fromkeys(("b", "B"), INSIDE)
     nlp = pipeline(p_base=p_base)
@@ -69,7 +69,7 @@ def test_a_word_of_a_longer_entity_is_another_thing():
     assert found(nlp, "b c") == [(0, 2, LABEL)]
 
 
-def test_trust_fades_with_distance():
+def test_weight_fades_with_distance():
     """w_c = correction_weight · (1 − d / radius), and all votes are for U."""
     nlp = pipeline(correction_weight=0.8, radius=0.5)
     nlp.get_pipe("knn_ner").add([annotated(nlp.vocab, "b", [(0, 1, LABEL)])])
@@ -114,8 +114,7 @@ def test_the_store_speaks_beside_a_correction_where_it_has_the_same_words():
 
 
 def test_the_store_alone_corrects_nothing():
-    """Beyond the radius of the only correction, its words are as if nobody had said
-    anything about them."""
+    """Beyond the radius of the only correction, it changes nothing."""
     nlp = pipeline(correction_weight=1.0, weight=0.0, mode="all", radius=0.19)
     knn = nlp.get_pipe("knn_ner")
     docs = [annotated(nlp.vocab, "B", [(0, 1, LABEL)])]
@@ -134,7 +133,7 @@ def test_of_a_phrase_the_store_speaks_where_it_stands_as_a_whole():
     np.testing.assert_allclose(p_of(nlp, "b c", 1), [0.5, 0, 0, 0.5, 0], atol=1e-7)
 
 
-def test_what_stands_a_thousand_times_in_the_store_is_heard_64_times():
+def test_what_stands_a_thousand_times_in_the_store_counts_64_times():
     nlp = pipeline(correction_weight=1.0, weight=0.0, mode="all", correction_votes=16)
     knn = nlp.get_pipe("knn_ner")
     docs = [annotated(nlp.vocab, "b " * 250, []) for _ in range(4)]
@@ -143,7 +142,7 @@ def test_what_stands_a_thousand_times_in_the_store_is_heard_64_times():
     np.testing.assert_allclose(p_of(nlp, "b", 0), [0.8, 0, 0, 0, 0.2], atol=1e-7)
 
 
-def test_of_a_thousand_corrections_with_the_same_word_the_64_nearest_are_heard():
+def test_of_a_thousand_corrections_with_the_same_word_the_64_nearest_count():
     settings = {"radius": 0.5, "correction_temperature": 0.25, "correction_votes": 3}
     nlp = pipeline(correction_weight=1.0, weight=0.0, mode="all", **settings)
     knn = nlp.get_pipe("knn_ner")
@@ -178,7 +177,7 @@ def test_whitespace_is_no_word():
     assert found(nlp, "e|b|c|f") == [(1, 3, LABEL)]
 
 
-def test_words_that_nobody_annotated_are_not_passed_over():
+def test_missing_words_are_not_passed_over():
     """ "b" and "c" are known to be O, what is between them is not."""
     p_base = {"b": OUTSIDE * 0, "c": OUTSIDE * 0}
     p_base["b"][1], p_base["c"][3] = 1.0, 1.0
@@ -190,7 +189,7 @@ def test_words_that_nobody_annotated_are_not_passed_over():
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_what_is_forgotten_is_not_heard(n):
+def test_what_is_forgotten_does_not_apply(n):
     """Nor after rows have moved, because most were forgotten."""
     nlp = pipeline()
     knn = nlp.get_pipe("knn_ner")
@@ -203,8 +202,8 @@ def test_what_is_forgotten_is_not_heard(n):
     assert found(nlp, "G") == [(0, 1, LABEL)]
 
 
-def test_nor_do_its_words_make_others_heard():
-    """ "b" is an entity of nobody any more, so "b c" is not asked about."""
+def test_nor_do_its_words_make_others_apply():
+    """ "b" is no entity any more, so "b c" is not matched."""
     nlp = pipeline()
     knn = nlp.get_pipe("knn_ner")
     knn.add([annotated(nlp.vocab, "b c", [(0, 2, LABEL)])])
@@ -218,7 +217,7 @@ def test_nor_do_its_words_make_others_heard():
 # --- other words ------------------------------------------------------------------
 
 
-def test_other_words_hear_nothing_unless_they_are_near_enough():
+def test_other_words_are_corrected_only_if_near_enough():
     nlp = pipeline()
     knn = nlp.get_pipe("knn_ner")
     nlp.get_pipe("planted").vectors["x"] = nlp.get_pipe("planted").vectors["B"]
@@ -232,9 +231,9 @@ def test_other_words_hear_nothing_unless_they_are_near_enough():
     np.testing.assert_allclose(p_of(nlp, "x", 0), expected, atol=1e-7)
 
 
-def test_other_words_hear_what_is_nearer_than_all_of_the_store():
+def test_other_words_are_corrected_by_what_is_nearer_than_the_store():
     """ "B" is 0.2 from "b", and "x" is where "B" is."""
-    for known, heard in (("e", True), ("B", False)):
+    for known, applies in (("e", True), ("B", False)):
         nlp = pipeline(other_words_radius=0.4, weight=0.0)
         knn, planted = nlp.get_pipe("knn_ner"), nlp.get_pipe("planted")
         planted.vectors["x"], planted.p_base["x"] = planted.vectors["B"], OUTSIDE
@@ -242,10 +241,10 @@ def test_other_words_hear_what_is_nearer_than_all_of_the_store():
         knn.add([annotated(nlp.vocab, "b", [(0, 1, LABEL)])])
         doc = nlp(doc_of(nlp, "x"))
         tiers = [evidence.part for evidence in neighbors(knn, doc, 0)]
-        assert ("corrections" in tiers) == heard
+        assert ("corrections" in tiers) == applies
 
 
-def test_a_correction_that_is_near_and_has_the_same_words_is_heard_once():
+def test_a_correction_that_is_near_and_has_the_same_words_votes_once():
     nlp = pipeline(other_words_radius=0.4, radius=0.5)
     knn = nlp.get_pipe("knn_ner")
     knn.add([annotated(nlp.vocab, "b c", [(0, 1, LABEL)])])
@@ -255,7 +254,7 @@ def test_a_correction_that_is_near_and_has_the_same_words_is_heard_once():
     assert evidence.distance == pytest.approx(0.2)
 
 
-def test_the_same_words_are_not_heard_as_others():
+def test_the_same_words_do_not_vote_as_other_words():
     """Neither beyond the radius, nor those that are not among the nearest."""
     settings = {"radius": 0.15, "other_words_radius": 0.9, "k": 256}
     nlp = pipeline(correction_weight=1.0, weight=0.0, mode="all", **settings)
@@ -265,7 +264,7 @@ def test_the_same_words_are_not_heard_as_others():
     np.testing.assert_allclose(p_of(nlp, "b", 0), [0, 0, 0, 0, 1], atol=1e-7)
 
 
-def test_of_a_token_with_several_near_word_pieces_it_is_one_that_is_heard(tiny_bert):
+def test_of_a_token_with_several_near_word_pieces_one_votes(tiny_bert):
     from util import transformer_pipeline
 
     settings = {"keys": {"pooling": "pieces"}, "other_words_radius": 1.9, "k": 64}
@@ -274,8 +273,8 @@ def test_of_a_token_with_several_near_word_pieces_it_is_one_that_is_heard(tiny_b
     knn.add([annotated(nlp.vocab, "Lovelace lived in London", [(0, 1, "new")])])
     doc = nlp(doc_of(nlp, "Lovelace wrote"))
     for i in range(len(doc)):
-        heard = [e.token for e in neighbors(knn, doc, i, n=50)]
-        assert sorted(heard) == [0, 1, 2, 3]
+        tokens = [e.token for e in neighbors(knn, doc, i, n=50)]
+        assert sorted(tokens) == [0, 1, 2, 3]
 
 
 def test_with_a_key_per_word_piece_it_is_the_nearest_pieces_that_count(tiny_bert):

@@ -88,8 +88,8 @@ def test_unannotated_tokens_are_never_stored_as_outside():
     partial = text_of("Ada met Alan", [(0, 1, "person")], missing=[1, 2])
     store.add([partial], [keys_of(partial)], part="corrections")
     assert contents(store)["entries"]["corrections"] == [(1, 0, "U-person")]
-    silent = text_of("who knows", missing=[0, 1])
-    assert store.add([silent], [keys_of(silent)], part="store") == [2]
+    unannotated = text_of("who knows", missing=[0, 1])
+    assert store.add([unannotated], [keys_of(unannotated)], part="store") == [2]
     assert len(store.store) == 0
 
 

@@ -111,7 +111,7 @@ def test_no_neighbor_is_passed_over(seed, k, spread, moved, dtype, metric):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.0, 0.3, 3.0]))
-def test_nobody_is_nearer_than_they_look(seed, spread):
+def test_no_vector_is_nearer_than_its_components(seed, spread):
     """Also those that were not there when the components were found."""
     rng = np.random.default_rng(seed)
     keys = blocks(heaps(rng, 300, spread=spread))
@@ -282,7 +282,7 @@ def test_no_more_is_searched_than_is_needed(needed, param):
 
 
 def test_fidelity_is_measured_without_the_own_example(large):
-    """Every vector is its own nearest: asked with it, all would be right at once."""
+    """Every vector is its own nearest: with it, all would be correct at once."""
     rng = np.random.default_rng(0)
     keys = rng.normal(size=(900, WIDTH)).astype("float32")
     table = EntryTable()
@@ -397,7 +397,7 @@ def test_what_was_forgotten_does_not_count_against_an_index(large):
 
 
 def test_one_long_example_does_not_make_the_trial_easier(large):
-    """An index is asked for as many neighbors as it will be."""
+    """An index is measured with as many neighbors as are looked up."""
     rng = np.random.default_rng(0)
     keys = rng.normal(size=(2000, WIDTH)).astype("float32")
     shares = []

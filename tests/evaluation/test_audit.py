@@ -91,7 +91,7 @@ def test_annotation_may_have_changed_since_the_store_was_built():
 
 
 def test_each_of_two_equal_texts_is_audited_by_the_other():
-    """Whatever the order, and also if only one of them is asked about."""
+    """Whatever the order, and also if only one of them is audited."""
     twice = [("a o", [(0, 1, THING)]), ("a o", [])]
     for order in ([0, 1], [1, 0]):
         knn, docs = pipeline(twice, k=1)
@@ -114,13 +114,13 @@ def test_labels_that_the_store_does_not_know_are_suspicious():
     assert found.expected == [(0, 1, THING)]
 
 
-def test_what_nobody_annotated_is_not_suspicious():
+def test_what_is_not_annotated_is_not_suspicious():
     knn, docs = pipeline(RIGHT)
-    silent = annotated(docs[0].vocab, "a O", [(1, 2, THING)], default="missing")
-    assert places(audit(knn, [silent])) == [(0, 1, 2, [(1, 2, THING)], [])]
+    partial = annotated(docs[0].vocab, "a O", [(1, 2, THING)], default="missing")
+    assert places(audit(knn, [partial])) == [(0, 1, 2, [(1, 2, THING)], [])]
 
 
-def test_the_worst_come_first_and_no_more_than_asked():
+def test_the_worst_come_first_and_no_more_than_n():
     nlp, train, dev = noisy_pipeline()
     knn = nlp.get_pipe("knn_ner")
     every = audit(knn, [*train, *dev], n=None)

@@ -93,7 +93,7 @@ def test_leaving_one_out_takes_each_of_equal_sentences_for_its_own():
 
 
 def test_leaving_one_out_of_equal_sentences_leaves_ones_own_document_out():
-    """Whichever comes first, and whether or not the other document is asked too."""
+    """Whichever comes first, and whether or not the other document is tuned on too."""
     nlp, train, _ = noisy_pipeline()
     knn = nlp.get_pipe("knn_ner")
     docs = [train[0].copy(), train[1].copy(), train[0].copy()]
@@ -155,7 +155,7 @@ def test_corrections_that_dev_does_not_meet_stay_as_they_are():
 
 def test_the_store_does_not_speak_of_its_own_document_beside_corrections():
     """Each word stands once in the store and is wrongly corrected: without its own
-    document nobody contradicts, with it the store does."""
+    document nothing contradicts, with it the store does."""
     nlp, train, _ = noisy_pipeline(weight=0.0)
     knn, planted = nlp.get_pipe("knn_ner"), nlp.get_pipe("planted")
     planted.vectors["once"] = np.ones(4)
@@ -187,7 +187,7 @@ def test_the_tagger_alone_keeps_the_settings_it_does_not_use():
     assert (alone.settings["k"], alone.settings["temperature"]) == (7, 0.3)
 
 
-def test_docs_that_nobody_annotated_score_nothing():
+def test_docs_without_annotation_score_nothing():
     nlp, _, dev = noisy_pipeline()
     bare = [make_doc(nlp, annotated_text(doc, "test")) for doc in dev]
     with pytest.raises(KnnNerError, match="KNN-E067"):

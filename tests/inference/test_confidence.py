@@ -150,7 +150,7 @@ def test_what_is_far_from_everything_is_unknown():
     assert [unknown(nlp, word) for word in "abc"] == [False, True, True]
 
 
-def test_nobody_can_tell_what_is_far_without_a_distance():
+def test_unknown_needs_a_distance():
     assert unknown(pipeline(), "c") is None
 
 

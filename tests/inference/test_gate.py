@@ -51,7 +51,7 @@ def test_leaving_the_best_tag_costs_at_least_so_much(seed, weight, n_tags):
 
 
 def test_the_gate_passes_over_whatever_it_may():
-    """Just beyond weight / (1 − weight) nobody is asked, and at it somebody is."""
+    """Just beyond weight / (1 − weight) no token is looked up; at it, one is."""
     weight = 0.3
     margins = np.array([3 / 7 - 1e-6, 3 / 7, 3 / 7 + 1e-6])
     p = np.stack([(1 + margins) / 2, (1 - margins) / 2, np.zeros(3)], axis=1)
@@ -59,7 +59,7 @@ def test_the_gate_passes_over_whatever_it_may():
     assert mask.tolist() == [True, True, False]
 
 
-def test_tokens_of_entities_are_asked_for_their_scores():
+def test_tokens_of_entities_are_looked_up_for_their_scores():
     p = np.array([[0.98, 0.02, 0.0], [0.01, 0.99, 0.0], [0.5, 0.5, 0.0]])
     mask = tokens_to_look_up(p, 0.3, NO_CORRECTIONS, LookupSettings())
     assert mask.tolist() == [False, True, True]
@@ -68,7 +68,7 @@ def test_tokens_of_entities_are_asked_for_their_scores():
     assert mask.tolist() == [False, False, True]
 
 
-def test_a_number_is_the_lead_from_which_nobody_is_asked():
+def test_a_number_is_the_lead_from_which_no_token_is_looked_up():
     p = np.array([[0.7, 0.3, 0.0], [0.65, 0.35, 0.0], [0.6, 0.4, 0.0]])
     for margin, expected in {0.35: [False, True, True], 0.1: [False] * 3}.items():
         lookup = LookupSettings(mode="margin", margin=margin)
@@ -200,7 +200,7 @@ def test_a_sentence_whose_tags_do_not_fit_is_searched_in_full(monkeypatch):
     nlp = pipeline_of_four(score_entities=False)
     sizes = searched(monkeypatch)
     nlp(Doc(nlp.vocab, words=["a", "a", "i"]))  # no I without a B
-    assert sizes == [2]  # equal vectors are asked once
+    assert sizes == [2]  # equal vectors are searched once
     nlp.get_pipe("knn_ner").decoding = "argmax"  # repair reads tags alone
     sizes.clear()
     doc = nlp(Doc(nlp.vocab, words=["a", "a", "i"]))

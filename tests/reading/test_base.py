@@ -156,7 +156,7 @@ def test_corrections_alone_do_as_well_for_their_words():
     assert entities(nlp("Mary Shelley slept in Paris")) == []
 
 
-def test_tokens_that_nobody_has_judged_are_the_neighbors():
+def test_missing_tokens_are_left_to_the_neighbors():
     """And only those."""
     text = "Paris is lovely in spring"
     found = {text: [(4, 5, "season")]}

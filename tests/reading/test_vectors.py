@@ -86,7 +86,7 @@ def test_keys_of_another_layer(transformer):
         keys_of(doc, layer=7)
 
 
-def test_hidden_layers_that_were_not_kept_are_asked_for(tiny_bert, tmp_path):
+def test_hidden_layers_that_were_not_kept_are_an_error(tiny_bert, tmp_path):
     nlp = transformer_pipeline(tiny_bert)
     with pytest.raises(KnnNerError) as caught:
         keys_of(nlp(TEXT), layer=0)

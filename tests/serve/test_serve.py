@@ -324,7 +324,7 @@ def test_what_is_taught_is_what_the_panel_shows(folder):
         page.locator(".token", has_text="party").click()
         page.get_by_role("heading", name="“party”").wait_for()
         page.locator(".token", has_text="Nobody").focus()
-        page.keyboard.press("Shift+ArrowRight")  # selected, and not asked about
+        page.keyboard.press("Shift+ArrowRight")  # selected, and not explained
         page.get_by_label("Type or paste").fill("Something else")
         page.get_by_label("another:").fill("event")
         page.get_by_role("radio", name="location").check()  # said last

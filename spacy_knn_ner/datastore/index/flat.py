@@ -83,7 +83,8 @@ def compare_all(
     best = Best(len(queries), k)
     with by_multiplication():
         for block in blocks:
-            best.add(*faiss.knn(queries, block, min(k, len(block))), len(block))
+            distances, rows = faiss.knn(queries, block, min(k, len(block)))
+            best.add(distances, rows, len(block))
     return best.distances, best.rows
 
 

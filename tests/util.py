@@ -35,7 +35,7 @@ TEXTS = [
 
 
 def annotated(vocab, text, entities, default="outside"):
-    """A labelled Doc; `default="missing"` leaves the other tokens unannotated."""
+    """An annotated Doc; `default="missing"` leaves the other tokens unannotated."""
     doc = Doc(vocab, words=text.split())
     spans = [Span(doc, start, end, label=label) for start, end, label in entities]
     doc.set_ents(spans, default=default)
@@ -228,7 +228,7 @@ def pipeline_with(encoder, checkpoint, **settings):
 
 
 class Planted:
-    """Stands for encoder and tagger: every word's vector and p_NER are given."""
+    """Stands for encoder and tagger: every word's vector and p_base are given."""
 
     def __init__(self, tag_set, vectors, p_base):
         """vectors (dict[str, ndarray]), p_base (dict[str, ndarray]): By word."""

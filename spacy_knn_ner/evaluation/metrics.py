@@ -22,7 +22,7 @@ N_BINS = 10
 def span_prf(
     golds: Iterable[Doc], predicted: Iterable[Sequence[SpanTuple]]
 ) -> PRFScore:
-    """Compute micro-averaged precision, recall and F1 over exact, labelled spans.
+    """Compute micro-averaged precision, recall and F1 over exact, labeled spans.
 
     As spaCy's scorer does, predictions on tokens without annotation are left out, being
     neither correct nor wrong.

@@ -8,7 +8,7 @@ from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.evaluation.audit import audit
 from spacy_knn_ner.evaluation.leave_one_out import find_neighbors
 
-# "a" and "A" are near each other, as are "o" and "O"; p_NER knows nothing.
+# "a" and "A" are near each other, as are "o" and "O"; p_base is uniform.
 VECTORS = {"a": [1.0, 0.0], "A": [0.96, 0.28], "o": [0.0, 1.0], "O": [0.28, 0.96]}
 UNSURE = np.array([0.4, 0.3, 0.3])
 THING = "thing"

@@ -99,7 +99,7 @@ def test_invalid_lookup_settings_are_refused(setting, value):
 
 
 def random_docs(nlp, rng, n):
-    """Labelled Docs of random words, some with entities only."""
+    """Annotated Docs of random words, some with entities only."""
     docs = []
     for _ in range(n):
         doc = Doc(nlp.vocab, words=rng.choice(WORDS, size=rng.integers(1, 8)).tolist())

@@ -68,7 +68,7 @@ class Errors:
     # Corpora
     E016 = (
         "{path} has no token per line (format {format!r}), so scheme, separator and "
-        "columns mean nothing for it. Leave them out, or choose another format."
+        "columns do not apply. Leave them out, or choose another format."
     )
     E017 = "spaCy has no language {lang!r}. Choose another code, such as en, zh or xx."
     E018 = "{n_sents} sentences per Doc are not possible: use 0 for whole documents."
@@ -107,7 +107,7 @@ class Errors:
 
     # The datastore
     E030 = (
-        "{value!r} is no index of FAISS's index factory for keys of this width "
+        "{value!r} is not valid for FAISS's index factory and keys of this width "
         '({reason}). Use one that it knows, such as "IVF1024,SQ8".'
     )
     E071 = (
@@ -120,7 +120,7 @@ class Errors:
     )
     E073 = (
         "Nothing was saved: {what} is {found:.2f} after the step '{step}', and the "
-        "bound is {bound:.2f}. Take less away, or allow more with {option}."
+        "bound is {bound:.2f}. Compress less, or allow more with {option}."
     )
     E031 = (
         "A key has values that {dtype} cannot hold, so distances to it would be "
@@ -211,12 +211,12 @@ class Errors:
         "one with spacy knn build, or name another component with --name."
     )
     E061 = (
-        "{path} is no file of Docs. Make one with spacy knn convert, or with "
+        "{path} is not a valid .spacy file. Make one with spacy knn convert, or with "
         "DocBin.to_disk."
     )
     E062 = (
-        "Leaving one out needs Docs that the store of '{name}' was built from, and "
-        "this one is not in it: {text!r}. Pass those Docs, or do not leave any out."
+        "--leave-one-out needs Docs that the store of '{name}' was built from, and "
+        "this one is not in it: {text!r}. Pass those Docs, or omit --leave-one-out."
     )
     E063 = "There is nothing to encode: no Doc has a token."
     E064 = "'{name}' has no corrections to tune. Add some with knn.add first."
@@ -231,7 +231,7 @@ class Errors:
     E068 = "There is no GPU {gpu} to use: {reason}. Use --gpu-id -1 for the CPU."
     E069 = "{path} is not what --shares expects: a JSON list of share, tagger, mixture."
     E078 = (
-        "{path} cannot be edited where it lies. Load it, save it with nlp.to_disk to a "
+        "{path} cannot be edited in place. Load it, save it with nlp.to_disk to a "
         "folder of yours, and name that."
     )
     E080 = "The entity {word!r} overlaps another one that was given. Name each once."
@@ -241,7 +241,8 @@ class Errors:
         "labels {known}, and the new one must not be empty."
     )
     E075 = (
-        "Name what '{name}' should forget: example ids, a source, or part of the text."
+        "Specify what to remove from '{name}': example ids, a source, or part of the "
+        "text."
     )
     E076 = (
         "{path} was changed by another process after it was loaded, so saving would "

@@ -1,4 +1,4 @@
-"""A lock that copies do without."""
+"""A re-entrant lock that is made again in copies and forked processes."""
 
 import os
 import threading

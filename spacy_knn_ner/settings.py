@@ -47,12 +47,12 @@ def _positive(value: Any) -> str:
 
 
 def _not_negative(value: Any) -> str:
-    return "" if _is_number(value) and value >= 0 else "expected a number from 0 on"
+    return "" if _is_number(value) and value >= 0 else "expected a number >= 0"
 
 
 def _count_or_none(value: Any) -> str:
     valid = value is None or (_is_int(value) and value >= 1)
-    return "" if valid else "expected a whole number from 1 on, or null for all"
+    return "" if valid else "expected an integer >= 1, or null for all"
 
 
 def _boolean(value: Any) -> str:

@@ -128,7 +128,7 @@ class KnnNer(Pipe):
 
     @property
     def predictor(self) -> Predictor:
-        """The recipe: batches → predictions."""
+        """Predicts tags and probabilities of batches."""
         return Predictor(
             self.retriever,
             self._interpolation,
@@ -234,7 +234,7 @@ class KnnNer(Pipe):
         target (Doc | Span | Token): From this pipeline.
         n (int): Neighbors per token, at most so many of each kind. Default: 5.
         RETURNS (Explanation): The entities that are predicted, and those that would be
-            without neighbors; and how their tokens came by their tags. All tokens are
+            without neighbors; and the evidence for their tokens' tags. All tokens are
             looked up, even where `lookup.mode = "margin"` passes over some.
         """
         with self.memory.lock:

@@ -143,7 +143,7 @@ class Memory:
     def prepare(self, settings: Settings) -> dict[str, Any]:
         """Make the index of the store now, rather than at the first search.
 
-        An approximate one searches the longer, until it is faithful: for 95 % of
+        An approximate one searches the longer, until it is faithful: for 97.5 % of
         entries whose neighbors (without their own example) vote for another tag than
         theirs, it gives the same tag as exact search. `build` does all this, and
         `to_disk` saves it; call it again after settings have changed.
@@ -209,7 +209,7 @@ class Memory:
 
         example_ids (Iterable[int] | None): From `build` or `add`.
         source (str | None): As it was given to `add`.
-        text (str | None): A part of the example's text, letter by letter.
+        text (str | None): A part of the example's text, case-sensitive.
         RETURNS (int): How many entries (tokens) were removed.
         RAISES (KnnNerError): For an unknown id, or if nothing is given, or an empty
             text; then nothing is removed.

@@ -42,7 +42,7 @@ class DocFile:
 
 
 def read_docs(path: str | Path, vocab: Vocab) -> list[Doc]:
-    """The Docs of a file.
+    """Read the Docs of a file.
 
     path (str | Path): A .spacy file.
     vocab (Vocab): The Docs' vocabulary.

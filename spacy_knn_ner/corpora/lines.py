@@ -11,12 +11,12 @@ _SPACES = re.compile("[ \t]+")
 
 
 def split_columns(line: str) -> list[str]:
-    """The columns of a line, separated by spaces and tabs."""
+    """Split a line into columns at spaces and tabs."""
     return _SPACES.split(line.strip(" \t"))
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file, without their ends.
+    """Read the lines of a UTF-8 file, without their ends.
 
     path (Path): With or without a byte order mark; lines end with LF or CRLF.
     YIELDS (tuple[int, str]): Line number, from 1, and the line.

@@ -17,12 +17,12 @@ SCHEMES = tuple(_PREFIXES)
 
 
 def prefixes(scheme: str) -> set[str]:
-    """The prefixes that may occur in a scheme, O aside."""
+    """List the prefixes that may occur in a scheme, O aside."""
     return {*_PREFIXES[scheme], "B"}
 
 
 def find_scheme(sequences: Iterable[Sequence[str]]) -> str | None:
-    """The scheme that some tag sequences are written in.
+    """Find the scheme that some tag sequences are written in.
 
     IOB1 and BIO have the same prefixes. It is IOB1 where more entities open with I
     than with B.
@@ -48,7 +48,7 @@ def find_scheme(sequences: Iterable[Sequence[str]]) -> str | None:
 
 
 def write_tags(n_tokens: int, spans: Iterable[SpanTuple], scheme: str) -> list[str]:
-    """The tags of a sentence in a scheme.
+    """Write the tags of a sentence in a scheme.
 
     n_tokens (int): Its length.
     spans (Iterable[SpanTuple]): Its entities, in order.
@@ -70,7 +70,7 @@ def write_tags(n_tokens: int, spans: Iterable[SpanTuple], scheme: str) -> list[s
 
 
 def read_tags(tags: Sequence[str], scheme: str) -> tuple[list[SpanTuple], int]:
-    """The entities of a sentence, and how many of its tags had to be repaired.
+    """Read the entities of a sentence, and count the tags that had to be repaired.
 
     The rule is conlleval's (see `tags_to_spans`): nothing is dropped, and an entity
     that no B opens is opened where it begins. A tag counts as repaired if the

@@ -37,7 +37,7 @@ class Sentence:
     is_one: bool = True
 
     def in_characters(self) -> "Sentence":
-        """The same with every character as a token."""
+        """Split words, so that every character is a token."""
         lengths = [len(word) for word in self.words]
         starts = [0, *itertools.accumulate(lengths)]
         spaces: list[bool] = []

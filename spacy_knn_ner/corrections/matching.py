@@ -97,12 +97,6 @@ class CorrectionMatcher:
     phrases: dict[str, PhraseIndex]
     settings: Settings
 
-    @classmethod
-    def of(cls, datastore: Datastore, settings: Settings) -> "CorrectionMatcher":
-        """Make a matcher with new phrase indexes."""
-        phrases = {part: PhraseIndex(t) for part, t in datastore.tables.items()}
-        return cls(datastore, phrases, settings)
-
     # --- which corrections apply -----------------------------------------------
 
     def match(self, batch: TokenBatch, tags: np.ndarray) -> Matches:

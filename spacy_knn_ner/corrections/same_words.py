@@ -77,8 +77,8 @@ def nearest(
     table: EntryTable,
     metric: str,
 ) -> np.ndarray:
-    """Take 64 of very many occurrences, for every token the nearest: "the" may occur in
-    thousands of corrections, and one of these is about its very sentence.
+    """Select the 64 nearest occurrences for each token: a frequent word may occur in
+    thousands of corrections.
 
     tokens (ndarray): From `candidate_spans`, shape (n_occurrences, n_words).
     batch (TokenBatch): Their keys. Of several word pieces the first ones are compared.

@@ -20,7 +20,7 @@ class Datastore:
 
     The *store* is built from a corpus; *corrections* are added by people afterwards. An
     *example* is an annotated text with an id that is never reused; an *entry* is one of
-    its tokens. The examples are the truth; entries are made from them.
+    its tokens. Entries are made from examples, and can be made again.
 
     examples (ExampleStore): The annotated texts of both parts.
     store, corrections (EntryTable): Their entries.
@@ -29,7 +29,7 @@ class Datastore:
     tag_set (TagSet): The meaning of tag ids.
     saved_as (dict[Path, str]): Where it was loaded from or saved to, and which version
         that was.
-    n_changes (int): How often something was added, forgotten or renamed.
+    n_changes (int): How often examples were added, removed, moved or changed.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ METRICS = ("cosine", "euclidean", "sqeuclidean")
 
 
 def paired(queries: np.ndarray, keys: np.ndarray, metric: str) -> np.ndarray:
-    """Distances from each query to its own keys.
+    """Compute distances from each query to its own keys.
 
     queries (ndarray): Shape (n, width).
     keys (ndarray): Shape (n, k, width).
@@ -36,7 +36,7 @@ def paired(queries: np.ndarray, keys: np.ndarray, metric: str) -> np.ndarray:
 
 
 def all_pairs(queries: Any, keys: Any, metric: str) -> Any:
-    """Distances from every query to every key, by matrix multiplication.
+    """Compute distances from every query to every key, by matrix multiplication.
 
     queries (Tensor): Shape (n, width); of unit length for `"cosine"`.
     keys (Tensor): Shape (m, width); likewise.
@@ -59,7 +59,7 @@ def all_pairs(queries: Any, keys: Any, metric: str) -> Any:
 
 
 def to_search_space(vectors: np.ndarray, metric: str) -> np.ndarray:
-    """Vectors whose squared L2 distance orders them as the metric does.
+    """Transform vectors, so that squared L2 distance orders them as the metric does.
 
     vectors (ndarray): Shape (n, width), no zero vector among them.
     RETURNS (ndarray): Shape (n, width), float32: of unit length for `"cosine"`,

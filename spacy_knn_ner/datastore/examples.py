@@ -1,4 +1,4 @@
-"""The truth of a datastore: its annotated texts, in SQLite."""
+"""The annotated texts of a datastore, in SQLite."""
 
 import hashlib
 import json
@@ -142,7 +142,7 @@ class ExampleStore:
 
         part (str | None): Of this part; None: of both.
         source (str | None): Only from there.
-        contains (str | None): Only those with this in their text, letter by letter.
+        contains (str | None): Only those with this in their text, case-sensitive.
         """
         query = (
             "SELECT example_id FROM examples WHERE part = ifnull(?, part) "

@@ -1,9 +1,8 @@
 """Makes `nlp.pipe(n_process=…)` work after the parent process has searched.
 
-FAISS and torch compute with OpenMP threads. A forked child inherits the
-runtime's belief that its threads exist, but not the threads, and waits for them
-forever. OpenMP 5.0 has the cure: a runtime that releases its
-resources just before the fork starts new threads afterwards, in both processes.
+FAISS and torch compute with OpenMP threads. A forked child inherits the list of these
+threads, but not the threads, and waits for them forever. With OpenMP 5.0 a runtime can
+release its resources before the fork; both processes then start new threads.
 """
 
 import ctypes

@@ -4,6 +4,7 @@
     store.keys.faiss       the keys, where the index holds something else
     store.labels.npy       the tag id of each entry
     store.entries.npy      example, token and weight of each entry
+    store.*.npy            more of the index, such as projections
     corrections.*          the same of the corrections
     examples.sqlite        the annotated texts
 

@@ -36,7 +36,7 @@ def paired_bootstrap(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Difference:
-    """Paired bootstrap over Docs (Efron and Tibshirani 1993; Koehn 2004).
+    """Compare by paired bootstrap over Docs (Efron and Tibshirani 1993; Koehn 2004).
 
     found_a, found_b (ndarray): Entities each system found, per Doc, shape (n_docs,).
     right_a, right_b (ndarray): How many of them are right.

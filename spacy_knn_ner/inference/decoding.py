@@ -70,15 +70,6 @@ def invalid_sequences(
     return np.unique(np.searchsorted(ends, np.flatnonzero(broken), side="right"))
 
 
-def is_valid(ids: np.ndarray, tag_set: TagSet) -> bool:
-    """Check whether every tag may follow the one before it.
-
-    ids (ndarray): Of one sequence, shape (n_tokens,).
-    tag_set (TagSet): The meaning of the ids.
-    """
-    return not len(invalid_sequences(ids, tag_set, [len(ids)]))
-
-
 @dataclass(frozen=True)
 class Transitions:
     """The tags that may open a sequence, follow each other, and close it.

@@ -1,4 +1,4 @@
-"""Explanations: how tokens and entities came about, for people."""
+"""Explanations: the evidence for tags and entities, as data and text."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def _plain(text: str) -> str:
 
 @dataclass(frozen=True)
 class TokenExplanation:
-    """How a token came by its tag. Distributions have their three best tags.
+    """Explains the tag of a token. Distributions have their three best tags.
 
     i (int): The token.
     text (str): Its text.
@@ -33,7 +33,7 @@ class TokenExplanation:
     corrections (dict[str, float]): The distribution of the corrections that apply;
         empty if none does.
     correction_weight (float): The weight of that distribution, 0 to 1.
-    final (dict[str, float]): p_final, the mixture of all three.
+    final (dict[str, float]): p_final, all three interpolated.
     nearest (float | None): Distance of the nearest entry that voted.
     unknown (bool | None): Whether that is farther than `unknown_distance`; None where
         `spacy knn tune` has not fitted it.

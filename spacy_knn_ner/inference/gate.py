@@ -23,8 +23,8 @@ def tokens_to_look_up(
     corrections: CorrectionVotes,
     lookup: LookupSettings,
 ) -> np.ndarray:
-    """Find the tokens whose tag the store's votes could change, and those of entities
-    where scores are wanted.
+    """Select the tokens to look up: those whose tag the store's votes could change,
+    and with `score_entities` those of entities.
 
     A tag that cannot change is final. So a token that is passed over and whose best tag
     is `O` is in no entity, unless the tags of its sentence do not fit together: then

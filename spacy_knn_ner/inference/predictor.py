@@ -1,4 +1,4 @@
-"""The recipe: from p_base and keys to tags and p_final.
+"""The prediction: from p_base and keys to tags and p_final.
 
     votes    neighbors in the store, for the tokens that need them (gate.py)
     base     p_base and votes, mixed and decoded (equation 4)
@@ -106,6 +106,7 @@ class Predictor:
         batch (TokenBatch): The tokens, with p_base and keys.
         RETURNS (Prediction): Tags and probabilities, and how they came about.
         """
+        # Looking up costs nothing in an empty store, and p is complete then.
         lookup = self.lookup if len(self.retriever) else LOOK_UP_ALL
         store, no_matches = self._no_votes(batch), Matches.empty()
         none = CorrectionVotes.empty(*batch.p_base.shape)

@@ -79,5 +79,5 @@ def resize_output(model: Model[Any, Any], nO: int) -> Model[Any, Any]:
 
 
 def softmax_layer(nO: int | None, nI: int | None) -> Model[Floats2d, Floats2d]:
-    """The last layer: one linear map and the softmax."""
+    """Build the last layer: one linear map and the softmax."""
     return Softmax_v2(nO, nI, init_W=glorot_uniform_init, normalize_outputs=True)

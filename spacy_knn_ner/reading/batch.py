@@ -79,8 +79,8 @@ class BatchReader:
         return keys
 
     def _check_pipeline(self, docs: list[Doc]) -> None:
-        """Warn of Docs of another pipeline: spaCy copies a component into a pipeline
-        without telling it, and the one it knows may have another encoder."""
+        """Warn of Docs of another pipeline: a component that spaCy has copied still
+        refers to its original pipeline, which may have another encoder."""
         identity = tagger_output.identity
         own = {identity(component) for _, component in self.encoder.nlp.components}
         process = identity(self).partition(":")[0]

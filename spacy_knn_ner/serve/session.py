@@ -1,4 +1,4 @@
-"""The requests of the page to a pipeline, with plain values."""
+"""The backend of the web page: requests to a pipeline, with plain values."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -21,8 +21,8 @@ def add(
     span: Annotated[
         list[str] | None,
         typer.Option(
-            help="An entity of the text, as 'words=label'; 'words=' is no entity. Can "
-            "be repeated; the second time it means the next occurrence of the words. "
+            help="An entity in the text: 'words=label'; 'words=' marks a non-entity. "
+            "Can be repeated; the second time it is the next occurrence of the words. "
             "Other tokens stay without annotation."
         ),
     ] = None,
@@ -49,14 +49,14 @@ def add(
         print_json({"example_ids": ids, "corrections": size})
     else:
         shown = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
-        typer.echo(f"{model}: added {shown}; {size:,} entries of corrections now")
+        typer.echo(f"{model}: added {shown}; {size:,} correction entries in total")
 
 
 def annotated(doc: Any, spans: list[str]) -> Any:
     """Annotate some entities of a Doc; other tokens stay without annotation.
 
     doc (Doc): Without entities.
-    spans (list[str]): `words=label`, or `words=` for what is no entity.
+    spans (list[str]): `words=label`, or `words=` for a non-entity.
     RETURNS (Doc): The same Doc.
     RAISES (KnnNerError): For words that are no whole tokens of it.
     """

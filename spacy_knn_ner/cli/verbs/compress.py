@@ -43,10 +43,11 @@ def compress(
         typer.Option(help='The index: "codes" (of 32 bytes), or as for build.'),
     ] = "codes",
     max_loss: Annotated[
-        float, typer.Option(help="Of F1 on dev, in points: refuse to save beyond.")
+        float, typer.Option(help="Maximum loss of F1 on dev, in points.")
     ] = 0.1,
     min_fidelity: Annotated[
-        float, typer.Option(help="Of changed tags on dev: refuse to save below.")
+        float,
+        typer.Option(help="Minimum share of equal tags on dev, of those changed."),
     ] = 0.95,
     cache: CacheOpt = None,
     gpu_id: GpuOpt = -1,

@@ -46,10 +46,10 @@ def convert(
     ] = 1,
     as_json: JsonOpt = False,
 ) -> None:
-    """Convert annotated text to Docs, as `spacy train` and the other verbs read them.
+    """Convert annotated text to Docs, as `spacy train` and other commands read them.
 
-    Broken tag sequences are repaired as conlleval reads them: an entity that
-    nothing opens begins where it is first mentioned. Repairs are counted; a line
+    Broken tag sequences are repaired as conlleval reads them: an I without a B
+    before it opens an entity. Repairs are counted; a line
     that cannot be read is an error.
 
     Example: spacy knn convert eng.train train.spacy --format conll2003

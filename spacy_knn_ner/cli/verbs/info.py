@@ -65,11 +65,11 @@ def info(
     rows += [(k, "null" if v is None else v) for k, v in settings.items()]
     print_table(rows, ("", ""), n_left=2)
     if check:
-        typer.echo("Every file is as it was saved, and the keys are of this encoder.")
+        typer.echo("All checksums match, and the keys are of this encoder.")
         if fidelity is not None and fidelity.share is not None:
             typer.echo(
-                f"Of {fidelity.changed} tags that exact neighbors change, the index "
-                f"changes {fidelity.share:.1%} alike."
+                f"Of {fidelity.changed} tags that exact search changes, the index "
+                f"gives {fidelity.share:.1%}."
             )
 
 

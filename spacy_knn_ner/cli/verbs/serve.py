@@ -59,7 +59,9 @@ def serve(
         host = "127.0.0.1"  # the name may have two addresses
     server = create_server(app, host=host, port=port, threads=4)
     shown = f"[{host}]" if ":" in host else host
-    typer.echo(f"{model} is at http://{shown}:{server.effective_port} (Ctrl + C ends)")
+    typer.echo(
+        f"{model} is at http://{shown}:{server.effective_port} (press Ctrl+C to stop)"
+    )
     try:
         server.run()
     except KeyboardInterrupt:

@@ -148,4 +148,6 @@ def _show(trials: Any, chosen: Any, found: dict[str, Any], output: Path) -> None
     if calibration["unknown_distance"] is not None:
         distance = calibration["unknown_distance"]
         typer.echo(f"Unknown: farther than {distance:.3f} from all entries")
-    typer.echo(f"{output}: the best of {len(trials):,}; see tuning/tuning.html in it")
+    typer.echo(
+        f"{output}: the best of {len(trials):,}; report: {output}/tuning/tuning.html"
+    )

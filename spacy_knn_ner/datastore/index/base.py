@@ -85,13 +85,15 @@ class StoredKeys:
 class VectorIndex(ABC):
     """Finds the nearest vectors by squared Euclidean distance.
 
+    An index is pickled and copied with its pipeline; one thread at a time uses it.
+
     exact (bool): Whether the k nearest are found, as far as float32 can tell.
         Default: False.
     true_distances (bool): Whether distances and ids are final. Otherwise they are
         candidates, which are ranked again by the stored keys in float64. Default:
         False.
     search_param (int | None): Of an approximate index, how long to search (nprobe,
-        efSearch); None where there is no choice.
+        efSearch); None where there is no choice. Calibration sets 1, 2, 4, … 256.
     refine_factor (int): Of an approximate index, how many times k candidates are
         ranked. Default: 1.
     """
@@ -103,7 +105,7 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of vectors."""
+        """Number of vectors that were added, removed ones included."""
 
     @abstractmethod
     def add(self, ids: np.ndarray, vectors: np.ndarray) -> None:
@@ -115,8 +117,8 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def remove(self, ids: np.ndarray) -> None:
-        """Remove vectors. An index without true distances may go on to propose them:
-        re-ranking drops them.
+        """Remove vectors. An index without true distances may still return them, and
+        count them in `len`: re-ranking drops them.
 
         ids (ndarray): Shape (n,), int64.
         """

@@ -296,7 +296,7 @@ def test_errors_are_one_line_and_exit_code_1(folder, tmp_path, arguments, messag
     assert "Traceback" not in error
     *progress, line = error.splitlines()  # bars of what was done until then
     assert line.startswith("✘") and "✘" not in "".join(progress)
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["bare.spacy"]
 
 
 def test_without_matplotlib_all_but_the_pages_is_written(folder, tmp_path, monkeypatch):

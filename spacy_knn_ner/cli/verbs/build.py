@@ -77,11 +77,13 @@ def build(
     if cache.exists() and not as_json:
         typer.echo(f"Using the keys in {cache}.")
     knn.build(docs, batch_size=batch_size, show_progress=not as_json, cache=cache)
+    encodings = EncodingCache(cache, knn.memory.encoder)
     if not len(knn.datastore.store):
+        encodings.remove()
         raise KnnNerError(Errors.E066, path=corpus)
     output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
-    EncodingCache(cache, knn.memory.encoder).remove()
+    encodings.remove()
     found = describe(knn)
     if as_json:
         print_json({"output": str(output), **found})

@@ -292,7 +292,7 @@ def test_a_person_sees_asks_corrects_deletes_and_saves(folder):
         page.get_by_role("heading", name="“party”").wait_for()
         assert page.get_by_label("no entity").is_checked()
         why = page.locator("#why").inner_text()
-        assert "neighbors" in why and "Nobody came to the party" in why
+        assert "store" in why and "Nobody came to the party" in why
 
         page.get_by_label("another:").fill("event")
         page.get_by_role("button", name="Add correction").click()

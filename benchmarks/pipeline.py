@@ -21,7 +21,6 @@ from spacy.tokens import Doc
 from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs
-from spacy_knn_ner.datastore.blocks import Blocks
 from spacy_knn_ner.datastore.entries import EntryTable
 from spacy_knn_ner.reading.annotations import annotated_text, make_doc
 from spacy_knn_ner.registry import index_block
@@ -122,11 +121,7 @@ def first_entries(table: EntryTable, n: int) -> EntryTable:
     entries, tags = (
         np.array(column.array()[:n]) for column in (table.entries, table.tags)
     )
-    return EntryTable(
-        keys=Blocks(keys.dtype, table.width, keys),
-        entries=Blocks(entries.dtype, None, entries),
-        tags=Blocks(tags.dtype, None, tags),
-    )
+    return EntryTable.of_arrays(keys, entries, tags)
 
 
 def shown(value: Any) -> str:

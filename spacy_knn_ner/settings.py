@@ -60,7 +60,7 @@ def _boolean(value: Any) -> str:
 
 
 def _whole(value: Any) -> str:
-    return "" if _is_int(value) else "expected a whole number"
+    return "" if _is_int(value) else "expected an integer"
 
 
 def _one_of(values: tuple[str, ...]) -> Check:

@@ -120,6 +120,14 @@ class TokenBatch:
         p_base[:, : self.p_base.shape[1]] = self.p_base
         return replace(self, tag_set=tag_set, p_base=p_base)
 
+    @property
+    def has_key(self) -> np.ndarray:
+        """Which tokens have a key, shape (n_tokens,), bool. The others have no
+        neighbors: there is nothing to look up."""
+        mask = np.zeros(len(self), dtype=bool)
+        mask[self.keys.tokens] = True
+        return mask
+
     def per_doc(self, rows: np.ndarray) -> list[np.ndarray]:
         """Split the rows of all tokens by Doc."""
         return np.split(rows, np.cumsum(self.lengths)[:-1]) if self.lengths else []
@@ -210,13 +218,10 @@ class Votes:
         neighbors.
     nearest (ndarray): Distance of the nearest entry, shape (n,); inf if there is
         none.
-    neighbors (Neighbors | None): Those that voted, per key; None where every entry
-        did (k = null), or where they were not kept.
     """
 
     p_knn: np.ndarray
     nearest: np.ndarray
-    neighbors: Neighbors | None = None
 
     @classmethod
     def empty(cls, n: int, n_tags: int) -> "Votes":

@@ -16,7 +16,7 @@ LOADED = """
 import json, sys
 from importlib.metadata import entry_points
 groups = ["spacy_factories", "spacy_architectures", "spacy_cli"]
-groups += ["spacy_knn_interpolations"]
+groups += ["spacy_knn_indexes", "spacy_knn_interpolations"]
 points = [p for group in groups for p in entry_points(group=group)]
 ours = [p for p in points if p.value.startswith("spacy_knn_ner")]
 import spacy, thinc.api
@@ -33,8 +33,8 @@ ROOMS += ["evaluation", "rendering", "serve", "cli"]
 
 def test_entry_points_import_nothing_heavy(tmp_path):
     n_points, added = run_python(LOADED, tmp_path, 120)
-    assert n_points == 5
-    assert "spacy_knn_ner.components.knn_ner" in added
+    assert n_points == 10
+    assert "spacy_knn_ner.components.factory" in added
     assert HEAVY.isdisjoint(added)
 
 

@@ -1,12 +1,12 @@
 """What a user adds to a pipeline: one factory a file, and what they share.
 
 ner_tagger.py    the factory `ner_tagger`, a trainable tagger
-knn_ner.py       the factory `knn_ner`        config_blocks.py   its registered parts
-component.py     what it makes: read, predict, annotate
+factory.py       the factory `knn_ner`        config_blocks.py   its registered parts
+knn_ner.py       what it makes: read, predict, annotate
 annotating.py    a prediction → `doc.ents` and scores
 explaining.py    why these are the entities of a Doc
 memory.py        the datastore of a component, and everything that changes it
 building.py      fill the store from a corpus        editing.py   add and forget
 extensions.py    `span._.knn_score` and `span._.knn_unknown`
-compression.py   a smaller store with the same votes
+compressing.py   a smaller store with the same votes
 """

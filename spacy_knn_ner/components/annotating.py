@@ -43,11 +43,9 @@ def per_doc(batch: TokenBatch, prediction: Prediction) -> list[DocPrediction]:
     prediction (Prediction): Their prediction.
     RETURNS (list[DocPrediction]): One per Doc.
     """
-    known = prediction.looked_up.copy()
-    # A token without a key has no neighbors: nothing more can be looked up.
-    known[np.setdiff1d(np.arange(len(batch)), batch.keys.tokens)] = True
-    p, nearest = prediction.p, prediction.nearest
-    p[~known], nearest[~known] = np.nan, np.nan
+    known = prediction.looked_up | ~batch.has_key
+    p = np.where(known[:, None], prediction.p, np.nan)
+    nearest = np.where(known, prediction.nearest, np.nan)
     columns = (prediction.tags, p, batch.p_base, nearest)
     rows = zip(*(batch.per_doc(column) for column in columns), strict=True)
     return [DocPrediction(batch.tag_set, *row) for row in rows]

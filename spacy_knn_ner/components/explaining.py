@@ -57,7 +57,7 @@ def _entities(
     doc: Doc, explainer: TokenExplainer, rulers: list[Any], calibration: Calibration
 ) -> list[EntityExplanation]:
     tag_set, prediction = explainer.batch.tag_set, explainer.prediction
-    base_tags = explainer.base_tags()
+    base_tags = explainer.base_tags
     preserved = ruler_entities(doc, rulers)
     spans = entity_spans(doc, tag_set, prediction.tags)
     final = {_tuple(ent) for ent in merge_spans(doc, spans, preserved)}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..datastore import distances as metrics
-from ..datastore.datastore import Datastore
+from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.distribution import normalized
 from ..datastore.entries import EntryTable, distinct
 from ..settings import CorrectionSettings, Settings
@@ -110,7 +110,7 @@ class CorrectionMatcher:
         if not len(corrections) or not len(batch.keys):
             return Matches.empty()
         metric = self.settings.metric
-        phrases = self._updated("corrections")
+        phrases = self._updated(CORRECTIONS)
         spans = [
             (tokens, words, postings)
             for words, tokens in candidate_spans(batch, tags, phrases).items()
@@ -128,7 +128,7 @@ class CorrectionMatcher:
                 others = others.select(~same)
             matches = matches.concatenate(self._nearer_than_store(others, batch))
         if len(store) and spans:
-            phrases = self._updated("store")
+            phrases = self._updated(STORE)
             pairs = token_pairs(
                 (tokens, evenly(occurrences(phrases, words)))
                 for tokens, words, _ in spans

@@ -63,3 +63,15 @@ def normalized(votes: np.ndarray) -> np.ndarray:
     """Scale rows so that they sum to one; rows of zeros stay as they are."""
     total = votes.sum(axis=-1, keepdims=True)
     return votes / np.where(total > 0, total, 1.0)
+
+
+def lead(p: np.ndarray) -> np.ndarray:
+    """Compute by how much the best tag is above the second, shape (n,); inf without a
+    second one.
+
+    p (ndarray): Shape (n, n_tags).
+    """
+    if p.shape[1] == 1:
+        return np.full(len(p), np.inf)
+    ranked = np.partition(p, -2, axis=1)
+    return ranked[:, -1] - ranked[:, -2]

@@ -78,6 +78,17 @@ class EntryTable:
         # Held while the table is searched or changed: rows move when it shrinks.
         self.lock = Lock()
 
+    @classmethod
+    def of_arrays(
+        cls, keys: np.ndarray, entries: np.ndarray, tags: np.ndarray
+    ) -> "EntryTable":
+        """Make a table of rows that are not copied: keys, `ENTRY` and `TAG`."""
+        return cls(
+            keys=Blocks(keys.dtype, keys.shape[1], keys),
+            entries=Blocks(ENTRY, None, entries),
+            tags=Blocks(TAG, None, tags),
+        )
+
     def __len__(self) -> int:
         """Number of entries that are not removed."""
         return len(self.removed) - self._n_removed

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import Errors, KnnNerError
-from .blocks import Blocks
 from .entries import ENTRY, TAG, EntryTable
 from .examples import ExampleStore
 
@@ -66,8 +65,4 @@ def _load_table(prefix: Path, n: int, width: int) -> EntryTable:
     entries = np.zeros(n, dtype=ENTRY)
     for name in ENTRY.names or ():
         entries[name] = saved[name]
-    return EntryTable(
-        keys=Blocks(keys.dtype, width, keys),
-        entries=Blocks(ENTRY, None, entries),
-        tags=Blocks(TAG, None, saved["tag"].astype(TAG)),
-    )
+    return EntryTable.of_arrays(keys, entries, saved["tag"].astype(TAG))

@@ -23,9 +23,8 @@ import srsly
 from ..errors import Errors, KnnNerError
 from ..tags import TagSet
 from . import persistence
-from .blocks import Blocks
 from .entries import ENTRY, TAG, EntryTable
-from .examples import ExampleStore
+from .examples import CORRECTIONS, STORE, ExampleStore
 from .key_file import map_keys, write_keys
 from .migration import Loaded, load_format_3
 
@@ -108,7 +107,7 @@ def _load(datastore: "Datastore", folder: Path, check: bool) -> Loaded:
         table = EntryTable(dtype=manifest["dtype"])
         if manifest["width"] is not None:
             table = _load_table(generation / part, manifest, n)
-            if part == "store":
+            if part == STORE:
                 table.index_factory = factory
             index = manifest["index"][part]
             if index is not None:
@@ -137,15 +136,7 @@ def _load_table(prefix: Path, manifest: dict[str, Any], n: int) -> EntryTable:
         if column.shape != (n,) or column.dtype != dtype:
             reason = f"{prefix.name}.{name}.npy has {column.shape} rows instead of {n}"
             raise KnnNerError(Errors.E032, path=folder, reason=reason)
-    return _table(keys, columns["entries"], columns["labels"])
-
-
-def _table(keys: np.ndarray, entries: np.ndarray, tags: np.ndarray) -> EntryTable:
-    return EntryTable(
-        keys=Blocks(keys.dtype, keys.shape[1], keys),
-        entries=Blocks(ENTRY, None, entries),
-        tags=Blocks(TAG, None, tags),
-    )
+    return EntryTable.of_arrays(keys, columns["entries"], columns["labels"])
 
 
 def _use(datastore: "Datastore", loaded: Loaded) -> None:
@@ -153,9 +144,9 @@ def _use(datastore: "Datastore", loaded: Loaded) -> None:
     datastore.dtype = about["dtype"]
     datastore.tag_set = TagSet(about["tag_scheme"], tuple(about["labels"]))
     datastore.fingerprint = about["fingerprint"]
-    loaded.tables["store"].index_factory = datastore.store.index_factory
-    datastore.store = loaded.tables["store"]
-    datastore.corrections = loaded.tables["corrections"]
+    loaded.tables[STORE].index_factory = datastore.store.index_factory
+    datastore.store = loaded.tables[STORE]
+    datastore.corrections = loaded.tables[CORRECTIONS]
     datastore.examples = loaded.examples
 
 
@@ -184,7 +175,7 @@ def from_bytes(datastore: "Datastore", data: bytes) -> None:
             np.load(io.BytesIO(msg[f"{part}.{name}"]), allow_pickle=False)
             for name in ("keys", "entries", "tags")
         ]
-        tables[part] = _table(*columns)
+        tables[part] = EntryTable.of_arrays(*columns)
     examples = ExampleStore.from_bytes(msg["examples"])
     _use(datastore, Loaded(msg["about"], tables, examples))
 

@@ -2,8 +2,8 @@
 
 corpus.py         the entities of a corpus as arrays     metrics.py   F1, calibration
 leave_one_out.py  neighbors of a corpus, without those of a token's own document
-tuning.py         settings chosen on development data    confidence.py   calibration
+tuning.py         settings chosen on development data    calibration.py   of scores
 report.py         everything about a pipeline, as JSON: breakdowns.py, changes.py,
                   significance.py                        card.py   a model card
-audit.py          annotation errors                      compression.py   smaller stores
+audit.py          annotation errors      compression_cost.py   of smaller stores
 """

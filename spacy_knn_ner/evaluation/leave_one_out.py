@@ -104,11 +104,9 @@ def neighbor_votes(
     RETURNS (Votes): Per token.
     """
     tag_set = knn.datastore.tag_set
-    voting = found.truncate(k)
-    p = neighbor_distribution(voting, temperature, len(tag_set))
+    p = neighbor_distribution(found.truncate(k), temperature, len(tag_set))
     nearest = found.distances.min(axis=1, initial=np.inf)
-    votes = Votes(p, nearest, voting)
-    return votes_per_token(votes, batch.keys.tokens, batch, tag_set)
+    return votes_per_token(Votes(p, nearest), batch.keys.tokens, batch, tag_set)
 
 
 def all_entry_votes(

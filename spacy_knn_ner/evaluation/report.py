@@ -86,9 +86,7 @@ def evaluate(
         NEIGHBORS: neighbors_only.predict(batch).p,
         MIXTURE: gated.p if settings.lookup.mode == "margin" else full.p,
     }
-    # A token without a key has no neighbors: nothing more can be looked up.
-    has_key = np.isin(np.arange(len(batch)), batch.keys.tokens)
-    nearest = np.where(gated.looked_up | ~has_key, gated.nearest, np.nan)
+    nearest = np.where(gated.looked_up | ~batch.has_key, gated.nearest, np.nan)
     # The scores of the others are as they are.
     temperature = {MIXTURE: knn.calibration.score_temperature}
     systems = {

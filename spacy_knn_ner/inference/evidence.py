@@ -15,7 +15,8 @@ from ..types import Neighbors
 _WORDS = 6  # shown to either side of a neighbor's token
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Highlight nothing."""
     return text
 
 
@@ -51,7 +52,7 @@ class NeighborEvidence:
         """The neighbor on one line, with a few words around it."""
         return self.to_text()
 
-    def to_text(self, bold: Callable[[str], str] = _plain) -> str:
+    def to_text(self, bold: Callable[[str], str] = plain) -> str:
         """Format the neighbor on one line, with a few words around it.
 
         bold (Callable[[str], str]): Highlights the token. Default: no highlighting.

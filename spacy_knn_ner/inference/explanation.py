@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -9,15 +10,11 @@ from ..corrections.matching import CorrectionMatcher
 from ..settings import Settings
 from ..types import TokenBatch
 from .decoding import decode
-from .evidence import NeighborEvidence, correction_evidence, store_evidence
+from .evidence import NeighborEvidence, correction_evidence, plain, store_evidence
 from .predictor import Prediction
 
 _BEST = 3  # tags of a distribution that are shown
 _DISTRIBUTIONS = ("base", "store", "corrections", "final")
-
-
-def _plain(text: str) -> str:
-    return text
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class TokenExplanation:
     unknown: bool | None
     neighbors: list[NeighborEvidence]
 
-    def to_text(self, bold: Callable[[str], str] = _plain) -> str:
+    def to_text(self, bold: Callable[[str], str] = plain) -> str:
         """Format the token's distributions and neighbors, a line each.
 
         bold (Callable[[str], str]): Highlights words. Default: no highlighting.
@@ -93,7 +90,7 @@ class EntityExplanation:
     changed: bool
     unknown: bool | None
 
-    def to_text(self, bold: Callable[[str], str] = _plain) -> str:
+    def to_text(self, bold: Callable[[str], str] = plain) -> str:
         """Format the entity on one line.
 
         bold (Callable[[str], str]): Highlights words. Default: no highlighting.
@@ -126,7 +123,7 @@ class Explanation:
         """The explanation as plain text."""
         return self.to_text()
 
-    def to_text(self, bold: Callable[[str], str] = _plain) -> str:
+    def to_text(self, bold: Callable[[str], str] = plain) -> str:
         """Format the explanation.
 
         bold (Callable[[str], str]): Highlights words. Default: no highlighting.
@@ -153,8 +150,9 @@ class TokenExplainer:
     settings: Settings
     unknown_distance: float | None
 
+    @cached_property
     def base_tags(self) -> np.ndarray:
-        """Decode p_base: the tags without neighbors, shape (n_tokens,)."""
+        """The tags decoded from p_base, without neighbors, shape (n_tokens,)."""
         batch = self.batch
         return decode(
             batch.p_base, batch.tag_set, self.settings.decoding, batch.lengths
@@ -175,7 +173,7 @@ class TokenExplainer:
             i=i,
             text=text,
             tag=tags[prediction.tags[i]],
-            base_tag=tags[self.base_tags()[i]],
+            base_tag=tags[self.base_tags[i]],
             base=self._best(batch.p_base[i]),
             store=self._best(prediction.store.votes.p_knn[i]),
             corrections=self._best(prediction.corrections.p[i]),

@@ -8,6 +8,7 @@ votes is larger, and the votes' mass w is smaller.
 
 import numpy as np
 
+from ..datastore.distribution import lead
 from ..settings import LookupSettings
 from ..types import CorrectionVotes
 from .decoding import log_probabilities
@@ -114,15 +115,3 @@ def least_loss(p: np.ndarray, mass: np.ndarray) -> np.ndarray:
     second, best = np.partition(p, -2, axis=1)[:, -2:].T
     loss = log_probabilities(best) - log_probabilities(second + mass)
     return loss - _SLACK
-
-
-def lead(p: np.ndarray) -> np.ndarray:
-    """Compute by how much the best tag is above the second, shape (n,); inf without a
-    second one.
-
-    p (ndarray): Shape (n, n_tags).
-    """
-    if p.shape[1] == 1:
-        return np.full(len(p), np.inf)
-    ranked = np.partition(p, -2, axis=1)
-    return ranked[:, -1] - ranked[:, -2]

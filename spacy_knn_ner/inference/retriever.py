@@ -90,7 +90,7 @@ class StoreRetriever:
         voting = found.truncate(settings.k)
         p = neighbor_distribution(voting, settings.temperature, n_tags)
         nearest = found.distances.min(axis=1, initial=np.inf)
-        return Votes(p[back], nearest[back], voting.of_queries(back))
+        return Votes(p[back], nearest[back])
 
     # --- the index -------------------------------------------------------------
 
@@ -166,7 +166,7 @@ def votes_per_token(
         means = np.add.reduceat(votes.p_knn, starts) / counts[:, None]
         p[rows[:, None], columns] = means
         nearest[rows] = np.add.reduceat(votes.nearest, starts) / counts
-    return Votes(p, nearest, votes.neighbors)
+    return Votes(p, nearest)
 
 
 def warn_if_unfaithful(table: EntryTable, name: str) -> None:

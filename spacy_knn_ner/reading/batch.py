@@ -81,11 +81,13 @@ class BatchReader:
     def _check_pipeline(self, docs: list[Doc]) -> None:
         """Warn of Docs of another pipeline: a component that spaCy has copied still
         refers to its original pipeline, which may have another encoder."""
+        values = [tagger_output.read(doc) for doc in docs]
+        taggers = {value["tagger"] for value in values if value and value["tagger"]}
+        if not taggers:
+            return
         identity = tagger_output.identity
         own = {identity(component) for _, component in self.encoder.nlp.components}
         process = identity(self).partition(":")[0]
-        values = [tagger_output.read(doc) for doc in docs]
-        taggers = {value["tagger"] for value in values if value and value["tagger"]}
         # Taggers of another process cannot be told apart.
         if any(t.startswith(f"{process}:") for t in taggers - own):
             message = warning(Warnings.W003, name=self.encoder.name)

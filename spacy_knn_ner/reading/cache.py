@@ -10,6 +10,7 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,11 @@ class EncodingCache:
         """
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._upstream = _upstream(encoder)
+        self._encoder = encoder
+
+    @cached_property
+    def _upstream(self) -> str:
+        return _upstream(self._encoder)
 
     def path(self, texts: Sequence[AnnotatedText], *others: Any) -> Path:
         """Name the file for the encodings of some texts.

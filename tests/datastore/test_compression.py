@@ -17,12 +17,11 @@ from util import (
     vote,
 )
 
-from spacy_knn_ner.components import compression
-from spacy_knn_ner.datastore import blocks
-from spacy_knn_ner.datastore import compression as entries_of
+from spacy_knn_ner.components import compressing
+from spacy_knn_ner.datastore import blocks, merging
 from spacy_knn_ner.datastore.entries import EntryTable
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.evaluation.compression import CompressionReport, small_codes
+from spacy_knn_ner.evaluation.compression_cost import CompressionReport, small_codes
 from spacy_knn_ner.types import Neighbors
 
 WIDTH = 4
@@ -50,7 +49,7 @@ def test_merged_entries_vote_as_all_of_them(seed, k, metric):
     how = {"k": k, "temperature": 0.3, "metric": metric, "n_tags": 3}
     before = vote(table, queries, **how)
     n = len(table)
-    table.shrink(*entries_of.merged(table))
+    table.shrink(*merging.merged(table))
     after = vote(table, queries, **how)
     assert table.entries.array()["weight"].sum() == n
     assert len(table) <= 18  # 6 keys with 3 tags
@@ -75,7 +74,7 @@ def test_those_who_stay_stand_for_the_others(seed, share):
     rng = np.random.default_rng(seed)
     table = a_table(rng, 60)
     redundant = rng.random(60) < 0.7
-    keep, weights = entries_of.thinned(table, redundant, share)
+    keep, weights = merging.thinned(table, redundant, share)
     kept = ~table.removed
     assert (keep[kept & ~redundant]).all()
     assert not keep[~kept].any()
@@ -91,7 +90,7 @@ def test_no_weight_is_too_large_for_its_field():
     n = 70_000
     keys = np.ones((n, WIDTH), "float32")
     table.add(keys, np.arange(n), np.zeros(n, int), np.zeros(n, int))
-    table.shrink(*entries_of.merged(table))
+    table.shrink(*merging.merged(table))
     weights = table.entries.array()["weight"].astype(int)
     assert weights.max() == 65_535
     assert weights.sum() == n
@@ -134,7 +133,7 @@ def test_keys_that_are_too_large_for_rounding_stay_apart():
     table = EntryTable()
     keys = np.array([[1e6] * 4, [2e6] * 4, [1e6] * 4], "float32")
     table.add(keys, np.arange(3), np.zeros(3, int), np.zeros(3, int))
-    keep, weights = entries_of.merged(table)
+    keep, weights = merging.merged(table)
     assert keep.tolist() == [True, True, False]
     assert weights.tolist() == [2, 1, 0]
 
@@ -151,7 +150,7 @@ def test_merging_changes_no_entity_and_no_score(repeated, tmp_path):
     knn = repeated.get_pipe("knn_ner")
     configure(knn, k=1000)
     before, n = [view(repeated(text)) for text in TEXTS], len(knn.datastore.store)
-    compression.merge(knn)
+    compressing.merge(knn)
     assert len(knn.datastore.store) <= n / 3
     repeated.to_disk(tmp_path)
     for nlp in (repeated, spacy.load(tmp_path)):
@@ -165,7 +164,7 @@ def test_merging_changes_no_entity_and_no_score(repeated, tmp_path):
 def test_pruning_keeps_the_balance(repeated):
     knn = repeated.get_pipe("knn_ner")
     n = len(knn.datastore.store)
-    compression.prune(knn, 0.5)
+    compressing.prune(knn, 0.5)
     entries = knn.datastore.store.entries.array()
     assert len(entries) < n
     assert entries["weight"].sum() == n
@@ -174,12 +173,12 @@ def test_pruning_keeps_the_balance(repeated):
     )
     for share in (0.0, 1.5):
         with pytest.raises(KnnNerError, match="KNN-E072"):
-            compression.prune(knn, share)
+            compressing.prune(knn, share)
 
 
 def test_keys_can_be_kept_in_half_the_room(repeated):
     knn = repeated.get_pipe("knn_ner")
-    compression.convert_keys(knn, "float16")
+    compressing.convert_keys(knn, "float16")
     assert knn.datastore.store.keys.dtype == np.float16
     assert knn.settings.keys.dtype == knn.datastore.dtype == "float16"
     repeated(TEXTS[0])
@@ -187,7 +186,7 @@ def test_keys_can_be_kept_in_half_the_room(repeated):
 
 def test_nothing_is_made_of_an_empty_store():
     with pytest.raises(KnnNerError, match=r"KNN-E051.*Call build first"):
-        compression.merge(cnn_pipeline().get_pipe("knn_ner"))
+        compressing.merge(cnn_pipeline().get_pipe("knn_ner"))
 
 
 def test_codes_fit_the_width():

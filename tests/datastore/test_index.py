@@ -293,6 +293,30 @@ def test_fidelity_is_measured_without_the_own_example(large):
     assert table.index.search_param > 1
 
 
+class Final(FlatIndex):
+    """An index whose distances are final: it skips re-ranking."""
+
+    true_distances = True
+
+    def search(self, queries, k):
+        assert k == 4  # no further candidates are fetched
+        return super().search(queries, k)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "sqeuclidean"])
+def test_true_distances_are_not_ranked_again(metric):
+    rng = np.random.default_rng(0)
+    table, queries = a_table(heaps(rng, 50)), heaps(rng, 5)
+    expected = search(table, queries, 4, metric=metric)
+    stored = StoredKeys(table.keys, metric)
+    index = Final(stored)
+    for ids, vectors in stored.vectors():
+        index.add(ids, vectors)
+    found = rerank.search(index, stored, table.removed, queries, 4, metric)
+    np.testing.assert_array_equal(found[1], expected.rows)
+    np.testing.assert_allclose(found[0], expected.distances, atol=1e-5)
+
+
 # --- saving --------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from spacy.tokens import Doc
 from util import annotated, configure, entities, noisy_pipeline, planted_pipeline
 
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.evaluation.confidence import TEMPERATURES, fit_calibration
+from spacy_knn_ner.evaluation.calibration import TEMPERATURES, fit_calibration
 from spacy_knn_ner.evaluation.metrics import (
     expected_calibration_error,
     reliability,

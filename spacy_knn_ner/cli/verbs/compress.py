@@ -61,8 +61,8 @@ def compress(
 
     Example: spacy knn compress tuned-model dev.spacy small-model
     """
-    from ...components import compression
-    from ...evaluation.compression import CompressionReport, small_codes
+    from ...components import compressing
+    from ...evaluation.compression_cost import CompressionReport, small_codes
     from ...registry import index_block
 
     nlp = load_pipeline(model, gpu_id)
@@ -79,13 +79,13 @@ def compress(
 
     try:
         if merge:
-            compression.merge(knn)
+            compressing.merge(knn)
             measure("merge")
         if prune is not None:
-            compression.prune(knn, prune, show_progress=shown)
+            compressing.prune(knn, prune, show_progress=shown)
             measure(f"prune {prune:g}")
         if dtype is not None:
-            compression.convert_keys(knn, dtype)
+            compressing.convert_keys(knn, dtype)
             measure(dtype)
         if knn.k is not None:
             if index == "codes":

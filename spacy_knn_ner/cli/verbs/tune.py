@@ -55,7 +55,7 @@ def tune(
 
     Example: spacy knn tune model dev.spacy tuned-model
     """
-    from ...evaluation.confidence import fit_calibration
+    from ...evaluation.calibration import fit_calibration
     from ...evaluation.tuning import KS, best, tune_corrections
     from ...evaluation.tuning import tune as tune_store
     from ...rendering.pages import tuning_page

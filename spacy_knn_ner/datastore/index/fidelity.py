@@ -11,7 +11,7 @@ import numpy as np
 
 from ...types import Neighbors
 from .. import distances as metrics
-from ..distribution import neighbor_distribution
+from ..distribution import lead, neighbor_distribution
 from .base import StoredKeys, VectorIndex
 from .flat import compare_all
 
@@ -94,9 +94,7 @@ class FidelityProbe:
                 break
             some = np.sort(rows[i : i + _PROBED])
             p = self._votes(self._search(table.keys.take(some)), some)
-            ranked = np.partition(p, -2, axis=1) if p.shape[1] > 1 else None
-            lead = np.inf if ranked is None else ranked[:, -1] - ranked[:, -2]
-            doubtful = (lead < _SURE) | (p.argmax(axis=1) != self._tags[some])
+            doubtful = (lead(p) < _SURE) | (p.argmax(axis=1) != self._tags[some])
             chosen.append(some[doubtful])
         self._rows = np.concatenate(chosen)[:_PROBED]
         self._queries = table.keys.take(self._rows).astype(np.float32)

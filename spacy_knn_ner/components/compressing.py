@@ -1,13 +1,13 @@
-"""Compression: a smaller store with the same votes."""
+"""Compressing: a smaller store with the same votes."""
 
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ..datastore.compression import merged, thinned
 from ..datastore.datastore import STORE
 from ..datastore.distribution import neighbor_distribution
+from ..datastore.merging import merged, thinned
 from ..errors import Errors, KnnNerError
 from ..reading import tagger_output
 from .knn_ner import KnnNer

@@ -125,7 +125,7 @@ def kind_of(stream: Stream, i: int, entity: Entity, gold: set[Entity]) -> Kind:
     """Identify a mistake by its words, its label, and whether it was missed."""
     start, end, label = entity
     first = stream.starts[i]
-    words = tuple(stream.batch.words[first + start : first + end])
+    words = tuple(w.lower() for w in stream.batch.words[first + start : first + end])
     return words, label, entity in gold
 
 

@@ -156,7 +156,7 @@ def look_up(knn: Any, batches: list[TokenBatch]) -> tuple[np.ndarray, float]:
 def f1(knn: Any, docs: list[Any], batch: TokenBatch, ids: np.ndarray) -> float:
     """Span F1 of some tags."""
     p = np.eye(len(batch.tag_set))[ids]
-    system = SystemResult(Corpus(docs, batch.tag_set), batch, p, knn.decoding)
+    system = SystemResult(Corpus(docs, batch.tag_set), batch, ids, p)
     return system.count().scores()["f1"]
 
 

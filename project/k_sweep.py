@@ -51,8 +51,10 @@ def main(
             (votes,) = all_entry_votes(knn, batch, [temperature], show_progress=True)
         else:
             votes = neighbor_votes(knn, batch, near, int(k), temperature)
-        p = Predictor(KnownVotes(votes), Constant(weight), None).predict(batch).p
-        system = SystemResult(gold, batch, p, trial["decoding"])
+        known, decoding = KnownVotes(votes), trial["decoding"]
+        predictor = Predictor(known, Constant(weight), None, decoding=decoding)
+        found = predictor.predict(batch)
+        system = SystemResult(gold, batch, found.tags, found.p)
         scores = system.count().scores()
         rows.append({**trial, "dev_f1": float(trial["f1"]), **scores})
     output.parent.mkdir(parents=True, exist_ok=True)

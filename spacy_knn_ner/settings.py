@@ -42,6 +42,11 @@ def _proportion(value: Any) -> str:
     return "" if valid else "expected a number from 0 to 1"
 
 
+def _positive_or_none(value: Any) -> str:
+    valid = value is None or (_is_number(value) and value > 0)
+    return "" if valid else "expected a number above 0, or null"
+
+
 def _positive(value: Any) -> str:
     return "" if _is_number(value) and value > 0 else "expected a number above 0"
 
@@ -106,16 +111,20 @@ class CorrectionSettings:
     """How much corrections count. See `describe` for what each setting means."""
 
     weight: float = _setting(
-        0.9, _proportion, "weight of a correction's vote at distance 0"
+        0.9, _proportion, "weight of a correction's vote at distance 0, in scores"
     )
-    radius: float = _setting(
-        0.5,
-        _positive,
-        "distance at which the weight has fallen to 0, for the same words; in units "
-        "of the metric",
+    radius: float | None = _setting(
+        None,
+        _positive_or_none,
+        "distance beyond which a correction does not apply to the same words, in units "
+        "of the metric; `null`: as far as 99 % of the store's words are from the same "
+        "words elsewhere, and without a store any",
     )
     temperature: float = _setting(
-        0.1, _positive, "temperature among corrections, as a share of the radius"
+        0.25,
+        _positive,
+        "of several annotations of the same words, one that is twice as far counts "
+        "2^(1/temperature) times less",
     )
     votes: float = _setting(
         16.0,

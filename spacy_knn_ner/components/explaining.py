@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span, Token
 
-from ..corrections.matching import CorrectionMatcher
 from ..inference.confidence import Calibration, span_scores
 from ..inference.explanation import EntityExplanation, Explanation, TokenExplainer
 from ..inference.predictor import Predictor
@@ -34,10 +33,8 @@ def explain(
     doc = target if isinstance(target, Doc) else target.doc
     encoder, settings = reader.encoder, reader.settings
     batch = reader.read([doc], use_saved_base=True)
-    prediction, matcher = predictor.predict(batch), predictor.matcher
-    assert isinstance(matcher, CorrectionMatcher)
-    distance = calibration.unknown_distance
-    explainer = TokenExplainer(batch, prediction, matcher, settings, distance)
+    prediction, distance = predictor.predict(batch), calibration.unknown_distance
+    explainer = TokenExplainer(batch, prediction, reader.datastore, settings, distance)
     rulers, _ = upstream_rulers(encoder.nlp, encoder.component)
     entities = _entities(doc, explainer, rulers, calibration)
     if isinstance(target, Doc):

@@ -124,7 +124,13 @@ class KnnNer(Pipe):
     @property
     def matcher(self) -> CorrectionMatcher:
         """Finds the corrections that apply."""
-        return CorrectionMatcher(self.datastore, self.memory.phrases, self.settings)
+        return CorrectionMatcher(
+            self.datastore,
+            self.memory.phrases,
+            self.settings,
+            self.nlp.Defaults.stop_words,
+            self.calibration.correction_radius,
+        )
 
     @property
     def predictor(self) -> Predictor:

@@ -12,6 +12,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..corrections.phrase_index import PhraseIndex
+from ..corrections.radius import find_radius
 from ..datastore.datastore import Datastore
 from ..datastore.index.base import IndexFactory
 from ..errors import Errors, KnnNerError, Warnings, warning
@@ -139,6 +140,7 @@ class Memory:
                 raise KnnNerError(Errors.E052, name=self.encoder.name)
             new.saved_as = dict(old.saved_as)
             self.use(new)
+            self._find_radius(settings)
 
     def prepare(self, settings: Settings) -> dict[str, Any]:
         """Make the index of the store now, rather than at the first search.
@@ -151,12 +153,17 @@ class Memory:
         settings (Settings): Of the component.
         RETURNS (dict[str, Any]): A description of the index.
         """
+        self._find_radius(settings)
         return self._prepare(self.datastore, settings)
 
     def _prepare(self, datastore: Datastore, settings: Settings) -> dict[str, Any]:
         StoreRetriever(datastore, settings).prepare()
         warn_if_unfaithful(datastore.store, self.encoder.name)
         return datastore.store.index_info()
+
+    def _find_radius(self, settings: Settings) -> None:
+        radius = find_radius(self.datastore, self.phrases, settings.metric)
+        self.calibration = replace(self.calibration, correction_radius=radius)
 
     # --- editing -----------------------------------------------------------------
 

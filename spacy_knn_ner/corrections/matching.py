@@ -1,87 +1,62 @@
-"""Matching: which corrections apply to which tokens, and their votes.
+"""Matching: which corrections apply to which spans of a text, and their votes.
 
-A correction applies to tokens with the same words: where the words of one of its
-entities occur, or where a predicted entity has words that occur in it. The nearer its
-vector, the more it counts, for the same words can mean something else. To other words
-it applies within `other_words_radius` only, and where it is nearer than the whole
-store. Store entries with the same words vote beside corrections, so that one odd
-annotation does not outvote what was seen a hundred times.
+A correction applies where its words occur: those of one of its entities, or those of a
+predicted entity that it annotates otherwise. It does not apply where the phrase seems
+to go on (borders.py), or beyond the radius. Of several annotations of the same words,
+in corrections and in the store, the nearer ones count more, so that one odd annotation
+does not outvote what was seen a hundred times. What decides between spans that overlap
+is in conflicts.py.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Set
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from ..datastore import distances as metrics
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.distribution import normalized
-from ..datastore.entries import EntryTable, distinct
-from ..settings import CorrectionSettings, Settings
-from ..types import CorrectionVotes, TokenBatch
-from .phrase_index import PhraseIndex
-from .same_words import (
-    candidate_spans,
-    evenly,
-    first_rows,
-    have_same_words,
-    nearest,
-    occurrences,
-    token_pairs,
-)
+from ..settings import Settings
+from ..types import CorrectedSpan, Corrections, CorrectionVotes, Matches, TokenBatch
+from .borders import is_capitalized, words_beside
+from .conflicts import without_overlaps
+from .occurrences import Candidate, candidates, nearest_occurrences, token_distances
+from .other_words import other_words
+from .phrase_index import PhraseIndex, visible_words
 
-_AT_ONCE = 1 << 12  # pairs of vectors
-_SLACK = 1e-9  # equal distances may differ in their last digits
-_K = 32  # neighbors with other words, where every entry of the store votes
+_NONE, _OTHER = -1, -2  # readings of a phrase: no entity; a part of one, or several
 
 
 @dataclass(frozen=True)
-class Matches:
-    """Pairs of a token and an entry that votes on it.
+class _Evidence:
+    """The annotated occurrences of a candidate's words that vote: those of corrections,
+    then those of the store.
 
-    tokens (ndarray): Shape (n,).
-    rows (ndarray): The entry, shape (n,).
-    distances (ndarray): Between their vectors, shape (n,), float64.
-    same_words (ndarray): Whether they have the same words, shape (n,), bool.
-    in_store (ndarray): Whether it is an entry of the store, shape (n,), bool.
+    postings (ndarray): `POSTING`s, shape (n, n_words).
+    readings (ndarray): What each is annotated as: the number of a label, or `_NONE`,
+        shape (n,).
+    in_store (ndarray): Shape (n,), bool.
+    distances (ndarray): Of each word, shape (n, n_words); NaN without vectors.
+    is_own (bool): Whether they are of a correction of this very sentence.
     """
 
-    tokens: np.ndarray
-    rows: np.ndarray
-    distances: np.ndarray
-    same_words: np.ndarray
+    postings: np.ndarray
+    readings: np.ndarray
     in_store: np.ndarray
+    distances: np.ndarray
+    is_own: bool
 
-    @classmethod
-    def empty(cls) -> "Matches":
-        """Make a collection without pairs."""
-        no_ids, no_flags = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
-        return cls(no_ids, no_ids, np.zeros(0), no_flags, no_flags)
+    @property
+    def example_ids(self) -> np.ndarray:
+        """Their examples, shape (n,)."""
+        return self.postings["example_id"][:, 0]
 
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def select(self, mask: np.ndarray) -> "Matches":
-        """Keep some pairs.
-
-        mask (ndarray): Shape (n,), bool.
-        """
-        return Matches(*(getattr(self, f.name)[mask] for f in fields(Matches)))
-
-    def concatenate(self, other: "Matches") -> "Matches":
-        """Append other pairs."""
-        parts = ([getattr(m, f.name) for m in (self, other)] for f in fields(Matches))
-        return Matches(*map(np.concatenate, parts))
-
-    def relative_distances(self, settings: CorrectionSettings) -> np.ndarray:
-        """Compute distances as shares of the radius, shape (n,); from 1 on an entry
-        does not vote.
-
-        settings (CorrectionSettings): `radius` and `other_words_radius`.
-        """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            others = self.distances / settings.other_words_radius
-        others = np.where(settings.other_words_radius > 0, others, np.inf)
-        return np.where(self.same_words, self.distances / settings.radius, others)
+    @cached_property
+    def far(self) -> np.ndarray:
+        """Distance of each phrase: the mean of its words', shape (n,)."""
+        known = np.isfinite(self.distances)
+        sums = np.where(known, self.distances, 0.0).sum(axis=1)
+        return sums / np.maximum(known.sum(axis=1), 1)
 
 
 @dataclass(frozen=True)
@@ -91,166 +66,243 @@ class CorrectionMatcher:
     datastore (Datastore): With the corrections.
     phrases (dict[str, PhraseIndex]): Of both parts of the datastore.
     settings (Settings): Of the component.
+    stop_words (Set[str]): Of the language, in lower case.
+    radius (float | None): Where `corrections.radius` is null: the radius that was found
+        in the store; None: no limit.
+    left_out (tuple[ndarray, ndarray] | None): A number per key of the batch and one per
+        row of the store; where they are equal, the entry does not vote.
     """
 
     datastore: Datastore
     phrases: dict[str, PhraseIndex]
     settings: Settings
+    stop_words: Set[str] = field(default_factory=frozenset)
+    radius: float | None = None
+    left_out: tuple[np.ndarray, np.ndarray] | None = None
 
-    # --- which corrections apply -----------------------------------------------
+    def near(self, batch: TokenBatch) -> Corrections:
+        """Find the corrections that apply to other words; see other_words.py.
 
-    def match(self, batch: TokenBatch, tags: np.ndarray) -> Matches:
-        """Find the corrections that apply, and store entries with the same words.
+        batch (TokenBatch): The tokens.
+        RETURNS (Corrections): Votes per token, and no spans.
+        """
+        return other_words(self.datastore, batch, self.settings)
+
+    def match(self, batch: TokenBatch, tags: np.ndarray) -> Corrections:
+        """Find the spans that corrections decide about.
 
         batch (TokenBatch): The tokens.
         tags (ndarray): Their tags without corrections, shape (n_tokens,).
-        RETURNS (Matches): The pairs.
+        RETURNS (Corrections): The spans, with their votes.
         """
-        corrections, store = self.datastore.corrections, self.datastore.store
-        if not len(corrections) or not len(batch.keys):
-            return Matches.empty()
-        metric = self.settings.metric
+        if not len(self.datastore.corrections):
+            return Corrections.none(batch)
         phrases = self._updated(CORRECTIONS)
-        spans = [
-            (tokens, words, postings)
-            for words, tokens in candidate_spans(batch, tags, phrases).items()
-            if len(postings := occurrences(phrases, words))
-        ]
-        pairs = token_pairs(
-            (tokens, nearest(tokens, batch, postings, corrections, metric))
-            for tokens, _, postings in spans
-        )
-        matches = self._measured(corrections, batch, pairs, in_store=False)
-        if self.settings.corrections.other_words_radius > 0:
-            others = self._other_words(batch)
-            for tokens, _, postings in spans:
-                same = have_same_words(others.tokens, others.rows, tokens, postings)
-                others = others.select(~same)
-            matches = matches.concatenate(self._nearer_than_store(others, batch))
-        if len(store) and spans:
-            phrases = self._updated(STORE)
-            pairs = token_pairs(
-                (tokens, evenly(occurrences(phrases, words)))
-                for tokens, words, _ in spans
-            )
-            beside = self._measured(store, batch, pairs, in_store=True)
-            matches = matches.concatenate(beside)
-        return matches
+        spans, matches = {}, {}
+        for candidate in candidates(batch, tags, phrases):
+            evidence = self._evidence(candidate, batch)
+            decided = evidence and self._decide(candidate, evidence)
+            if evidence and decided:
+                span, sizes = decided
+                spans[span.start, span.end] = span
+                matches[span.start, span.end] = self._pairs(candidate, evidence, sizes)
+        if not spans:
+            return Corrections.none(batch)
+        chosen = without_overlaps(spans.values())
+        voting = Matches.concatenate([matches[s.start, s.end] for s in chosen])
+        return Corrections(chosen, voting, self._votes(batch, chosen, voting))
 
     def _updated(self, part: str) -> PhraseIndex:
         phrases = self.phrases[part]
         phrases.update(self.datastore.examples)
         return phrases
 
-    def _measured(
-        self, table: EntryTable, batch: TokenBatch, pairs: np.ndarray, *, in_store: bool
+    # --- who votes -----------------------------------------------------------------
+
+    def _evidence(self, candidate: Candidate, batch: TokenBatch) -> _Evidence | None:
+        """Who votes; None where no correction has these words."""
+        found = self._updated(CORRECTIONS).occurrences(candidate.lower)
+        found = found[self._fits(candidate, found)]
+        found = found[self._readings(found, CORRECTIONS) != _OTHER]
+        if not len(found):
+            return None
+        own = self._own_sentences(candidate, found)
+        is_own = bool(own.any())
+        if is_own:  # then no other annotation counts
+            found = found[own == own.max()]
+            latest = found["example_id"][:, 0].max()
+            found = found[found["example_id"][:, 0] == latest]
+        metric, tokens = self.settings.metric, candidate.tokens
+        parts = []
+        for part in (CORRECTIONS,) if is_own else (CORRECTIONS, STORE):
+            if part == STORE:
+                found = self._in_store(candidate, batch)
+            table = self.datastore.tables[part]
+            found = nearest_occurrences(found, table, batch, tokens, metric)
+            readings = self._readings(found, part)
+            found, readings = found[readings != _OTHER], readings[readings != _OTHER]
+            distances = token_distances(found, table, batch, tokens, metric)
+            parts.append(
+                (found, readings, np.full(len(found), part == STORE), distances)
+            )
+        postings, readings, in_store, distances = map(
+            np.concatenate, zip(*parts, strict=True)
+        )
+        return _Evidence(postings, readings, in_store, distances, is_own)
+
+    def _in_store(self, candidate: Candidate, batch: TokenBatch) -> np.ndarray:
+        """The occurrences of a candidate's words in the store."""
+        found = self._updated(STORE).occurrences(candidate.lower)
+        if self.left_out is None or not len(found):
+            return found
+        key = np.searchsorted(batch.keys.tokens, candidate.tokens[0])
+        of_key, of_row = self.left_out
+        return found[of_key[key] != of_row[found["row"][:, 0]]]
+
+    def _fits(self, candidate: Candidate, found: np.ndarray) -> np.ndarray:
+        """Whether occurrences in corrections end where the candidate ends, and are
+        written alike: "US" is no "us"."""
+        words, start, end = candidate.text, candidate.start, candidate.end
+        beside = words_beside(words, start, end, self.stop_words)
+        phrases = self.phrases[CORRECTIONS]
+        fits = np.ones(len(found), dtype=bool)
+        if beside.left:
+            fits &= found["left"][:, 0] == phrases.word_id(beside.left)
+        if beside.right:
+            fits &= found["right"][:, -1] == phrases.word_id(beside.right)
+        if not is_capitalized(words[end - 1]):
+            fits &= ~found["capitalized"][:, -1]
+        return fits
+
+    def _readings(self, postings: np.ndarray, part: str) -> np.ndarray:
+        """What each occurrence is annotated as: the number of a label, `_NONE` or
+        `_OTHER`, shape (n,)."""
+        tag_set, n_words = self.datastore.tag_set, postings.shape[1]
+        tags = self.datastore.tables[part].tags.take(postings["row"])
+        readings = np.full(len(postings), _OTHER)
+        readings[(tags == 0).all(axis=1)] = _NONE
+        whole = ~postings["goes_on"][:, -1]
+        for number, label in enumerate(tag_set.labels):
+            expected = tag_set.encode(n_words, [(0, n_words, label)])
+            readings[(tags == expected).all(axis=1) & whole] = number
+        return readings
+
+    # --- what they decide ----------------------------------------------------------
+
+    def _decide(
+        self, candidate: Candidate, evidence: _Evidence
+    ) -> tuple[CorrectedSpan, np.ndarray] | None:
+        """The reading with most votes, if a correction is among them; and the sizes of
+        the votes, shape (n,)."""
+        settings, far = self.settings.corrections, evidence.far
+        readings, stored = evidence.readings, evidence.in_store
+        radius = None if evidence.is_own else self._radius
+        voting = np.full(len(far), True) if radius is None else far < radius
+        if not (voting & ~stored).any():
+            return None
+        # Distances are compared with each other, so that they need no unit. Far below
+        # the largest one they differ by rounding alone.
+        least = np.maximum(far, max(1e-6, 0.02 * far[voting].max()))
+        sizes = (least[voting].min() / least) ** (1.0 / settings.temperature)
+        sizes = sizes * np.where(stored, 1.0, settings.votes) * self._weights(evidence)
+        sizes = np.where(voting, sizes, 0.0)
+        sums = np.bincount(readings[voting] + 1, weights=sizes[voting])
+        reading = int(sums.argmax()) - 1
+        agreeing = voting & ~stored & (readings == reading)
+        if not agreeing.any():
+            return None
+        nearest = float(far[agreeing].min())
+        weight = settings.weight
+        if radius is not None:
+            weight *= 1.0 - nearest / (2.0 * radius)
+        labels = self.datastore.tag_set.labels
+        span = CorrectedSpan(
+            start=int(candidate.tokens[0]),
+            end=int(candidate.tokens[-1]) + 1,
+            label="" if reading == _NONE else labels[reading],
+            weight=weight,
+            nearest=nearest,
+            example_id=int(evidence.example_ids[agreeing].max()),
+            is_own=evidence.is_own,
+        )
+        return span, sizes
+
+    @property
+    def _radius(self) -> float | None:
+        given = self.settings.corrections.radius
+        return self.radius if given is None else given
+
+    def _weights(self, evidence: _Evidence) -> np.ndarray:
+        """How many equal entries each occurrence stands for, shape (n,)."""
+        rows, stored = evidence.postings["row"][:, 0], evidence.in_store
+        weights = np.ones(len(rows))
+        weights[stored] = self.datastore.store.entries.take(rows[stored])["weight"]
+        others = self.datastore.corrections.entries.take(rows[~stored])
+        weights[~stored] = others["weight"]
+        return weights
+
+    def _own_sentences(self, candidate: Candidate, postings: np.ndarray) -> np.ndarray:
+        """Which occurrences are in corrections of this very sentence, at this place:
+        its number of words, or 0, shape (n,)."""
+        phrases, text = self.phrases[CORRECTIONS], candidate.text
+        sides = [
+            (candidate.start - 1, postings["left"][:, 0]),
+            (candidate.end, postings["right"][:, -1]),
+        ]
+        lengths = np.zeros(len(postings), dtype=np.int64)
+        own = np.full(len(postings), True)
+        for i, beside in sides:
+            own &= (beside == -1) | (
+                beside == phrases.word_id(text[i].lower())
+                if 0 <= i < len(text)
+                else False
+            )
+        for n in np.flatnonzero(own):
+            first = postings[n, 0]
+            given = self.datastore.example(int(first["example_id"])).annotated.words
+            words = [given[i] for i in visible_words(given)]
+            start = candidate.start - int(first["position"])
+            # A correction of a phrase alone has no sentence, except where it is all.
+            is_sentence = len(words) > candidate.end - candidate.start
+            is_here = start >= 0 and text[start : start + len(words)] == words
+            if is_here and (is_sentence or text == words):
+                lengths[n] = len(words)
+        return lengths
+
+    # --- their votes ---------------------------------------------------------------
+
+    def _pairs(
+        self, candidate: Candidate, evidence: _Evidence, sizes: np.ndarray
     ) -> Matches:
-        """The distances of pairs: of the nearest two of their keys.
+        n, n_words = evidence.postings.shape
+        tokens = np.broadcast_to(candidate.tokens, (n, n_words))
+        sizes = np.broadcast_to(sizes[:, None], (n, n_words))
+        stored = np.broadcast_to(evidence.in_store[:, None], (n, n_words))
+        mask = sizes > 0
+        distances = np.nan_to_num(evidence.distances)
+        return Matches(
+            tokens[mask],
+            evidence.postings["row"][mask],
+            distances[mask],
+            sizes[mask],
+            np.ones(int(mask.sum()), dtype=bool),
+            stored[mask],
+        )
 
-        pairs (ndarray): Shape (n, 3): token, first row, number of rows.
-        """
-        keys = batch.keys.tokens
-        first = np.searchsorted(keys, pairs[:, 0])
-        n_keys = np.searchsorted(keys, pairs[:, 0], side="right") - first
-        valid = ~table.removed[pairs[:, 1]] & (n_keys > 0)
-        pairs, first, n_keys = pairs[valid], first[valid], n_keys[valid]
-        n = n_keys * pairs[:, 2]
-        starts = np.cumsum(n) - n
-        pair = np.repeat(np.arange(len(pairs)), n)
-        i = np.arange(len(pair)) - starts[pair]
-        queries = batch.keys.vectors[first[pair] + i // pairs[pair, 2]]
-        rows = pairs[pair, 1] + i % pairs[pair, 2]
-        distances = np.empty(len(pair))
-        for j in range(0, len(pair), _AT_ONCE):
-            some = slice(j, j + _AT_ONCE)
-            vectors = table.keys.take(rows[some])[:, None]
-            paired = metrics.paired(queries[some], vectors, self.settings.metric)
-            distances[some] = paired[:, 0]
-        least = np.minimum.reduceat(distances, starts) if len(pair) else distances
-        same, of_store = np.full(len(pairs), True), np.full(len(pairs), in_store)
-        return Matches(pairs[:, 0], pairs[:, 1], least, same, of_store)
-
-    def _other_words(self, batch: TokenBatch) -> Matches:
-        """The nearest corrections of every token, whatever their words."""
-        keys, settings, table = batch.keys, self.settings, self.datastore.corrections
-        first, back = distinct(keys.vectors)
-        k = settings.k or _K
-        found = table.search(keys.vectors[first], k, metric=settings.metric)
-        found_rows, found_distances = found.rows[back], found.distances[back]
-        radius = settings.corrections.other_words_radius
-        mask = (found_rows >= 0) & (found_distances < radius)
-        tokens = keys.tokens[np.nonzero(mask)[0]]
-        rows = first_rows(found_rows[mask], table)
-        order = np.lexsort((found_distances[mask], rows, tokens))
-        tokens, rows = tokens[order], rows[order]
-        # Once per token, though several of its word pieces may be near.
-        new = np.ones(len(tokens), dtype=bool)
-        new[1:] = (tokens[1:] != tokens[:-1]) | (rows[1:] != rows[:-1])
-        distances = found_distances[mask][order][new]
-        no = np.zeros(len(distances), dtype=bool)
-        return Matches(tokens[new], rows[new], distances, no, no)
-
-    def _nearer_than_store(self, others: Matches, batch: TokenBatch) -> Matches:
-        """Those that are nearer to their token than every entry of the store."""
-        if not len(self.datastore.store):
-            return others
-        mask = np.zeros(len(batch), dtype=bool)
-        mask[others.tokens] = True
-        keys = batch.keys.of_tokens(mask)
-        least = np.full(len(mask), np.inf)
-        if len(keys):
-            first, back = distinct(keys.vectors)
-            metric = self.settings.metric
-            found = self.datastore.store.search(keys.vectors[first], 1, metric=metric)
-            np.minimum.at(least, keys.tokens, found.distances[back, 0])
-        return others.select(others.distances < least[others.tokens] - _SLACK)
-
-    # --- their votes -------------------------------------------------------------
-
-    def votes(self, matches: Matches, batch: TokenBatch) -> CorrectionVotes:
-        """Count votes: equation 3 with distances as shares of the radius, for the
-        corrections and the store's entries with the same words.
-
-        The weight falls with the distance d of the nearest correction: weight ·
-        max(0, 1 − d / radius).
-
-        matches (Matches): From `match`.
-        batch (TokenBatch): The tokens.
-        RETURNS (CorrectionVotes): Per token, over the batch's tags.
-        """
+    def _votes(
+        self, batch: TokenBatch, spans: list[CorrectedSpan], matches: Matches
+    ) -> CorrectionVotes:
+        """Equation 3 with the sizes of the votes, per token."""
         n_tokens, n_tags = batch.p_base.shape
-        if not len(matches):
-            return CorrectionVotes.empty(n_tokens, n_tags)
-        settings = self.settings.corrections
-        relative = matches.relative_distances(settings)
-        applies = (relative < 1) & ~matches.in_store
-        least, distances = np.full(n_tokens, np.inf), np.full(n_tokens, np.inf)
-        at = matches.tokens[applies]
-        np.minimum.at(least, at, relative[applies])
-        np.minimum.at(distances, at, matches.distances[applies])
+        p, nearest = np.zeros((n_tokens, n_tags)), np.full(n_tokens, np.inf)
         columns = self.datastore.tag_set.columns_in(batch.tag_set)
         tags = columns[self.column("tags", matches)]
-        p = np.zeros((n_tokens, n_tags))
-        np.add.at(p, (matches.tokens, tags), self.vote_sizes(matches))
-        weight = settings.weight * np.maximum(0.0, 1.0 - least)
-        return CorrectionVotes(normalized(p), weight, distances)
-
-    def vote_sizes(self, matches: Matches) -> np.ndarray:
-        """Compute the size of each vote, up to a factor per token; zero where no
-        correction is near enough, shape (n,).
-
-        matches (Matches): From `match`.
-        """
-        settings = self.settings.corrections
-        relative = matches.relative_distances(settings)
-        least = _least_per_token(matches, relative)
-        of_corrections = np.where(matches.in_store, np.inf, relative)
-        corrected = np.isfinite(_least_per_token(matches, of_corrections))
-        votes = np.where(matches.in_store, 1.0, settings.votes)
-        votes = votes * self.column("entries", matches)["weight"]
-        with np.errstate(invalid="ignore"):
-            size = np.exp(-(relative - least) / settings.temperature)
-        return np.where((relative < 1) & corrected, votes * size, 0.0)
+        np.add.at(p, (matches.tokens, tags), matches.sizes)
+        weight = np.zeros(n_tokens)
+        for span in spans:
+            weight[span.start : span.end] = span.weight
+            nearest[span.start : span.end] = span.nearest
+        return CorrectionVotes(normalized(p), weight, nearest)
 
     def column(self, name: str, matches: Matches) -> np.ndarray:
         """Gather a column of the matches' entries.
@@ -266,10 +318,3 @@ class CorrectionMatcher:
         corrections = getattr(self.datastore.corrections, name)
         column[others] = corrections.take(matches.rows[others])
         return column
-
-
-def _least_per_token(matches: Matches, relative: np.ndarray) -> np.ndarray:
-    """The least of the same token, shape (n,); inf beyond the radius."""
-    least = np.full(matches.tokens.max(initial=-1) + 1, np.inf)
-    np.minimum.at(least, matches.tokens, np.where(relative < 1, relative, np.inf))
-    return least[matches.tokens]

@@ -1,4 +1,5 @@
-"""The phrase index: where words occur in the examples of a table."""
+"""The phrase index: where words occur in the examples of a table, and what was taught
+there."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -9,23 +10,31 @@ from ..datastore.blocks import Blocks
 from ..datastore.entries import EntryTable
 from ..datastore.examples import ExampleStore
 from ..types import AnnotatedText
+from .borders import is_capitalized
 
-# A token of an example that has entries: its word, the number of words before it
-# (whitespace is none), and the rows of its entries.
+# A token of an example that has entries: its word and those beside it, the number of
+# words before it (whitespace is none), whether it is capitalized, whether its entity
+# goes on behind it, and the rows of its entries.
 POSTING = np.dtype(
     [
         ("word", "<i8"),
+        ("left", "<i8"),
+        ("right", "<i8"),
         ("example_id", "<i8"),
         ("position", "<i8"),
+        ("capitalized", "?"),
+        ("goes_on", "?"),
         ("row", "<i8"),
         ("n_rows", "<i8"),
     ]
 )
+_OF_TEXT = ("word", "left", "right", "position", "capitalized", "goes_on")
 WordIds = tuple[int, ...]
 
 
 class PhraseIndex:
-    """The words of a table's examples, in lower case, and which of them are entities.
+    """The words of a table's examples, in lower case, and the phrases that were taught:
+    entities, and what was named as no entity; see `no_entities`.
 
     It grows with its table: see `update`.
     """
@@ -41,7 +50,7 @@ class PhraseIndex:
         self._postings = Blocks(POSTING)
         self._postings_of: dict[int, list[int]] = {}
         # By their first word; and the first row of each mention.
-        self._entities: dict[int, dict[WordIds, list[int]]] = {}
+        self._phrases: dict[int, dict[WordIds, list[int]]] = {}
 
     def update(self, examples: ExampleStore) -> None:
         """Index the rows that are new.
@@ -63,63 +72,104 @@ class PhraseIndex:
         new["n_rows"] = np.diff(np.append(firsts, len(entries)))
         tokens, rows = entries["token"][firsts].tolist(), new["row"].tolist()
         bounds = [*np.flatnonzero(starts[firsts]).tolist(), len(firsts)]
-        words, positions = [-1] * len(firsts), [-1] * len(firsts)
+        columns = {name: [-1] * len(firsts) for name in _OF_TEXT}
         for start, end in pairwise(bounds):
             text = _text_of(examples, int(new["example_id"][start]))
             if text is not None:
                 word_of = self._words(text)
                 row_of = dict(zip(tokens[start:end], rows[start:end], strict=True))
-                self._add_entities(text, word_of, row_of)
+                self._add_phrases(text, word_of, row_of)
                 for i in range(start, end):
-                    words[i], positions[i] = word_of[tokens[i]]
-        new["word"], new["position"] = words, positions
-        for i, word in enumerate(words, start=len(self._postings)):
+                    for name, value in word_of[tokens[i]].items():
+                        columns[name][i] = value
+        for name, values in columns.items():
+            new[name] = values
+        for i, word in enumerate(columns["word"], start=len(self._postings)):
             if word >= 0:
                 self._postings_of.setdefault(word, []).append(i)
         self._postings.append(new)
         self._n_rows = n_rows
 
-    def _words(self, text: AnnotatedText) -> dict[int, tuple[int, int]]:
-        """The id and the position of each word, by token."""
-        found = {}
-        for position, i in enumerate(visible_words(text.words)):
+    def _words(self, text: AnnotatedText) -> dict[int, dict[str, int]]:
+        """What a posting has of each word, by token."""
+        visible = visible_words(text.words)
+        ids = [-1]
+        for i in visible:
             word = text.words[i].lower()
-            word_id = self._word_ids.setdefault(word, len(self._word_ids))
-            found[i] = word_id, position
-        return found
+            ids.append(self._word_ids.setdefault(word, len(self._word_ids)))
+        ids.append(-1)
+        inside = {i for start, end, _ in text.entities for i in range(start, end - 1)}
+        return {
+            i: {
+                "word": ids[position + 1],
+                "left": ids[position],
+                "right": ids[position + 2],
+                "position": position,
+                "capitalized": is_capitalized(text.words[i]),
+                "goes_on": i in inside,
+            }
+            for position, i in enumerate(visible)
+        }
 
-    def _add_entities(
+    def _add_phrases(
         self,
         text: AnnotatedText,
-        word_of: dict[int, tuple[int, int]],
+        word_of: dict[int, dict[str, int]],
         row_of: dict[int, int],
     ) -> None:
-        for start, end, _ in text.entities:
+        taught = [(start, end) for start, end, _ in text.entities]
+        taught += no_entities(text)
+        for start, end in taught:
             rows = [row_of[i] for i in range(start, end) if i in row_of]
             if rows:
-                entity = tuple(word_of[i][0] for i in range(start, end) if i in word_of)
-                known = self._entities.setdefault(entity[0], {})
-                known.setdefault(entity, []).append(rows[0])
+                words = tuple(
+                    word_of[i]["word"] for i in range(start, end) if i in word_of
+                )
+                known = self._phrases.setdefault(words[0], {})
+                known.setdefault(words, []).append(rows[0])
 
     def _ids(self, words: Sequence[str]) -> WordIds:
         """The ids of words in lower case; −1 for those that no example has."""
         return tuple(self._word_ids.get(word, -1) for word in words)
 
-    def entities_in(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
-        """Find where the words of an entity occur in a text.
+    def phrases_in(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """Find where phrases that were taught occur in a text.
 
         words (Sequence[str]): Of a text, in lower case and without whitespace.
         YIELDS (tuple[int, int]): First word, and the word after the last.
         """
         ids = self._ids(words)
         for start, word in enumerate(ids):
-            for entity, rows in self._entities.get(word, {}).items():
-                end = start + len(entity)
-                if ids[start:end] == entity and not self.table.removed[rows].all():
+            for phrase, rows in self._phrases.get(word, {}).items():
+                end = start + len(phrase)
+                if ids[start:end] == phrase and not self.table.removed[rows].all():
                     yield start, end
 
+    def same_words(self, n: int) -> np.ndarray:
+        """Pair occurrences of the same word in different examples.
+
+        n (int): At most so many pairs, of as many words.
+        RETURNS (ndarray): Their first rows, shape (n_pairs, 2).
+        """
+        ends = [(i[0], i[-1]) for i in self._postings_of.values() if len(i) > 1]
+        pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
+        postings = self._postings.take(pairs)
+        apart = postings["example_id"][:, 0] != postings["example_id"][:, 1]
+        rows = postings["row"][apart & ~self.table.removed[postings["row"]].any(axis=1)]
+        if len(rows) > n:
+            rows = rows[np.linspace(0, len(rows) - 1, n).astype(int)]
+        return rows
+
+    def word_id(self, word: str) -> int:
+        """Look up the id of a word.
+
+        word (str): In lower case.
+        RETURNS (int): −1 for a word that no example has.
+        """
+        return self._word_ids.get(word, -1)
+
     def occurrences(self, words: Sequence[str]) -> np.ndarray:
-        """Find where words follow each other in examples.
+        """Find where words follow each other in examples that are not removed.
 
         words (Sequence[str]): In lower case, without whitespace.
         RETURNS (ndarray): `POSTING`s, shape (n_occurrences, len(words)).
@@ -137,7 +187,8 @@ class PhraseIndex:
         same = (postings["word"] == np.array(ids)).all(axis=1)
         same &= (postings["example_id"] == postings["example_id"][:, :1]).all(axis=1)
         expected = postings["position"][:, :1] + np.arange(len(ids))
-        return postings[same & (postings["position"] == expected).all(axis=1)]
+        same &= (postings["position"] == expected).all(axis=1)
+        return postings[same & ~self.table.removed[postings["row"]].any(axis=1)]
 
 
 def _text_of(examples: ExampleStore, example_id: int) -> AnnotatedText | None:
@@ -145,6 +196,24 @@ def _text_of(examples: ExampleStore, example_id: int) -> AnnotatedText | None:
         return examples.get(example_id).annotated
     except KeyError:
         return None  # forgotten
+
+
+def no_entities(text: AnnotatedText) -> list[tuple[int, int]]:
+    """List the phrases that were named as no entity: in a text that is mostly without
+    annotation, the runs of tokens that are annotated as `O`. (In one that is annotated
+    throughout, such runs only end at entities.)
+
+    text (AnnotatedText): The text.
+    RETURNS (list[tuple[int, int]]): First token, and the token after the last.
+    """
+    others = {*text.missing}
+    if 2 * len(others) < len(text.words):
+        return []
+    for start, end, _ in text.entities:
+        others.update(range(start, end))
+    others.update(i for i, word in enumerate(text.words) if word.isspace())
+    ends = [-1, *sorted(others), len(text.words)]
+    return [(i + 1, j) for i, j in pairwise(ends) if j - i > 1]
 
 
 def visible_words(words: Sequence[str]) -> list[int]:

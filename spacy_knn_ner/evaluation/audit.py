@@ -9,6 +9,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..components.knn_ner import KnnNer
+from ..inference.decoding import decode
 from ..inference.evidence import NeighborEvidence, neighbor_evidence
 from ..reading.annotations import annotated_text
 from ..tags import MISSING, SpanTuple
@@ -88,7 +89,8 @@ def audit(
     skipped = ~votes.p_knn.any(axis=1) | (gold == MISSING)
     p = np.where(skipped[:, None], 0.0, votes.p_knn)
     p[skipped, gold[skipped].clip(0)] = 1.0
-    system = SystemResult(corpus, batch, p, "viterbi")
+    tags = decode(p, batch.tag_set, lengths=batch.lengths)
+    system = SystemResult(corpus, batch, tags, p)
     tokens = np.arange(len(p))
     margins = p[tokens, system.tags] - p[tokens, gold.clip(0)]
     scores = margins * (1.0 - votes.nearest.clip(0.0, 1.0))

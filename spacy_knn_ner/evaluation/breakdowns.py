@@ -131,7 +131,7 @@ def by_k(
     predictor = replace(knn.predictor, lookup=LOOK_UP_ALL)
     rows = []
     for k, votes in found:
-        known = replace(predictor, retriever=KnownVotes(votes))
-        system = SystemResult(corpus, batch, known.predict(batch).p, knn.decoding)
+        known = replace(predictor, retriever=KnownVotes(votes)).predict(batch)
+        system = SystemResult(corpus, batch, known.tags, known.p)
         rows.append({"k": k, **system.count().scores()})
     return rows

@@ -1,7 +1,7 @@
 """Fitting the calibration of scores, and what is unknown, on development data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from ..inference.predictor import Predictor
 from .corpus import Corpus
 from .leave_one_out import (
     KnownVotes,
-    MatcherOfOthers,
     encode_corpus,
     own_documents,
     store_votes,
@@ -68,15 +67,15 @@ def fit_calibration(
     predictor = Predictor(
         KnownVotes(votes),
         knn.interpolation,
-        knn.matcher if groups is None else MatcherOfOthers(knn.matcher, groups),
+        replace(knn.matcher, left_out=groups),
         decoding=settings.decoding,
     )
     prediction = predictor.predict(batch)
     p, corpus = prediction.p, Corpus(docs, batch.tag_set)
-    system = SystemResult(corpus, batch, p, settings.decoding)
+    system = SystemResult(corpus, batch, prediction.tags, p)
     correct = system.correct
     if not len(correct):
-        return FittedCalibration(Calibration(), None, None)
+        return FittedCalibration(knn.calibration, None, None)
     errors = {
         t: _error(span_scores(system.bounds, system.tags, p, t), correct)
         for t in (1.0, *TEMPERATURES)
@@ -86,7 +85,11 @@ def fit_calibration(
     known = distances[correct & np.isfinite(distances)]
     unknown = float(np.quantile(known, _KNOWN)) if len(known) else 0.0
     # A distance of 0 means that all correct entities are in the store as they are.
-    calibration = Calibration(float(best), unknown or None)
+    calibration = replace(
+        knn.calibration,
+        score_temperature=float(best),
+        unknown_distance=unknown or None,
+    )
     return FittedCalibration(calibration, errors[1.0], errors[best])
 
 

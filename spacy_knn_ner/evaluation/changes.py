@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from ..components.knn_ner import KnnNer
-from ..corrections.matching import Matches
 from ..inference.evidence import correction_evidence, store_evidence
 from ..tags import OUTSIDE, split_tag
-from ..types import Neighbors, TokenBatch, Votes
+from ..types import Matches, Neighbors, TokenBatch, Votes
 from .corpus import Corpus, Spans
 from .metrics import SystemResult
 
@@ -98,12 +97,12 @@ def add_evidence(
     matches (Matches): The corrections that apply to the corpus.
     n (int): Neighbors, at most so many of each kind. Default: 3.
     """
-    matcher, keys = knn.matcher, batch.keys
+    keys = batch.keys
     for change in changes:
         token = int(corpus.offsets[change["doc"]]) + change["start"]
         vectors = keys.vectors[keys.tokens == token]
         found = [
-            *correction_evidence(matcher, matches, token, n),
+            *correction_evidence(knn.datastore, matches, token, n),
             *store_evidence(knn.datastore, vectors, knn.settings, n),
         ]
         doc = corpus.docs[change["doc"]]

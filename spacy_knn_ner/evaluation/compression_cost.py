@@ -141,8 +141,8 @@ class CompressionReport:
 
     def _predicted(self) -> SystemResult:
         """What the pipeline predicts."""
-        p = self.knn.predictor.predict(self.batch).p
-        return SystemResult(self.corpus, self.batch, p, self.knn.decoding)
+        found = self.knn.predictor.predict(self.batch)
+        return SystemResult(self.corpus, self.batch, found.tags, found.p)
 
 
 def small_codes(n: int, width: int) -> str:

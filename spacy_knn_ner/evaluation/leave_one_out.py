@@ -10,7 +10,6 @@ from spacy.tokens import Doc
 from tqdm import tqdm
 
 from ..components.knn_ner import KnnNer
-from ..corrections.matching import CorrectionMatcher, Matches
 from ..datastore.all_votes import count_all
 from ..datastore.datastore import STORE
 from ..datastore.distribution import neighbor_distribution
@@ -18,7 +17,7 @@ from ..errors import Errors, KnnNerError
 from ..inference.retriever import votes_per_token
 from ..reading.annotations import annotated_text
 from ..reading.cache import encode
-from ..types import AnnotatedText, CorrectionVotes, Neighbors, TokenBatch, Votes
+from ..types import AnnotatedText, Neighbors, TokenBatch, Votes
 
 # Keys searched at once: enough for the index, and few enough to show progress.
 _AT_ONCE = 2048
@@ -192,51 +191,6 @@ class KnownVotes:
         """See `Retriever.votes`."""
         nearest = np.where(mask, self.known.nearest, np.inf)
         return Votes(np.where(mask[:, None], self.known.p_knn, 0.0), nearest)
-
-
-@dataclass(frozen=True)
-class KnownMatches:
-    """A matcher whose matches were found before.
-
-    matcher (CorrectionMatcher): Counts their votes.
-    known (Matches): For the corpus.
-    """
-
-    matcher: CorrectionMatcher
-    known: Matches
-
-    def match(self, batch: TokenBatch, tags: np.ndarray) -> Matches:
-        """See `CorrectionMatcher.match`."""
-        return self.known
-
-    def votes(self, matches: Matches, batch: TokenBatch) -> CorrectionVotes:
-        """See `CorrectionMatcher.votes`."""
-        return self.matcher.votes(matches, batch)
-
-
-@dataclass(frozen=True)
-class MatcherOfOthers:
-    """A matcher that leaves out store entries of a token's own document.
-
-    matcher (CorrectionMatcher): Finds matches.
-    groups (Groups): See `own_documents`.
-    """
-
-    matcher: CorrectionMatcher
-    groups: Groups
-
-    def match(self, batch: TokenBatch, tags: np.ndarray) -> Matches:
-        """See `CorrectionMatcher.match`."""
-        matches = self.matcher.match(batch, tags)
-        of_key, of_row = self.groups
-        own, stored = np.zeros(len(matches), dtype=bool), matches.in_store
-        keys = np.searchsorted(batch.keys.tokens, matches.tokens[stored])
-        own[stored] = of_key[keys] == of_row[matches.rows[stored]]
-        return matches.select(~own)
-
-    def votes(self, matches: Matches, batch: TokenBatch) -> CorrectionVotes:
-        """See `CorrectionMatcher.votes`."""
-        return self.matcher.votes(matches, batch)
 
 
 # --- leave one out ---------------------------------------------------------------

@@ -10,7 +10,6 @@ from spacy.scorer import PRFScore
 from spacy.tokens import Doc
 
 from ..inference.confidence import span_scores
-from ..inference.decoding import decode
 from ..reading.annotations import annotated_entities
 from ..tags import SpanTuple
 from ..types import TokenBatch
@@ -114,21 +113,21 @@ class SystemResult:
         self,
         corpus: Corpus,
         batch: TokenBatch,
+        tags: np.ndarray,
         p: np.ndarray,
-        decoding: str,
         score_temperature: float = 1.0,
     ) -> None:
         """corpus (Corpus): The gold entities.
         batch (TokenBatch): The encoded corpus.
-        p (ndarray): Shape (n_tokens, n_tags).
-        decoding (str): `"viterbi"` or `"argmax"`.
+        tags (ndarray): Predicted tag ids, shape (n_tokens,).
+        p (ndarray): Their probabilities, shape (n_tokens, n_tags).
         score_temperature (float): Of the scores. Default: 1.
         """
         self.corpus = corpus
+        self.tags = tags
         self.p = p
         self.score_temperature = score_temperature
-        self.tags = decode(p, batch.tag_set, decoding, batch.lengths)
-        self.spans: Spans = corpus.spans(self.tags, batch.tag_set)
+        self.spans: Spans = corpus.spans(tags, batch.tag_set)
         self.correct = corpus.is_correct(self.spans)
 
     @cached_property

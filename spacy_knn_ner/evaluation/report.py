@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 
 from ..components.knn_ner import KnnNer
 from ..inference.confidence import Calibration, span_distances
+from ..inference.decoding import decode
 from ..inference.interpolation import Constant
 from ..inference.predictor import LOOK_UP_ALL
 from .breakdowns import KS, by_frequency, by_k, by_length
@@ -81,19 +82,16 @@ def evaluate(
     neighbors_only = replace(
         predictor, interpolation=Constant(1.0), matcher=None, lookup=LOOK_UP_ALL
     )
-    p = {
-        TAGGER: batch.p_base,
-        NEIGHBORS: neighbors_only.predict(batch).p,
-        MIXTURE: gated.p if settings.lookup.mode == "margin" else full.p,
-    }
+    neighbors = neighbors_only.predict(batch)
+    mixture = gated if settings.lookup.mode == "margin" else full
+    tagger_tags = decode(batch.p_base, batch.tag_set, knn.decoding, batch.lengths)
     nearest = np.where(gated.looked_up | ~batch.has_key, gated.nearest, np.nan)
     # The scores of the others are as they are.
-    temperature = {MIXTURE: knn.calibration.score_temperature}
+    temperature = knn.calibration.score_temperature
     systems = {
-        name: SystemResult(
-            corpus, batch, rows, knn.decoding, temperature.get(name, 1.0)
-        )
-        for name, rows in p.items()
+        TAGGER: SystemResult(corpus, batch, tagger_tags, batch.p_base),
+        NEIGHBORS: SystemResult(corpus, batch, neighbors.tags, neighbors.p),
+        MIXTURE: SystemResult(corpus, batch, mixture.tags, mixture.p, temperature),
     }
     both = {name: systems[name] for name in (TAGGER, MIXTURE)}
     changes = find_changes(systems[TAGGER], systems[MIXTURE], corpus)

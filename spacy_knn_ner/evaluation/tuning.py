@@ -20,9 +20,7 @@ from ..types import TokenBatch, Votes
 from .corpus import Corpus
 from .leave_one_out import (
     Groups,
-    KnownMatches,
     KnownVotes,
-    MatcherOfOthers,
     all_entry_votes,
     encode_corpus,
     find_neighbors,
@@ -37,8 +35,9 @@ KS = (4, 8, 16, 32, 64, 128, 256, None)
 # `AllVotes` makes use of.
 TEMPERATURES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-RADII = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-CORRECTION_WEIGHTS = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
+# Of corrections, in parts of the radius that was found in the store.
+RADII = (0.25, 0.5, 0.75, 1.0)
+CORRECTION_VOTES = (1.0, 4.0, 16.0, 64.0)
 
 
 @dataclass(frozen=True)
@@ -180,46 +179,42 @@ def tune_corrections(
     docs: Sequence[Doc],
     *,
     radii: Sequence[float] | None = None,
-    correction_weights: Sequence[float] = CORRECTION_WEIGHTS,
+    votes: Sequence[float] = CORRECTION_VOTES,
     leave_one_out: bool = False,
     cache: str | Path | None = None,
     show_progress: bool = False,
 ) -> list[TuningTrial]:
-    """Score every combination of radius and weight of corrections, with the component's
+    """Score every combination of radius and votes of corrections, with the component's
     other settings.
 
     knn (KnnNer): With corrections; its settings are not changed.
     docs (Sequence[Doc]): Development data with entities. Never the test data.
-    radii (Sequence[float] | None), correction_weights (Sequence[float]): What to try.
-        Default radii: in units of the metric, like `temperatures_for`.
+    radii (Sequence[float] | None), votes (Sequence[float]): What to try. Default radii:
+        parts of the one that was found in the store, in units of the metric.
     leave_one_out, cache, show_progress: As for `tune`.
     RETURNS (list[TuningTrial]): The component's present settings first: where dev has
-        no token that corrections apply to, nothing is better than them. Then by weight
+        no token that corrections apply to, nothing is better than them. Then by votes
         and radius.
     RAISES (KnnNerError): If there are no corrections, or no Docs.
     """
     if not len(knn.datastore.corrections):
         raise KnnNerError(Errors.E064, name=knn.name)
     batch = encode(knn.reader, docs, cache=cache, show_progress=show_progress)
-    corpus, matcher = Corpus(docs, batch.tag_set), knn.matcher
+    corpus = Corpus(docs, batch.tag_set)
     groups = own_documents(knn, docs, batch) if leave_one_out else None
-    votes = store_votes(knn, batch, groups)
-    finder = matcher if groups is None else MatcherOfOthers(matcher, groups)
-    base = Predictor(
-        KnownVotes(votes), knn.interpolation, finder, decoding=knn.decoding
-    )
-    matches = base.predict(batch).matches
+    matcher = replace(knn.matcher, left_out=groups)
+    of_store = store_votes(knn, batch, groups)
     if radii is None:
-        radii = [scale_of(knn) * radius for radius in RADII]
-    present = knn.corrections.weight, knn.corrections.radius
-    combinations = sorted(itertools.product(correction_weights, radii))
+        found = knn.calibration.correction_radius
+        radii = [radius * (found or scale_of(knn)) for radius in RADII]
+    present = knn.corrections.votes, knn.corrections.radius
     trials: list[TuningTrial] = []
-    for weight, radius in [present, *combinations]:
-        changes = {"weight": weight, "radius": radius}
+    for n_votes, radius in [present, *sorted(itertools.product(votes, radii))]:
+        changes = {"votes": n_votes, "radius": radius}
         settings = knn.settings.replace(knn.name, corrections=changes)
-        known = KnownMatches(replace(matcher, settings=settings), matches)
+        changed = replace(matcher, settings=settings)
         for trial in _score(
-            corpus, batch, votes, knn.interpolation, {}, [knn.decoding], known
+            corpus, batch, of_store, knn.interpolation, {}, [knn.decoding], changed
         ):
             named = {f"corrections.{name}": value for name, value in changes.items()}
             trials.append(replace(trial, settings=named))

@@ -15,10 +15,13 @@ class Calibration:
         score of 0.8 four in five are correct. Default: 1.
     unknown_distance (float | None): An entity is unknown if one of its tokens is
         farther than this from every entry; None (default): not fitted.
+    correction_radius (float | None): Corrections do not apply beyond this distance,
+        where `corrections.radius` is null; None (default): there is no limit.
     """
 
     score_temperature: float = 1.0
     unknown_distance: float | None = None
+    correction_radius: float | None = None
 
 
 def span_scores(

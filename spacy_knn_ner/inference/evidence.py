@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..corrections.matching import CorrectionMatcher, Matches
 from ..datastore.all_votes import count_all
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.distribution import vote_sizes
 from ..settings import Settings
-from ..types import Neighbors
+from ..types import Matches, Neighbors
 
 _WORDS = 6  # shown to either side of a neighbor's token
 
@@ -72,29 +71,26 @@ class NeighborEvidence:
 
 
 def correction_evidence(
-    matcher: CorrectionMatcher, matches: Matches, i: int, n: int
+    datastore: Datastore, matches: Matches, i: int, n: int
 ) -> list[NeighborEvidence]:
     """List the corrections that apply to a token, and the store entries that vote
     beside them.
 
-    matcher (CorrectionMatcher): Counts their votes.
+    datastore (Datastore): Their entries.
     matches (Matches): Of all tokens.
     i (int): The token.
     n (int): At most so many of each.
-    RETURNS (list[NeighborEvidence]): Nearest first, as a share of the radius.
+    RETURNS (list[NeighborEvidence]): Nearest first.
     """
-    if not len(matches):
-        return []
-    sizes = matcher.vote_sizes(matches)
-    relative = matches.relative_distances(matcher.settings.corrections)
-    voting = (matches.tokens == i) & (sizes > 0)
+    sizes, far = matches.sizes, matches.distances
+    voting = matches.tokens == i
     shares = sizes / max(sizes[voting].sum(), 1e-300)
     evidence = []
     for part, of_part in ((CORRECTIONS, ~matches.in_store), (STORE, matches.in_store)):
         chosen = np.flatnonzero(voting & of_part)
-        chosen = chosen[np.argsort(relative[chosen], kind="stable")][:n]
+        chosen = chosen[np.argsort(far[chosen], kind="stable")][:n]
         evidence += _evidence(
-            matcher.datastore,
+            datastore,
             part,
             matches.rows[chosen],
             matches.distances[chosen],

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..corrections.matching import CorrectionMatcher
+from ..datastore.datastore import Datastore
 from ..settings import Settings
 from ..types import TokenBatch
 from .decoding import decode
@@ -139,14 +139,14 @@ class TokenExplainer:
 
     batch (TokenBatch): Its tokens.
     prediction (Prediction): With all tokens looked up.
-    matcher (CorrectionMatcher): Of the prediction.
+    datastore (Datastore): With the neighbors.
     settings (Settings): Of the component.
     unknown_distance (float | None): See `Calibration`.
     """
 
     batch: TokenBatch
     prediction: Prediction
-    matcher: CorrectionMatcher
+    datastore: Datastore
     settings: Settings
     unknown_distance: float | None
 
@@ -168,7 +168,6 @@ class TokenExplainer:
         batch, prediction, tags = self.batch, self.prediction, self.batch.tag_set.tags
         nearest, far = float(prediction.nearest[i]), self.unknown_distance
         vectors = batch.keys.vectors[batch.keys.tokens == i]
-        datastore = self.matcher.datastore
         return TokenExplanation(
             i=i,
             text=text,
@@ -182,8 +181,8 @@ class TokenExplainer:
             nearest=nearest if np.isfinite(nearest) else None,
             unknown=None if far is None else nearest > far,
             neighbors=[
-                *correction_evidence(self.matcher, prediction.matches, i, n),
-                *store_evidence(datastore, vectors, self.settings, n),
+                *correction_evidence(self.datastore, prediction.matches, i, n),
+                *store_evidence(self.datastore, vectors, self.settings, n),
             ],
         )
 

@@ -1,21 +1,24 @@
 """The prediction: from p_base and keys to tags and p_final.
 
-    votes    neighbors in the store, for the tokens that need them (gate.py)
-    base     p_base and votes, mixed and decoded (equation 4)
-    matches  corrections that apply to these tokens and entities
-    final    base and the corrections' votes, mixed and decoded
+    votes        neighbors in the store, for the tokens that need them (gate.py)
+    base         p_base and votes, mixed and decoded (equation 4)
+    corrections  the spans that were corrected (corrections/matching.py)
+    final        base, with those spans in place of what contradicts them
 
 `predict` of the component, `explain`, `tune`, calibration, `evaluate` and `audit` all
 use this.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from ..corrections.matching import Matches
+from ..corrections.conflicts import override
+from ..corrections.matching import Corrections, Matches
 from ..settings import LookupSettings
+from ..tags import SpanTuple
 from ..types import CorrectionVotes, TokenBatch, Votes
 from .decoding import decode
 from .gate import may_lose_best_tag, tokens_to_look_up
@@ -26,14 +29,14 @@ LOOK_UP_ALL = LookupSettings(mode="all")
 
 
 class Matcher(Protocol):
-    """Finds the corrections that apply, and counts their votes."""
+    """Finds the corrections that apply, with their votes."""
 
-    def match(self, batch: TokenBatch, tags: np.ndarray) -> Matches:
-        """See `CorrectionMatcher.match`."""
+    def near(self, batch: TokenBatch) -> Corrections:
+        """See `CorrectionMatcher.near`."""
         ...
 
-    def votes(self, matches: Matches, batch: TokenBatch) -> CorrectionVotes:
-        """See `CorrectionMatcher.votes`."""
+    def match(self, batch: TokenBatch, tags: np.ndarray) -> Corrections:
+        """See `CorrectionMatcher.match`."""
         ...
 
 
@@ -50,14 +53,6 @@ class StoreVotes:
     weight: np.ndarray
     looked_up: np.ndarray
 
-    def only(self, mask: np.ndarray) -> Votes:
-        """Leave out the votes of other tokens.
-
-        mask (ndarray): Shape (n_tokens,), bool.
-        """
-        nearest = np.where(mask, self.votes.nearest, np.inf)
-        return Votes(self.votes.p_knn * mask[:, None], nearest)
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -70,8 +65,8 @@ class Prediction:
     nearest (ndarray): Distance of the nearest entry that voted on each token, shape
         (n_tokens,); inf if none did, 0 for whitespace.
     store (StoreVotes): The store's votes.
-    matches (Matches): The corrections that apply.
-    corrections (CorrectionVotes): Their votes.
+    corrections (CorrectionVotes): The votes of the corrections that apply.
+    matches (Matches): Who they are.
     """
 
     tags: np.ndarray
@@ -79,8 +74,8 @@ class Prediction:
     looked_up: np.ndarray
     nearest: np.ndarray
     store: StoreVotes
-    matches: Matches
     corrections: CorrectionVotes
+    matches: Matches
 
 
 @dataclass(frozen=True)
@@ -108,16 +103,13 @@ class Predictor:
         """
         # Looking up costs nothing in an empty store, and p is complete then.
         lookup = self.lookup if len(self.retriever) else LOOK_UP_ALL
-        store, no_matches = self._no_votes(batch), Matches.empty()
-        none = CorrectionVotes.empty(*batch.p_base.shape)
-        base = self._resolve(batch, store, no_matches, none, lookup)
         if self.matcher is None:
+            return self._resolve(batch, Corrections.none(batch), lookup)
+        base = self._resolve(batch, self.matcher.near(batch), lookup)
+        corrections = self.matcher.match(batch, base.tags)
+        if not corrections.spans:
             return base
-        matches = self.matcher.match(batch, base.tags)
-        corrections = self.matcher.votes(matches, batch)
-        if not corrections.p.any():
-            return replace(base, matches=matches)
-        return self._resolve(batch, base.store, matches, corrections, lookup)
+        return self._override(batch, base, corrections, lookup)
 
     def look_up(
         self, batch: TokenBatch, store: StoreVotes, mask: np.ndarray
@@ -148,36 +140,73 @@ class Predictor:
         return StoreVotes(votes, np.zeros(len(batch)), no_tokens)
 
     def _resolve(
-        self,
-        batch: TokenBatch,
-        store: StoreVotes,
-        matches: Matches,
-        corrections: CorrectionVotes,
-        lookup: LookupSettings,
+        self, batch: TokenBatch, near: Corrections, lookup: LookupSettings
     ) -> Prediction:
         """Mix and decode, with as few searches as the tags need.
 
         Viterbi may leave the best tag of a token where tags do not fit together. Then
         the tokens of that sentence are looked up too, until the sequence is certain.
         """
-        bound = self.interpolation.upper_bound
-        looked_up = tokens_to_look_up(batch.p_base, bound, corrections, lookup)
-        store = self.look_up(batch, store, looked_up)
-        p = mix(batch.p_base, store.only(looked_up), store.weight, corrections)
+        bound, votes = self.interpolation.upper_bound, near.votes
+        looked_up = tokens_to_look_up(batch.p_base, bound, votes, lookup)
+        store = self.look_up(batch, self._no_votes(batch), looked_up)
+        p = mix(batch.p_base, store.votes, store.weight, votes)
         while True:
             tags = decode(p, batch.tag_set, self.decoding, batch.lengths)
             if self.decoding != "viterbi" or looked_up.all():
                 break
             more = ~looked_up & may_lose_best_tag(
-                tags, p, batch.lengths, batch.p_base, bound, corrections
+                tags, p, batch.lengths, batch.p_base, bound, votes
             )
             if not more.any():
                 break
             store = self.look_up(batch, store, more)
-            looked_up = looked_up | more
-            p = mix(batch.p_base, store.only(looked_up), store.weight, corrections)
-        nearest = _nearest(batch, store.only(looked_up), corrections)
-        return Prediction(tags, p, looked_up, nearest, store, matches, corrections)
+            looked_up = store.looked_up
+            p = mix(batch.p_base, store.votes, store.weight, votes)
+        nearest = _nearest(batch, store.votes, votes)
+        return Prediction(tags, p, looked_up, nearest, store, votes, near.matches)
+
+    def _override(
+        self,
+        batch: TokenBatch,
+        base: Prediction,
+        corrections: Corrections,
+        lookup: LookupSettings,
+    ) -> Prediction:
+        """Set corrected spans, in place of what contradicts them. All other tokens keep
+        their tags and probabilities."""
+        entities = _entities(batch, base.tags)
+        tags, votes = override(base.tags, entities, corrections, batch.tag_set)
+        changed = votes.weight > 0
+        # Only for their scores: no vote changes their tags.
+        needed = changed & (base.looked_up | lookup.score_entities)
+        store = self.look_up(batch, base.store, needed)
+        near, matches = base.corrections, base.matches
+        votes = CorrectionVotes(
+            np.where(changed[:, None], votes.p, near.p),
+            np.where(changed, votes.weight, near.weight),
+            np.where(changed, votes.nearest, near.nearest),
+        )
+        return Prediction(
+            tags,
+            mix(batch.p_base, store.votes, store.weight, votes),
+            store.looked_up,
+            _nearest(batch, store.votes, votes),
+            store,
+            votes,
+            Matches.concatenate(
+                [matches.where(~changed[matches.tokens]), corrections.matches]
+            ),
+        )
+
+
+def _entities(batch: TokenBatch, tags: np.ndarray) -> Iterator[SpanTuple]:
+    """The entities of all Docs, in tokens of the batch."""
+    start = 0
+    for length in batch.lengths:
+        for first, last, label in batch.tag_set.spans(tags[start : start + length]):
+            yield start + first, start + last, label
+        start += length
 
 
 def _nearest(

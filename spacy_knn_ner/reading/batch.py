@@ -56,7 +56,7 @@ class BatchReader:
             use_saved=use_saved_base,
         )
         lengths = [len(doc) for doc in docs]
-        words = [token.lower_ for doc in docs for token in doc]
+        words = [token.text for doc in docs for token in doc]
         keys = empty_keys(sum(lengths)) if is_empty else self.read_keys(docs)
         batch = TokenBatch(tag_set, lengths, words, p_base, keys)
         if len(keys):

@@ -128,7 +128,7 @@ def encode(
     if not any(map(len, docs)):
         raise KnnNerError(Errors.E063)
     encoder, datastore = reader.encoder, reader.datastore
-    words = [token.lower_ for doc in docs for token in doc]
+    words = [token.text for doc in docs for token in doc]
     texts = [annotated_text(doc, encoder.name) for doc in docs]
     store = None if cache is None else EncodingCache(cache, encoder)
     if store is not None:

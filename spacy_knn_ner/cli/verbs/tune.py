@@ -133,8 +133,8 @@ def _show(trials: Any, chosen: Any, found: dict[str, Any], output: Path) -> None
     if "corrections" in found:
         s = found["corrections"]["settings"]
         typer.echo(
-            f"Corrections: weight {s['corrections.weight']}, "
-            f"radius {s['corrections.radius']}, "
+            f"Corrections: radius {s['corrections.radius'] or 'found in the store'}, "
+            f"votes {s['corrections.votes']:g}, "
             f"F1 {percent(found['corrections']['f1'])}"
         )
     c = found["confidence"]

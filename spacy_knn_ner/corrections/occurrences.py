@@ -1,0 +1,124 @@
+"""Occurrences: where the words of a text occur in corrections, and in the store."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..datastore import distances as metrics
+from ..datastore.entries import EntryTable
+from ..datastore.index.flat import compare_all
+from ..types import TokenBatch
+from .phrase_index import PhraseIndex, visible_words
+
+_MOST = 64  # occurrences of a phrase in a table that vote
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A span that corrections may apply to.
+
+    text (list[str]): The words of its Doc, without whitespace.
+    start, end (int): Its words there.
+    tokens (ndarray): Their tokens in the batch, shape (n_words,).
+    """
+
+    text: list[str]
+    start: int
+    end: int
+    tokens: np.ndarray
+
+    @cached_property
+    def lower(self) -> tuple[str, ...]:
+        """Its words in lower case."""
+        return tuple(word.lower() for word in self.text[self.start : self.end])
+
+
+def candidates(
+    batch: TokenBatch, tags: np.ndarray, phrases: PhraseIndex
+) -> Iterator[Candidate]:
+    """Find the spans that corrections may apply to: those with the words of a phrase
+    that was taught, and those that are predicted as entities without corrections.
+
+    batch (TokenBatch): The tokens.
+    tags (ndarray): Their tags without corrections, shape (n_tokens,).
+    phrases (PhraseIndex): Of the corrections.
+    YIELDS (Candidate): Each span once.
+    """
+    start = 0
+    for length in batch.lengths:
+        words = batch.words[start : start + length]
+        visible = visible_words(words)
+        text = [words[i] for i in visible]
+        spans = set(phrases.phrases_in([word.lower() for word in text]))
+        of_doc = tags[start : start + length]
+        if of_doc.any():
+            for first, last, _ in batch.tag_set.spans(of_doc):
+                spans.add((bisect_left(visible, first), bisect_left(visible, last)))
+        for first, last in sorted(spans):
+            if first < last:
+                tokens = start + np.array(visible[first:last])
+                yield Candidate(text, first, last, tokens)
+        start += length
+
+
+def nearest_occurrences(
+    postings: np.ndarray,
+    table: EntryTable,
+    batch: TokenBatch,
+    tokens: np.ndarray,
+    metric: str,
+) -> np.ndarray:
+    """Select the 64 occurrences whose first word is nearest: a frequent word may occur
+    thousands of times.
+
+    postings (ndarray): From `PhraseIndex.occurrences`, shape (n, n_words).
+    table (EntryTable): Of the postings.
+    batch (TokenBatch): With the keys of the tokens.
+    tokens (ndarray): Of a candidate, shape (n_words,).
+    metric (str): One of `distances.METRICS`.
+    RETURNS (ndarray): Shape (at most 64, n_words).
+    """
+    first = int(np.searchsorted(batch.keys.tokens, tokens[0]))
+    if len(postings) <= _MOST or first == len(batch.keys):
+        return postings[:_MOST]
+    query = metrics.to_search_space(batch.keys.vectors[first : first + 1], metric)
+    vectors = metrics.to_search_space(table.keys.take(postings["row"][:, 0]), metric)
+    _, chosen = compare_all(query, [vectors], _MOST)
+    return postings[np.sort(chosen[0])]
+
+
+def token_distances(
+    postings: np.ndarray,
+    table: EntryTable,
+    batch: TokenBatch,
+    tokens: np.ndarray,
+    metric: str,
+) -> np.ndarray:
+    """Compute the distances between words and their occurrences: of the nearest two of
+    their keys.
+
+    postings, table, batch, tokens, metric: As for `nearest_occurrences`.
+    RETURNS (ndarray): Shape (n, n_words), float64; NaN for a word without a key.
+    """
+    distances = np.full(postings.shape, np.nan)
+    of_token = batch.keys.tokens
+    for word, token in enumerate(tokens):
+        first = int(np.searchsorted(of_token, token))
+        n_keys = int(np.searchsorted(of_token, token, side="right")) - first
+        n_rows = postings["n_rows"][:, word]
+        if not n_keys or not len(postings):
+            continue
+        # Every key of the word with every entry of each occurrence.
+        occurrence = np.repeat(np.arange(len(postings)), n_rows)
+        starts = np.cumsum(n_rows) - n_rows
+        rows = postings["row"][occurrence, word]
+        rows = rows + np.arange(len(rows)) - starts[occurrence]
+        vectors = table.keys.take(rows)
+        queries = batch.keys.vectors[first : first + n_keys]
+        several = np.broadcast_to(vectors, (n_keys, *vectors.shape))
+        least = metrics.paired(queries, several, metric).min(axis=0)
+        distances[:, word] = np.minimum.reduceat(least, starts)
+    return distances

@@ -307,7 +307,8 @@ class CorrectedSpan:
     weight (float): Of the corrections' votes, 0 to 1.
     nearest (float): Distance of the nearest correction, in units of the metric.
     example_id (int): The latest correction among them.
-    is_own (bool): Whether this sentence itself was corrected.
+    own_words (int): Where this sentence itself was corrected, how many words of it
+        are in the correction; otherwise 0.
     """
 
     start: int
@@ -316,7 +317,7 @@ class CorrectedSpan:
     weight: float
     nearest: float
     example_id: int
-    is_own: bool
+    own_words: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from spacy.training import Example
 
 from ..corrections.phrase_index import PhraseIndex
 from ..corrections.radius import find_radius
-from ..datastore.datastore import Datastore
+from ..datastore.datastore import CORRECTIONS, Datastore
 from ..datastore.index.base import IndexFactory
 from ..errors import Errors, KnnNerError, Warnings, warning
 from ..inference.confidence import Calibration
@@ -57,7 +57,10 @@ class Memory:
         """
         self.datastore = datastore
         datastore.store.index_factory = self.index_factory
-        self.phrases = {part: PhraseIndex(t) for part, t in datastore.tables.items()}
+        self.phrases = {
+            part: PhraseIndex(table, of_corrections=part == CORRECTIONS)
+            for part, table in datastore.tables.items()
+        }
         self._keep_strings()
 
     def set_index_factory(self, index_factory: IndexFactory) -> None:

@@ -5,8 +5,8 @@ contradicts in an earlier one is taken away, entities as a whole.
 
 Between spans that overlap, when a text is predicted (`without_overlaps`):
 
-1. a correction of this very sentence over those of others
-2. the longer span over the shorter one
+1. a correction of this very sentence over those of others; of more of it over less
+2. the longer span over the shorter one, where they are of other sentences
 3. the later correction over the earlier one
 
 Between a corrected span and a predicted entity that overlaps it and is not the same
@@ -39,8 +39,9 @@ def without_overlaps(spans: Iterable[CorrectedSpan]) -> list[CorrectedSpan]:
     RETURNS (list[CorrectedSpan]): In order.
     """
 
-    def rank(span: CorrectedSpan) -> tuple[bool, int, int, int]:
-        return span.is_own, span.end - span.start, span.example_id, -span.start
+    def rank(span: CorrectedSpan) -> tuple[int, int, int, int]:
+        length = 0 if span.own_words else span.end - span.start
+        return span.own_words, length, span.example_id, -span.start
 
     taken: set[int] = set()
     chosen = []
@@ -84,7 +85,7 @@ def override(
         entity = [(0, length, span.label)] if span.label else []
         tags[span.start : span.end] = tag_set.encode(length, entity)
         for i in range(span.start, span.end):
-            if not p[i].any():  # whitespace within
+            if not p[i].any():  # without an entry, as whitespace
                 p[i, tags[i]] = 1.0
     return tags, CorrectionVotes(p, weight, nearest)
 

@@ -22,7 +22,8 @@ from .borders import is_capitalized, words_beside
 from .conflicts import without_overlaps
 from .occurrences import Candidate, candidates, nearest_occurrences, token_distances
 from .other_words import other_words
-from .phrase_index import PhraseIndex, visible_words
+from .own_sentences import own_sentences
+from .phrase_index import PhraseIndex
 
 _NONE, _OTHER = -1, -2  # readings of a phrase: no entity; a part of one, or several
 
@@ -37,14 +38,12 @@ class _Evidence:
         shape (n,).
     in_store (ndarray): Shape (n,), bool.
     distances (ndarray): Of each word, shape (n, n_words); NaN without vectors.
-    is_own (bool): Whether they are of a correction of this very sentence.
     """
 
     postings: np.ndarray
     readings: np.ndarray
     in_store: np.ndarray
     distances: np.ndarray
-    is_own: bool
 
     @property
     def example_ids(self) -> np.ndarray:
@@ -98,18 +97,17 @@ class CorrectionMatcher:
         if not len(self.datastore.corrections):
             return Corrections.none(batch)
         phrases = self._updated(CORRECTIONS)
-        spans, matches = {}, {}
+        matches = dict(own_sentences(batch, self.datastore, phrases, self.settings))
         for candidate in candidates(batch, tags, phrases):
             evidence = self._evidence(candidate, batch)
             decided = evidence and self._decide(candidate, evidence)
             if evidence and decided:
                 span, sizes = decided
-                spans[span.start, span.end] = span
-                matches[span.start, span.end] = self._pairs(candidate, evidence, sizes)
-        if not spans:
+                matches[span] = self._pairs(candidate, evidence, sizes)
+        if not matches:
             return Corrections.none(batch)
-        chosen = without_overlaps(spans.values())
-        voting = Matches.concatenate([matches[s.start, s.end] for s in chosen])
+        chosen = without_overlaps(matches)
+        voting = Matches.concatenate([matches[span] for span in chosen])
         return Corrections(chosen, voting, self._votes(batch, chosen, voting))
 
     def _updated(self, part: str) -> PhraseIndex:
@@ -126,15 +124,9 @@ class CorrectionMatcher:
         found = found[self._readings(found, CORRECTIONS) != _OTHER]
         if not len(found):
             return None
-        own = self._own_sentences(candidate, found)
-        is_own = bool(own.any())
-        if is_own:  # then no other annotation counts
-            found = found[own == own.max()]
-            latest = found["example_id"][:, 0].max()
-            found = found[found["example_id"][:, 0] == latest]
         metric, tokens = self.settings.metric, candidate.tokens
         parts = []
-        for part in (CORRECTIONS,) if is_own else (CORRECTIONS, STORE):
+        for part in (CORRECTIONS, STORE):
             if part == STORE:
                 found = self._in_store(candidate, batch)
             table = self.datastore.tables[part]
@@ -148,7 +140,7 @@ class CorrectionMatcher:
         postings, readings, in_store, distances = map(
             np.concatenate, zip(*parts, strict=True)
         )
-        return _Evidence(postings, readings, in_store, distances, is_own)
+        return _Evidence(postings, readings, in_store, distances)
 
     def _in_store(self, candidate: Candidate, batch: TokenBatch) -> np.ndarray:
         """The occurrences of a candidate's words in the store."""
@@ -167,9 +159,9 @@ class CorrectionMatcher:
         phrases = self.phrases[CORRECTIONS]
         fits = np.ones(len(found), dtype=bool)
         if beside.left:
-            fits &= found["left"][:, 0] == phrases.word_id(beside.left)
+            fits &= found["left"][:, 0] == phrases.ids([beside.left])[0]
         if beside.right:
-            fits &= found["right"][:, -1] == phrases.word_id(beside.right)
+            fits &= found["right"][:, -1] == phrases.ids([beside.right])[0]
         if not is_capitalized(words[end - 1]):
             fits &= ~found["capitalized"][:, -1]
         return fits
@@ -196,7 +188,7 @@ class CorrectionMatcher:
         the votes, shape (n,)."""
         settings, far = self.settings.corrections, evidence.far
         readings, stored = evidence.readings, evidence.in_store
-        radius = None if evidence.is_own else self._radius
+        radius = self._radius
         voting = np.full(len(far), True) if radius is None else far < radius
         if not (voting & ~stored).any():
             return None
@@ -223,7 +215,6 @@ class CorrectionMatcher:
             weight=weight,
             nearest=nearest,
             example_id=int(evidence.example_ids[agreeing].max()),
-            is_own=evidence.is_own,
         )
         return span, sizes
 
@@ -240,34 +231,6 @@ class CorrectionMatcher:
         others = self.datastore.corrections.entries.take(rows[~stored])
         weights[~stored] = others["weight"]
         return weights
-
-    def _own_sentences(self, candidate: Candidate, postings: np.ndarray) -> np.ndarray:
-        """Which occurrences are in corrections of this very sentence, at this place:
-        its number of words, or 0, shape (n,)."""
-        phrases, text = self.phrases[CORRECTIONS], candidate.text
-        sides = [
-            (candidate.start - 1, postings["left"][:, 0]),
-            (candidate.end, postings["right"][:, -1]),
-        ]
-        lengths = np.zeros(len(postings), dtype=np.int64)
-        own = np.full(len(postings), True)
-        for i, beside in sides:
-            own &= (beside == -1) | (
-                beside == phrases.word_id(text[i].lower())
-                if 0 <= i < len(text)
-                else False
-            )
-        for n in np.flatnonzero(own):
-            first = postings[n, 0]
-            given = self.datastore.example(int(first["example_id"])).annotated.words
-            words = [given[i] for i in visible_words(given)]
-            start = candidate.start - int(first["position"])
-            # A correction of a phrase alone has no sentence, except where it is all.
-            is_sentence = len(words) > candidate.end - candidate.start
-            is_here = start >= 0 and text[start : start + len(words)] == words
-            if is_here and (is_sentence or text == words):
-                lengths[n] = len(words)
-        return lengths
 
     # --- their votes ---------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from ..datastore import distances as metrics
 from ..datastore.entries import EntryTable
 from ..datastore.index.flat import compare_all
 from ..types import TokenBatch
-from .phrase_index import PhraseIndex, visible_words
+from .phrase_index import PhraseIndex
+from .taught import visible_words
 
 _MOST = 64  # occurrences of a phrase in a table that vote
 
@@ -52,7 +53,8 @@ def candidates(
         words = batch.words[start : start + length]
         visible = visible_words(words)
         text = [words[i] for i in visible]
-        spans = set(phrases.phrases_in([word.lower() for word in text]))
+        ids = phrases.ids([word.lower() for word in text])
+        spans = set(phrases.taught.phrases_in(ids, phrases.table.removed))
         of_doc = tags[start : start + length]
         if of_doc.any():
             for first, last, _ in batch.tag_set.spans(of_doc):

@@ -1,7 +1,6 @@
-"""The phrase index: where words occur in the examples of a table, and what was taught
-there."""
+"""The phrase index: where words occur in the examples of a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +10,7 @@ from ..datastore.entries import EntryTable
 from ..datastore.examples import ExampleStore
 from ..types import AnnotatedText
 from .borders import is_capitalized
+from .taught import Taught, WordIds, visible_words
 
 # A token of an example that has entries: its word and those beside it, the number of
 # words before it (whitespace is none), whether it is capitalized, whether its entity
@@ -29,19 +29,21 @@ POSTING = np.dtype(
     ]
 )
 _OF_TEXT = ("word", "left", "right", "position", "capitalized", "goes_on")
-WordIds = tuple[int, ...]
 
 
 class PhraseIndex:
-    """The words of a table's examples, in lower case, and the phrases that were taught:
-    entities, and what was named as no entity; see `no_entities`.
+    """The words of a table's examples, in lower case. It grows with its table: see
+    `update`.
 
-    It grows with its table: see `update`.
+    table (EntryTable): Whose examples are indexed.
+    taught (Taught): The phrases and sentences that were taught, of corrections.
     """
 
-    def __init__(self, table: EntryTable) -> None:
-        """table (EntryTable): Whose examples are indexed."""
-        self.table = table
+    def __init__(self, table: EntryTable, *, of_corrections: bool = False) -> None:
+        """table (EntryTable): Whose examples are indexed.
+        of_corrections (bool): Whether they are corrections. Default: False.
+        """
+        self.table, self.of_corrections = table, of_corrections
         self._clear()
 
     def _clear(self) -> None:
@@ -49,8 +51,7 @@ class PhraseIndex:
         self._word_ids: dict[str, int] = {}
         self._postings = Blocks(POSTING)
         self._postings_of: dict[int, list[int]] = {}
-        # By their first word; and the first row of each mention.
-        self._phrases: dict[int, dict[WordIds, list[int]]] = {}
+        self.taught = Taught()
 
     def update(self, examples: ExampleStore) -> None:
         """Index the rows that are new.
@@ -78,7 +79,13 @@ class PhraseIndex:
             if text is not None:
                 word_of = self._words(text)
                 row_of = dict(zip(tokens[start:end], rows[start:end], strict=True))
-                self._add_phrases(text, word_of, row_of)
+                if self.of_corrections:
+                    self.taught.add(
+                        int(new["example_id"][start]),
+                        text,
+                        {i: word["word"] for i, word in word_of.items()},
+                        row_of,
+                    )
                 for i in range(start, end):
                     for name, value in word_of[tokens[i]].items():
                         columns[name][i] = value
@@ -111,39 +118,13 @@ class PhraseIndex:
             for position, i in enumerate(visible)
         }
 
-    def _add_phrases(
-        self,
-        text: AnnotatedText,
-        word_of: dict[int, dict[str, int]],
-        row_of: dict[int, int],
-    ) -> None:
-        taught = [(start, end) for start, end, _ in text.entities]
-        taught += no_entities(text)
-        for start, end in taught:
-            rows = [row_of[i] for i in range(start, end) if i in row_of]
-            if rows:
-                words = tuple(
-                    word_of[i]["word"] for i in range(start, end) if i in word_of
-                )
-                known = self._phrases.setdefault(words[0], {})
-                known.setdefault(words, []).append(rows[0])
+    def ids(self, words: Sequence[str]) -> WordIds:
+        """Look up the ids of words.
 
-    def _ids(self, words: Sequence[str]) -> WordIds:
-        """The ids of words in lower case; −1 for those that no example has."""
-        return tuple(self._word_ids.get(word, -1) for word in words)
-
-    def phrases_in(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
-        """Find where phrases that were taught occur in a text.
-
-        words (Sequence[str]): Of a text, in lower case and without whitespace.
-        YIELDS (tuple[int, int]): First word, and the word after the last.
+        words (Sequence[str]): In lower case.
+        RETURNS (WordIds): −1 for a word that no example has.
         """
-        ids = self._ids(words)
-        for start, word in enumerate(ids):
-            for phrase, rows in self._phrases.get(word, {}).items():
-                end = start + len(phrase)
-                if ids[start:end] == phrase and not self.table.removed[rows].all():
-                    yield start, end
+        return tuple(self._word_ids.get(word, -1) for word in words)
 
     def same_words(self, n: int) -> np.ndarray:
         """Pair occurrences of the same word in different examples.
@@ -160,21 +141,13 @@ class PhraseIndex:
             rows = rows[np.linspace(0, len(rows) - 1, n).astype(int)]
         return rows
 
-    def word_id(self, word: str) -> int:
-        """Look up the id of a word.
-
-        word (str): In lower case.
-        RETURNS (int): −1 for a word that no example has.
-        """
-        return self._word_ids.get(word, -1)
-
     def occurrences(self, words: Sequence[str]) -> np.ndarray:
         """Find where words follow each other in examples that are not removed.
 
         words (Sequence[str]): In lower case, without whitespace.
         RETURNS (ndarray): `POSTING`s, shape (n_occurrences, len(words)).
         """
-        ids = self._ids(words)
+        ids = self.ids(words)
         if -1 in ids:
             return np.zeros((0, len(words)), dtype=POSTING)
         rarest = min(
@@ -196,26 +169,3 @@ def _text_of(examples: ExampleStore, example_id: int) -> AnnotatedText | None:
         return examples.get(example_id).annotated
     except KeyError:
         return None  # forgotten
-
-
-def no_entities(text: AnnotatedText) -> list[tuple[int, int]]:
-    """List the phrases that were named as no entity: in a text that is mostly without
-    annotation, the runs of tokens that are annotated as `O`. (In one that is annotated
-    throughout, such runs only end at entities.)
-
-    text (AnnotatedText): The text.
-    RETURNS (list[tuple[int, int]]): First token, and the token after the last.
-    """
-    others = {*text.missing}
-    if 2 * len(others) < len(text.words):
-        return []
-    for start, end, _ in text.entities:
-        others.update(range(start, end))
-    others.update(i for i, word in enumerate(text.words) if word.isspace())
-    ends = [-1, *sorted(others), len(text.words)]
-    return [(i + 1, j) for i, j in pairwise(ends) if j - i > 1]
-
-
-def visible_words(words: Sequence[str]) -> list[int]:
-    """List the tokens that are words, and not whitespace."""
-    return [i for i, word in enumerate(words) if not word.isspace()]

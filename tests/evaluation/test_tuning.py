@@ -125,9 +125,7 @@ def test_corrections_are_tuned_as_the_pipeline_would_score():
         planted.p_base[word.upper()] = planted.p_base[word]
     knn.add(dev[:6])
     dev = [annotated(nlp.vocab, doc.text.upper(), entities(doc)) for doc in dev]
-    trials = tune_corrections(
-        knn, dev, radii=(0.05, 0.5, 2.0), votes=(0.3, 1.0)
-    )
+    trials = tune_corrections(knn, dev, radii=(0.05, 0.5, 2.0), votes=(0.3, 1.0))
     assert len(trials) == 7
     present = knn.corrections
     present = {

@@ -1,0 +1,102 @@
+"""Own sentences: where the sentence of a correction itself occurs, everything that was
+annotated in it holds."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..datastore import distances as metrics
+from ..datastore.datastore import Datastore
+from ..settings import Settings
+from ..types import AnnotatedText, CorrectedSpan, Matches, TokenBatch
+from .phrase_index import PhraseIndex
+from .taught import Sentence, visible_words
+
+
+def own_sentences(
+    batch: TokenBatch, datastore: Datastore, phrases: PhraseIndex, settings: Settings
+) -> Iterator[tuple[CorrectedSpan, Matches]]:
+    """Find the spans that were annotated in the sentences of a batch: entities, and
+    single tokens that are none.
+
+    A sentence may be a part of a Doc. What is a phrase and nothing else is a sentence
+    only where it is the whole Doc: "York" in "New York" is another matter.
+
+    batch (TokenBatch): The tokens.
+    datastore (Datastore): With the corrections.
+    phrases (PhraseIndex): Of the corrections.
+    settings (Settings): Of the component.
+    YIELDS (tuple[CorrectedSpan, Matches]): The spans, and the entries of their tokens.
+    """
+    start = 0
+    for length in batch.lengths:
+        words = batch.words[start : start + length]
+        visible = visible_words(words)
+        text = [words[i] for i in visible]
+        ids = phrases.ids([word.lower() for word in text])
+        removed = phrases.table.removed
+        for first, sentence in phrases.taught.sentences_in(ids, removed):
+            given = datastore.example(sentence.example_id).annotated
+            own = visible_words(given.words)
+            same = text[first : first + len(own)] == [given.words[i] for i in own]
+            if same and (len(own) == len(text) or not _is_phrase(given)):
+                here = start + np.array(visible[first : first + len(own)])
+                token_of = dict(zip(own, here.tolist(), strict=True))
+                yield from _spans(given, sentence, token_of, batch, phrases, settings)
+        start += length
+
+
+def _is_phrase(text: AnnotatedText) -> bool:
+    """Whether all of a text is one entity, or none of it is."""
+    if text.missing:
+        return False
+    return not text.entities or text.entities[0][:2] == (0, len(text.words))
+
+
+def _spans(
+    text: AnnotatedText,
+    sentence: Sentence,
+    token_of: dict[int, int],
+    batch: TokenBatch,
+    phrases: PhraseIndex,
+    settings: Settings,
+) -> Iterator[tuple[CorrectedSpan, Matches]]:
+    """What is annotated in a sentence that occurs in a batch."""
+    others = {i for start, end, _ in text.entities for i in range(start, end)}
+    others.update(text.missing)
+    outside = [i for i in token_of if i not in others]
+    for start, end, label in [*text.entities, *((i, i + 1, "") for i in outside)]:
+        own = [i for i in range(start, end) if i in token_of]
+        if own:
+            rows = {
+                token_of[i]: sentence.row_of[i] for i in own if i in sentence.row_of
+            }
+            matches = _matches(rows, batch, phrases, settings.metric)
+            span = CorrectedSpan(
+                start=token_of[own[0]],
+                end=token_of[own[-1]] + 1,
+                label=label,
+                weight=settings.corrections.weight,
+                nearest=float(matches.distances.mean()) if rows else 0.0,
+                example_id=sentence.example_id,
+                own_words=len(token_of),
+            )
+            yield span, matches
+
+
+def _matches(
+    rows: dict[int, int], batch: TokenBatch, phrases: PhraseIndex, metric: str
+) -> Matches:
+    """Pairs of tokens with their own entries; by the first of a token's keys."""
+    tokens = np.array([*rows], dtype=np.int64)
+    entries = np.array([*rows.values()], dtype=np.int64)
+    distances = np.zeros(len(rows))
+    first = np.searchsorted(batch.keys.tokens, tokens)
+    has_key = np.isin(tokens, batch.keys.tokens)
+    if has_key.any():
+        queries = batch.keys.vectors[first[has_key]]
+        keys = phrases.table.keys.take(entries[has_key])
+        found = metrics.paired(queries, keys[:, None, :], metric)
+        distances[has_key] = found[:, 0]
+    same, in_store = np.ones(len(rows), bool), np.zeros(len(rows), bool)
+    return Matches(tokens, entries, distances, np.ones(len(rows)), same, in_store)

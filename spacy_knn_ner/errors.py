@@ -204,6 +204,11 @@ class Errors:
         "The datastore of '{name}' was changed while it was being built. Nothing was "
         "lost and it is as it was: build it again."
     )
+    E053 = (
+        "The pipeline has no encoder: corrections act by their words alone, and there "
+        "can be no store. Put knn_ner behind a transformer, a tok2vec, a ner_tagger or "
+        "an ner."
+    )
 
     # The command line
     E060 = (
@@ -287,6 +292,12 @@ class Warnings:
         "The index {kind!r} of '{name}' is not faithful: it gives the tags of exact "
         "search in {share:.1%} of cases where neighbors change them. Use another one, "
         "or spacy_knn_ner.Exact.v1."
+    )
+
+    W005 = (
+        "No component in front of '{name}' is known to leave vectors. Corrections act "
+        "by their words alone then, and build needs an encoder: put it behind a "
+        "transformer, a tok2vec, a ner_tagger or an ner."
     )
 
 

@@ -16,7 +16,7 @@ from .datastore.blocks import DTYPES
 from .datastore.distances import METRICS
 from .errors import Errors, KnnNerError
 
-SOURCES = ("auto", "ner_tagger", "transformer", "tensor")
+SOURCES = ("auto", "ner_tagger", "transformer", "tensor", "ner", "vectors", "words")
 POOLINGS = ("mean", "first", "last", "pieces")
 DECODINGS = ("viterbi", "argmax")
 LOOKUP_MODES = ("lossless", "margin", "all")
@@ -89,8 +89,10 @@ class KeySettings:
         _one_of(SOURCES),
         '`"ner_tagger"`: the tagger\'s own encoder. `"transformer"`: `doc._.trf_data` '
         'of spacy-transformers or spacy-curated-transformers. `"tensor"`: '
-        '`doc.tensor`, which a tok2vec leaves. `"auto"`: the first of these that a '
-        "Doc has",
+        '`doc.tensor`, which a tok2vec leaves. `"ner"`: the own encoder of an `ner`, '
+        'run once more. `"vectors"`: static vectors. `"words"`: none; corrections act '
+        'by words alone, and there is no store. `"auto"`: the first of these that '
+        "there is",
     )
     layer: int = _setting(
         -1, _whole, "layer of the transformer; −1 is the last, 0 the embeddings"

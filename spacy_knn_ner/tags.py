@@ -96,6 +96,22 @@ class TagSet:
             ids[start:end] = [self.ids[t] for t in self._span_tags(end - start, label)]
         return ids
 
+    def whole_entities(self, ids: np.ndarray) -> np.ndarray:
+        """Find the sequences that are one entity from end to end.
+
+        ids (ndarray): Tags, shape (n_sequences, n_tokens).
+        RETURNS (ndarray): The number of the label, or −1, shape (n_sequences,).
+        """
+        if not self.labels or not ids.size:
+            return np.full(len(ids), -1)
+        n_tokens, n_prefixes = ids.shape[1], len(PREFIXES[self.scheme])
+        # Tags of a label follow each other, so those of another are farther by as much.
+        first = self.encode(n_tokens, [(0, n_tokens, self.labels[0])])
+        offsets = ids.astype(np.int64) - first
+        whole = (offsets == offsets[:, :1]).all(axis=1) & (offsets[:, 0] >= 0)
+        whole &= offsets[:, 0] % n_prefixes == 0
+        return np.where(whole, offsets[:, 0] // n_prefixes, -1)
+
     def _span_tags(self, length: int, label: str) -> list[str]:
         if self.scheme == "BIO":
             prefixes = ["B"] + ["I"] * (length - 1)

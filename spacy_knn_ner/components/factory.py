@@ -1,13 +1,16 @@
 """The factory `knn_ner`: the tagger's distribution, interpolated with neighbors'."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from spacy.language import Language
 
 from ..datastore.index.base import IndexFactory
+from ..errors import Warnings, warning
 from ..inference.interpolation import Interpolation
 from ..reading.annotations import SCORE_WEIGHTS
+from ..reading.encoders import find_encoder
 from ..settings import Settings
 from .config_blocks import BLOCKS
 from .knn_ner import KnnNer
@@ -53,6 +56,7 @@ def make_knn_ner(
     interpolation (Interpolation): From a function of `knn_interpolations`.
     scorer (Callable | None): Scores examples. Default: spaCy's span F1.
     RAISES (KnnNerError): For a setting that is not valid.
+    WARNS (KnnNerWarning): If no component in front leaves vectors.
     """
     settings = Settings().replace(
         name,
@@ -65,4 +69,13 @@ def make_knn_ner(
         corrections=corrections,
         lookup=lookup,
     )
+    if _without_encoder(nlp, settings.keys.source):
+        warnings.warn(warning(Warnings.W005, name=name), stacklevel=2)
     return KnnNer(nlp, name, settings, index, interpolation, scorer=scorer)
+
+
+def _without_encoder(nlp: Language, source: str) -> bool:
+    """Whether no component leaves vectors, and all of them declare what they leave."""
+    metas = [nlp.get_pipe_meta(name) for name in nlp.component_names]
+    declared = all(meta.assigns for meta in metas)
+    return declared and source == "auto" and find_encoder(nlp, None, source).is_none

@@ -31,6 +31,7 @@ from . import explaining, extensions  # noqa: F401 (registers span._.knn_score)
 from .annotating import DocPrediction, annotate, per_doc
 from .config_blocks import BLOCKS, BlockSetting, changed_blocks, pipe_config
 from .memory import Memory
+from .unaffected import affected, pass_on
 
 logger = logging.getLogger("spacy_knn_ner")
 
@@ -192,7 +193,15 @@ class KnnNer(Pipe):
     def _annotated(self, docs: list[Doc]) -> list[Doc]:
         """Docs that could be annotated; the others go to the error handler."""
         try:
-            self.set_annotations(docs, self.predict(docs))
+            with self.memory.lock:
+                changing = affected(docs, self.matcher)
+                predictions = self.predict(changing) if changing else []
+            if len(changing) < len(docs):
+                ids = {id(doc) for doc in changing}
+                for doc in docs:
+                    if id(doc) not in ids:
+                        pass_on(doc, self.name)
+            self.set_annotations(changing, predictions)
         except Exception as error:
             if len(docs) > 1:  # one of them is the reason
                 return [done for doc in docs for done in self._annotated([doc])]
@@ -230,7 +239,7 @@ class KnnNer(Pipe):
         docs (Iterable[Doc]): The Docs to modify.
         predictions (list[DocPrediction]): From `predict`.
         """
-        rulers, _ = upstream_rulers(self.nlp, self)
+        rulers = upstream_rulers(self.nlp, self)[0] if predictions else []
         for doc, prediction in zip(docs, predictions, strict=True):
             annotate(doc, prediction, rulers, self.name, self.calibration)
 

@@ -26,6 +26,7 @@ from ..reading.annotations import (
     gold_labels,
     gold_tag_ids,
 )
+from ..reading.encoders import is_listener
 from ..reading.vectors import to_numpy
 from ..tags import MISSING, TagSet
 
@@ -269,8 +270,3 @@ class NerTagger(TrainablePipe):
         given, scheme = self.cfg["tag_scheme"], saved["tag_scheme"]
         if scheme != given:
             raise KnnNerError(Errors.E012, name=self.name, saved=scheme, given=given)
-
-
-def is_listener(node: Model) -> bool:
-    """Check whether a layer reads another component's output (of any spaCy package)."""
-    return hasattr(node, "upstream_name") or "_upstream_name" in node.attrs

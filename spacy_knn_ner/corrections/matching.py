@@ -97,6 +97,7 @@ class CorrectionMatcher:
         if not len(self.datastore.corrections):
             return Corrections.none(batch)
         phrases = self._updated(CORRECTIONS)
+        self._updated(STORE)
         matches = dict(own_sentences(batch, self.datastore, phrases, self.settings))
         for candidate in candidates(batch, tags, phrases):
             evidence = self._evidence(candidate, batch)
@@ -110,6 +111,32 @@ class CorrectionMatcher:
         voting = Matches.concatenate([matches[span] for span in chosen])
         return Corrections(chosen, voting, self._votes(batch, chosen, voting))
 
+    @property
+    def by_words_alone(self) -> bool:
+        """Whether only the words of a text decide if anything changes: there is no
+        store, and corrections do not apply to other words."""
+        if len(self.datastore.store):
+            return False
+        other_words = self.settings.corrections.other_words_radius > 0
+        return not (other_words and len(self.datastore.corrections))
+
+    def may_apply(self, words: list[str], entities: list[tuple[int, int]]) -> bool:
+        """Check whether a correction may apply to a text; if not, none does.
+
+        words (list[str]): Of the text, without whitespace.
+        entities (list[tuple[int, int]]): Predicted without corrections.
+        """
+        if not len(self.datastore.corrections):
+            return False
+        phrases = self._updated(CORRECTIONS)
+        lower = [word.lower() for word in words]
+        ids, removed = phrases.ids(lower), phrases.table.removed
+        return (
+            any(phrases.taught.phrases_in(ids, removed))
+            or any(phrases.taught.sentences_in(ids, removed))
+            or any(len(phrases.occurrences(lower[s:e])) for s, e in entities)
+        )
+
     def _updated(self, part: str) -> PhraseIndex:
         phrases = self.phrases[part]
         phrases.update(self.datastore.examples)
@@ -119,17 +146,20 @@ class CorrectionMatcher:
 
     def _evidence(self, candidate: Candidate, batch: TokenBatch) -> _Evidence | None:
         """Who votes; None where no correction has these words."""
-        found = self._updated(CORRECTIONS).occurrences(candidate.lower)
-        found = found[self._fits(candidate, found)]
-        found = found[self._readings(found, CORRECTIONS) != _OTHER]
+        found = self.phrases[CORRECTIONS].occurrences(candidate.lower)
+        if len(found):
+            found = found[self._fits(candidate, found)]
+            found = found[self._readings(found, CORRECTIONS) != _OTHER]
         if not len(found):
             return None
         metric, tokens = self.settings.metric, candidate.tokens
         parts = []
         for part in (CORRECTIONS, STORE):
+            table = self.datastore.tables[part]
             if part == STORE:
                 found = self._in_store(candidate, batch)
-            table = self.datastore.tables[part]
+                if not len(found):
+                    continue
             found = nearest_occurrences(found, table, batch, tokens, metric)
             readings = self._readings(found, part)
             found, readings = found[readings != _OTHER], readings[readings != _OTHER]
@@ -144,7 +174,7 @@ class CorrectionMatcher:
 
     def _in_store(self, candidate: Candidate, batch: TokenBatch) -> np.ndarray:
         """The occurrences of a candidate's words in the store."""
-        found = self._updated(STORE).occurrences(candidate.lower)
+        found = self.phrases[STORE].occurrences(candidate.lower)
         if self.left_out is None or not len(found):
             return found
         key = np.searchsorted(batch.keys.tokens, candidate.tokens[0])
@@ -169,14 +199,12 @@ class CorrectionMatcher:
     def _readings(self, postings: np.ndarray, part: str) -> np.ndarray:
         """What each occurrence is annotated as: the number of a label, `_NONE` or
         `_OTHER`, shape (n,)."""
-        tag_set, n_words = self.datastore.tag_set, postings.shape[1]
         tags = self.datastore.tables[part].tags.take(postings["row"])
         readings = np.full(len(postings), _OTHER)
         readings[(tags == 0).all(axis=1)] = _NONE
-        whole = ~postings["goes_on"][:, -1]
-        for number, label in enumerate(tag_set.labels):
-            expected = tag_set.encode(n_words, [(0, n_words, label)])
-            readings[(tags == expected).all(axis=1) & whole] = number
+        labels = self.datastore.tag_set.whole_entities(tags)
+        whole = (labels >= 0) & ~postings["goes_on"][:, -1]
+        readings[whole] = labels[whole]
         return readings
 
     # --- what they decide ----------------------------------------------------------

@@ -27,7 +27,8 @@ def other_words(
     """
     given = settings.corrections
     table, radius = datastore.corrections, given.other_words_radius
-    if radius == 0 or not len(table) or not len(batch.keys):
+    # Keys of one number are of words alone, and all the same.
+    if radius == 0 or not len(table) or not len(batch.keys) or table.keys.tail == (1,):
         return Corrections.none(batch)
     tokens, rows, distances = _near(table, batch, settings)
     nearer = distances < _store_distances(datastore, batch, tokens, settings) - _SLACK

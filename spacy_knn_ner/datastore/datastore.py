@@ -107,10 +107,12 @@ class Datastore:
         part (str): `"store"` or `"corrections"`.
         source (str | None): Where the texts come from; for `ExampleStore.ids`.
         RETURNS (list[int]): The examples' ids, in order.
-        RAISES (KnnNerError): For overlapping entities, or keys of another width; then
-            nothing is added.
+        RAISES (KnnNerError): For overlapping entities, keys of another width, or a
+            store's that cannot be compared; then nothing is added.
         """
         tag_set, tags, vectors = self.checked(texts, keys)
+        if part == STORE:
+            self._check_comparable(keys)
         self.tag_set = tag_set
         self.n_changes += 1
         ids = self.examples.add(texts, part, source)
@@ -131,6 +133,8 @@ class Datastore:
         texts, keys, part: As for `add`.
         """
         tag_set, tags, vectors = self.checked(texts, keys)
+        if part == STORE:
+            self._check_comparable(keys)
         self.tag_set = tag_set
         self._add_entries(example_ids, keys, tags, vectors, part)
 
@@ -161,6 +165,11 @@ class Datastore:
         if not all((np.isfinite(v).all(1) & v.any(1)).all() for v in vectors):
             raise KnnNerError(Errors.E031, dtype=self.dtype)
         return tag_set, tags, vectors
+
+    def _check_comparable(self, keys: Sequence[TokenKeys]) -> None:
+        """Refuse keys of one number: of words alone, they are all the same."""
+        if any(key.vectors.shape[1] == 1 for key in keys if len(key)):
+            raise KnnNerError(Errors.E053)
 
     def _add_entries(
         self,
@@ -259,7 +268,10 @@ class Datastore:
         """Move all corrections into the store.
 
         RETURNS (int): How many examples.
+        RAISES (KnnNerError): If their keys cannot be compared.
         """
+        if len(self.corrections) and self.width == 1:
+            raise KnnNerError(Errors.E053)
         self.n_changes += 1
         ids = self.examples.ids(CORRECTIONS)
         self.store.absorb(self.corrections)

@@ -54,7 +54,7 @@ def annotated_entities(doc: Doc) -> tuple[list[SpanTuple], list[int]]:
         annotation.
     """
     spans = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
-    return spans, [token.i for token in doc if token.ent_iob == 0]
+    return spans, np.flatnonzero(doc.to_array("ENT_IOB") == 0).tolist()
 
 
 def annotated_text(doc: Doc, name: str) -> AnnotatedText:

@@ -16,7 +16,7 @@ from . import tagger_output
 from .annotations import annotated_entities
 from .encoder import KeyEncoder
 from .rulers import upstream_rulers
-from .vectors import concatenate_keys, empty_keys, read_keys
+from .vectors import concatenate_keys, empty_keys
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ class BatchReader:
         RAISES (KnnNerError): If the Docs lack vectors, or the datastore was built with
             another encoder.
         """
-        name, settings = self.encoder.name, self.settings.keys
-        keys = concatenate_keys([read_keys(doc, settings, name) for doc in docs])
+        keys = concatenate_keys(self.encoder.read(docs))
         if len(keys):
             self.encoder.check(self.datastore)
             self.datastore.check_width(keys.vectors)

@@ -12,14 +12,9 @@ from ..settings import KeySettings
 from ..types import AnnotatedText, TokenKeys
 from . import tagger_output
 from .annotations import make_doc
-from .fingerprint import (
-    Fingerprint,
-    difference,
-    find_encoder,
-    fingerprint,
-    training_state,
-)
-from .vectors import read_keys
+from .encoders import Encoder, find_encoder, token_vectors
+from .fingerprint import Fingerprint, difference, fingerprint, training_state
+from .vectors import LEFT_ON_DOCS, has_vectors, keys_of, read_keys
 
 
 class KeyEncoder:
@@ -37,7 +32,7 @@ class KeyEncoder:
         self.nlp, self.component, self.name = nlp, component, name
         self.settings = settings
         self._checked: tuple[Any, str] | None = None
-        self._found: tuple[Any, Any] | None = None
+        self._found: tuple[Any, Encoder] | None = None
 
     def docs(self, texts: list[AnnotatedText]) -> list[Doc]:
         """Run the components in front, without the annotation.
@@ -71,14 +66,33 @@ class KeyEncoder:
         texts (list[AnnotatedText]): The texts.
         scheme (str): The tag scheme, where no `ner_tagger` is in front.
         RETURNS (tuple[str, list[TokenKeys]]): The tagger's scheme, and the keys.
-        RAISES (KnnNerError): As for `docs`, and if no encoder is in front.
+        RAISES (KnnNerError): As for `docs` and `read`.
         """
         docs = self.docs(texts)
         for doc in docs:
             value = tagger_output.read(doc)
             if value is not None:
                 scheme = value["scheme"]
-        return scheme, [read_keys(doc, self.settings, self.name) for doc in docs]
+        return scheme, self.read(docs)
+
+    def read(self, docs: list[Doc]) -> list[TokenKeys]:
+        """Read the keys of Docs, or make them where no component leaves vectors.
+
+        docs (list[Doc]): After the components in front.
+        RETURNS (list[TokenKeys]): One per Doc.
+        RAISES (KnnNerError): If an encoder in front has left nothing.
+        """
+        encoder = self.find()
+        if encoder.source in LEFT_ON_DOCS or self._has_vectors(docs):
+            return [read_keys(doc, self.settings, self.name) for doc in docs]
+        return [
+            keys_of(doc, vectors, self.settings, encoder.source)
+            for doc, vectors in zip(docs, token_vectors(docs, encoder), strict=True)
+        ]
+
+    def _has_vectors(self, docs: list[Doc]) -> bool:
+        """Whether a component that does not declare it has left vectors."""
+        return self.settings.source == "auto" and any(map(has_vectors, docs))
 
     def fingerprint(self) -> Fingerprint:
         """Compute what the keys are made with."""
@@ -93,7 +107,7 @@ class KeyEncoder:
         """
         if datastore.fingerprint is None:
             return
-        model = self._model()
+        model = self.find().model
         state = None if model is None else training_state(model)
         seen = datastore.fingerprint, self.settings, state
         if self._checked is None or self._checked[0] != seen:
@@ -101,13 +115,13 @@ class KeyEncoder:
         if self._checked[1]:
             raise KnnNerError(Errors.E044, name=self.name, changed=self._checked[1])
 
-    def _model(self) -> Any:
-        """The encoder's model, which is found again when the pipeline has changed."""
+    def find(self) -> Encoder:
+        """Find the encoder, again when the pipeline has changed."""
         parts = [(n, id(c), id(getattr(c, "model", c))) for n, c in self.nlp.components]
         seen = parts, self.settings.source
         if self._found is None or self._found[0] != seen:
             name = self.pipe_name()
-            self._found = seen, find_encoder(self.nlp, name, self.settings.source)[1]
+            self._found = seen, find_encoder(self.nlp, name, self.settings.source)
             self._checked = None
         return self._found[1]
 

@@ -15,6 +15,7 @@ from spacy.language import Language
 from thinc.api import Model, get_array_module, serialize_attr
 
 from ..settings import KeySettings
+from .encoders import Encoder, components_before, find_encoder
 from .vectors import to_numpy
 
 Fingerprint = dict[str, Any]
@@ -51,13 +52,13 @@ def fingerprint(nlp: Language, name: str, settings: KeySettings) -> Fingerprint:
     RETURNS (Fingerprint): Settings, the name of the encoder, and SHA-256 hashes of its
         `weights` and `config`; None where no component is known to leave vectors.
     """
-    encoder, model = find_encoder(nlp, name, settings.source)
+    encoder = find_encoder(nlp, name, settings.source)
     return {
         "layer": settings.layer,
         "pooling": settings.pooling,
-        "encoder": encoder,
-        "weights": None if model is None else hash_model(model, nlp),
-        "config": None if encoder is None else _hash_config(nlp, encoder),
+        "encoder": encoder.name,
+        "weights": _hash_weights(nlp, encoder),
+        "config": None if encoder.name is None else _hash_config(nlp, encoder.name),
     }
 
 
@@ -76,45 +77,6 @@ def difference(stored: Fingerprint, current: Fingerprint) -> str:
     return ", ".join(changed)
 
 
-def find_encoder(
-    nlp: Language, name: str, source: str
-) -> tuple[str | None, Model | None]:
-    """Find the component before `name` whose vectors `source` reads, and its model.
-
-    nlp (Language): The pipeline. Disabled components count: they may have run in
-        another process.
-    name (str): The component that reads the vectors.
-    source (str): See `KeySettings`.
-    RETURNS (tuple[str | None, Model | None]): None where there is none.
-    """
-    before = _before(nlp, name)
-    sources = ("ner_tagger", "transformer", "tensor") if source == "auto" else (source,)
-    for wanted in sources:
-        # The last one: a later component overwrites what an earlier one left.
-        for other, component in reversed(before):
-            model = _encoder_model(nlp, other, component, wanted)
-            if model is not None:
-                return other, model
-    return None, None
-
-
-def _before(nlp: Language, name: str) -> list[tuple[str, Any]]:
-    names = [other for other, _ in nlp.components]
-    return list(nlp.components)[: names.index(name)]
-
-
-def _encoder_model(
-    nlp: Language, name: str, component: Any, source: str
-) -> Model | None:
-    meta = nlp.get_pipe_meta(name)
-    model = getattr(component, "model", None)
-    if source == "ner_tagger":
-        own = meta.factory == "ner_tagger" and not component.listens
-        return model.get_ref("tok2vec") if own and model is not None else None
-    assigned = {"transformer": "doc._.trf_data", "tensor": "doc.tensor"}[source]
-    return model if assigned in meta.assigns else None
-
-
 # --- config ------------------------------------------------------------------
 
 
@@ -123,10 +85,10 @@ def _hash_config(nlp: Language, encoder: str) -> str:
     change what it reads, with their weights."""
     config = nlp.get_pipe_config(encoder)
     block = config["model"]
-    if nlp.get_pipe_meta(encoder).factory == "ner_tagger":
+    if "tok2vec" in block:  # of ner_tagger and ner: their other parts shape nothing
         block = block["tok2vec"]
     parts: list[Any] = [_shaping(block)]
-    for name, component in _before(nlp, encoder):
+    for name, component in components_before(nlp, encoder):
         assigns = nlp.get_pipe_meta(name).assigns
         if assigns and all(field.startswith(_ENTITIES) for field in assigns):
             continue
@@ -146,6 +108,20 @@ def _shaping(block: Any) -> Any:
 
 
 # --- weights -------------------------------------------------------------------
+
+
+def _hash_weights(nlp: Language, encoder: Encoder) -> str | None:
+    if encoder.source == "vectors":
+        digest = hashlib.sha256()
+        _hash_vectors(digest, nlp)
+        return digest.hexdigest()
+    return None if encoder.model is None else hash_model(encoder.model, nlp)
+
+
+def _hash_vectors(digest: Any, nlp: Language) -> None:
+    vectors = nlp.vocab.vectors
+    digest.update(np.ascontiguousarray(to_numpy(vectors.data)).data)
+    digest.update(repr(sorted(vectors.key2row.items())).encode())
 
 
 def hash_model(model: Model, nlp: Language) -> str:
@@ -172,9 +148,7 @@ def hash_model(model: Model, nlp: Language) -> str:
                 # Only tokenizers have a serializer of their own.
                 digest.update(serialize_attr(value, value, attr, node))
         if node.name == "static_vectors":
-            vectors = nlp.vocab.vectors
-            digest.update(np.ascontiguousarray(to_numpy(vectors.data)).data)
-            digest.update(repr(sorted(vectors.key2row.items())).encode())
+            _hash_vectors(digest, nlp)
     return digest.hexdigest()
 
 

@@ -10,9 +10,11 @@ from spacy.tokens import Doc
 from thinc.backends import get_array_ops
 
 from ..errors import Errors, KnnNerError, Warnings, warning
-from ..settings import SOURCES, KeySettings
+from ..settings import KeySettings
 from ..types import TokenKeys
 from . import tagger_output
+
+LEFT_ON_DOCS = ("ner_tagger", "transformer", "tensor")  # sources on a Doc
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Pieces:
 
 
 def read_keys(doc: Doc, settings: KeySettings, name: str) -> TokenKeys:
-    """Read the key vectors of a Doc. Whitespace tokens have none.
+    """Read the key vectors that a component has left on a Doc. Whitespace tokens have
+    none.
 
     doc (Doc): The Doc, after its encoder.
     settings (KeySettings): Which vectors.
@@ -46,30 +49,50 @@ def read_keys(doc: Doc, settings: KeySettings, name: str) -> TokenKeys:
         raise KnnNerError(
             Errors.E041, name=name, length=len(doc), source=settings.source
         )
-    if source == "transformer":
-        pieces = _transformer_pieces(doc._.trf_data, settings.layer)
-        if len(pieces.lengths) != len(doc):
-            raise KnnNerError(
-                Errors.E045, name=name, expected=len(pieces.lengths), found=len(doc)
-            )
-        vectors, tokens = _pool(pieces, settings.pooling)
-    else:
-        if settings.pooling != "mean":
-            raise KnnNerError(
-                Errors.E047, pooling=settings.pooling, source=f"keys.source={source!r}"
-            )
-        if settings.layer != -1:
-            raise KnnNerError(
-                Errors.E046, layer=settings.layer, available="one vector per token"
-            )
-        vectors, tokens = _token_vectors(doc, source), np.arange(len(doc))
+    if source != "transformer":
+        return keys_of(doc, _token_vectors(doc, source), settings, source)
+    pieces = _transformer_pieces(doc._.trf_data, settings.layer)
+    if len(pieces.lengths) != len(doc):
+        raise KnnNerError(
+            Errors.E045, name=name, expected=len(pieces.lengths), found=len(doc)
+        )
+    vectors, tokens = _pool(pieces, settings.pooling)
     return _usable(doc, np.asarray(vectors, dtype=np.float32), tokens)
 
 
 def _source(doc: Doc, settings: KeySettings) -> str | None:
     """Where this Doc's vectors are; None if it has none there."""
-    wanted = SOURCES[1:] if settings.source == "auto" else (settings.source,)
+    wanted = LEFT_ON_DOCS if settings.source == "auto" else (settings.source,)
     return next((source for source in wanted if _has(doc, source)), None)
+
+
+def has_vectors(doc: Doc) -> bool:
+    """Check whether a component has left vectors on a Doc."""
+    return any(_has(doc, source) for source in LEFT_ON_DOCS)
+
+
+def keys_of(
+    doc: Doc, vectors: np.ndarray, settings: KeySettings, source: str
+) -> TokenKeys:
+    """Make keys of vectors per token.
+
+    doc (Doc): The Doc.
+    vectors (ndarray): Shape (n_tokens, width).
+    settings (KeySettings): Those of word pieces are not valid here.
+    source (str): Where the vectors come from, for messages.
+    RETURNS (TokenKeys): At most one key per token.
+    RAISES (KnnNerError): For another pooling or layer than the default.
+    """
+    if settings.pooling != "mean":
+        raise KnnNerError(
+            Errors.E047, pooling=settings.pooling, source=f"keys.source={source!r}"
+        )
+    if settings.layer != -1:
+        raise KnnNerError(
+            Errors.E046, layer=settings.layer, available="one vector per token"
+        )
+    vectors = np.asarray(vectors, dtype=np.float32)
+    return _usable(doc, vectors, np.arange(len(doc)))
 
 
 def _has(doc: Doc, source: str) -> bool:

@@ -1,0 +1,54 @@
+"""Unaffected Docs: those whose entities nothing in the memory can change.
+
+Without a store, and behind components that leave entities and no distribution (such as
+an `ner`), only corrections of the same words can change a Doc. Most Docs have none, and
+pass without being read.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from spacy.tokens import Doc, SpanGroup
+
+from ..corrections.matching import CorrectionMatcher
+from ..corrections.taught import visible_words
+from ..reading import tagger_output
+from .extensions import FACTORY
+
+
+def affected(docs: Iterable[Doc], matcher: CorrectionMatcher) -> list[Doc]:
+    """Select the Docs whose entities the memory may change.
+
+    docs (Iterable[Doc]): After the components in front.
+    matcher (CorrectionMatcher): With the present corrections.
+    RETURNS (list[Doc]): In order.
+    """
+    by_words = matcher.by_words_alone
+    return [doc for doc in docs if not by_words or _may_change(doc, matcher)]
+
+
+def _may_change(doc: Doc, matcher: CorrectionMatcher) -> bool:
+    if tagger_output.read_base(doc, use_saved=False) is not None:
+        return True  # its entities are decoded anew
+    words = [token.text for token in doc]
+    entities = [(ent.start, ent.end) for ent in doc.ents]
+    visible = visible_words(words)
+    if len(visible) < len(words):
+        position = {token: i for i, token in enumerate(visible)}
+        words = [words[i] for i in visible]
+        entities = [(position[s], position[e - 1] + 1) for s, e in entities]
+    return matcher.may_apply(words, entities)
+
+
+def pass_on(doc: Doc, name: str) -> None:
+    """Annotate a Doc as its entities are.
+
+    doc (Doc): The Doc to modify: `doc.spans[name]` gets its entities, without scores.
+    name (str): Of the component.
+    """
+    spans = list(doc.ents)
+    if not doc.has_annotation("ENT_IOB", require_complete=True):
+        doc.set_ents(spans)
+    scores, unknown = np.full(len(spans), np.nan), [None] * len(spans)
+    attrs = {"scores": scores, "unknown": unknown, **FACTORY}
+    doc.spans[name] = SpanGroup(doc, name=name, spans=spans, attrs=attrs)

@@ -169,7 +169,7 @@ def _pool(pieces: Pieces, pooling: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _usable(doc: Doc, vectors: np.ndarray, tokens: np.ndarray) -> TokenKeys:
     """Without whitespace tokens and zero vectors, whose distances mean nothing."""
-    is_space = np.array([token.is_space for token in doc])
+    is_space = np.array([token.is_space for token in doc], dtype=bool)
     keep = ~is_space[tokens]
     vectors, tokens = vectors[keep], tokens[keep]
     finite = np.isfinite(vectors).all(axis=1)

@@ -120,7 +120,7 @@ def test_tune_corrections_too(folder, tmp_path):
     assert found["docs"] == 4
     knn = spacy.load(tmp_path / "tuned").get_pipe("knn_ner")
     assert found["corrections"]["settings"] == {
-        "corrections.weight": knn.corrections.weight,
+        "corrections.votes": knn.corrections.votes,
         "corrections.radius": knn.corrections.radius,
     }
     assert (tmp_path / "tuned" / "tuning" / "corrections.csv").exists()

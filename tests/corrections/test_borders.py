@@ -44,6 +44,8 @@ def test_words_beside(text, left, right):
 
 
 def test_headlines_are_mostly_in_capitals():
-    assert is_headline("SOCCER - JAPAN GET LUCKY WIN".split(), 2, 3)
-    assert not is_headline("The US and the UK agree on NATO".split(), 1, 2)
+    assert is_headline(["SOCCER", "-", "JAPAN", "GET", "LUCKY", "WIN"], 2, 3)
+    assert not is_headline(
+        ["The", "US", "and", "the", "UK", "agree", "on", "NATO"], 1, 2
+    )
     assert not is_headline(["US"], 0, 1)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from util import annotated, configure, entities, noisy_pipeline
+from util import annotated, entities, noisy_pipeline
 
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.evaluation.leave_one_out import own_documents

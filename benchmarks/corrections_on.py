@@ -175,7 +175,7 @@ def _taught(stream: Stream, cases: list[Case]) -> Counts:
     for case in tqdm(cases, desc="Teaching", unit="phrase"):
         text, keys = case.partial(stream.texts[case.doc]), stream.keys(case.doc)
         scheme, datastore = knn.datastore.tag_set.scheme, knn.datastore
-        ids = editing.add(
+        added = editing.add(
             datastore,
             knn.memory.encoder,
             scheme,
@@ -185,7 +185,7 @@ def _taught(stream: Stream, cases: list[Case]) -> Counts:
             allow_duplicates=False,
         )
         after, _ = stream.predict()
-        datastore.forget(ids)
+        datastore.forget([addition.example_id for addition in added])
         found = [stream.entities(after, i) for i in range(len(stream.docs))]
         counts += _count(stream, case, before, after, found)
     after, p = stream.predict()

@@ -67,7 +67,8 @@ class Stream:
 
     def correct(self, i: int) -> list[int]:
         """Add the gold annotation of one Doc."""
-        return add_corrections(self.knn.datastore, [self.texts[i]], [self.keys(i)])
+        added = add_corrections(self.knn.datastore, [self.texts[i]], [self.keys(i)])
+        return [addition.example_id for addition in added]
 
     def entities(self, ids: np.ndarray, i: int) -> set[Entity]:
         """The predicted entities of one Doc, where it is annotated."""

@@ -209,6 +209,16 @@ class Errors:
         "can be no store. Put knn_ner behind a transformer, a tok2vec, a ner_tagger or "
         "an ner."
     )
+    E054 = (
+        "'{name}' cannot read an example from {found}. Give a Doc with entities, a "
+        "Span with a label, an Example, a text with its entities (a dict of words and "
+        "labels, or start, end and label in characters), or several of these."
+    )
+    E055 = "{entity!r} does not name the bounds of tokens and a label, in {text!r}."
+    E056 = (
+        "'{name}' cannot forget {found}. Give ids, what add returned, a part of the "
+        "text, or source=...."
+    )
 
     # The command line
     E060 = (
@@ -305,8 +315,8 @@ class Notes:
     """For the log."""
 
     I001 = (
-        "'{name}' has a weight of {weight:g}: from 0.5 on neighbors can change every "
-        "tag, so every token is looked up."
+        "The weight of neighbors is {weight:g}: from 0.5 on they can change every tag, "
+        "so every token is looked up."
     )
     I002 = (
         "The index {made!r} is searched on the CPU. On the GPU that spaCy uses, "

@@ -66,14 +66,26 @@ def annotate(
     name (str): Of the component.
     calibration (Calibration): Of the scores.
     """
-    decoded = entity_spans(doc, prediction.tag_set, prediction.ids)
     preserved = ruler_entities(doc, rulers)
-    spans = merge_spans(doc, decoded, preserved)
+    spans = entities_of(doc, prediction, preserved)
     doc.set_ents(spans)
     attrs = {**_values(spans, preserved, prediction, calibration), **FACTORY}
     doc.spans[name] = SpanGroup(doc, name=name, spans=spans, attrs=attrs)
     if tagger_output.read(doc) is None:
         tagger_output.write_base(doc, _saved_base(doc, prediction))
+
+
+def entities_of(
+    doc: Doc, prediction: DocPrediction, preserved: list[Span]
+) -> list[Span]:
+    """List the entities that a Doc gets.
+
+    doc (Doc): The Doc, which stays as it is.
+    prediction (DocPrediction): From `KnnNer.predict`.
+    preserved (list[Span]): Entities of rulers, which stay.
+    """
+    decoded = entity_spans(doc, prediction.tag_set, prediction.ids)
+    return merge_spans(doc, decoded, preserved)
 
 
 def _values(

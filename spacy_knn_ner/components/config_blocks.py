@@ -49,6 +49,38 @@ def pipe_config(nlp: Language, component: Any) -> dict[str, Any]:
     return {}
 
 
+def config_of(component: Any) -> dict[str, Any]:
+    """List all settings of a component, as a config has them.
+
+    component (Any): A `KnnNer`.
+    """
+    saved = pipe_config(component.nlp, component)
+    blocks = {name: dict(saved.get(name, BLOCKS[name])) for name in BLOCKS}
+    return {**component.settings.config(), **blocks}
+
+
+def set_settings(component: Any, changes: dict[str, Any]) -> None:
+    """Change settings of a component, also in the pipeline's config.
+
+    component (Any): A `KnnNer`.
+    changes (dict[str, Any]): See `KnnNer.set_settings`.
+    RAISES (KnnNerError): For a value that is not valid; nothing changes.
+    """
+    name = component.name
+    given = {block: changes[block] for block in BLOCKS if block in changes}
+    others = {key: value for key, value in changes.items() if key not in BLOCKS}
+    settings = component.settings.replace(name, **others)
+    blocks, made = changed_blocks(name, config_of(component), given)
+    component.settings = settings
+    component.memory.encoder.settings = settings.keys
+    if "index" in made:
+        component.memory.set_index_factory(made["index"])
+    if "interpolation" in made:
+        component._interpolation = made["interpolation"]
+    config = pipe_config(component.nlp, component)
+    config.update({**settings.config(), **blocks})
+
+
 def changed_blocks(
     name: str, config: dict[str, Any], changes: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,33 +2,13 @@
 
 from collections.abc import Iterable
 
-from spacy.tokens import Doc
-from spacy.training import Example
+import numpy as np
 
-from ..corrections.conflicts import add_corrections
+from ..corrections.conflicts import Addition, add_corrections
 from ..datastore.datastore import CORRECTIONS, Datastore
 from ..errors import Errors, KnnNerError
-from ..reading.annotations import annotated_text
 from ..reading.encoder import KeyEncoder
 from ..types import AnnotatedText, TokenKeys
-
-
-def read_corrections(
-    docs: Iterable[Doc | Example], encoder: KeyEncoder, scheme: str
-) -> tuple[str, list[AnnotatedText], list[TokenKeys]]:
-    """Read and encode corrections. Nothing is changed.
-
-    docs (Iterable[Doc | Example]): With `doc.ents`; of Examples the reference is read.
-    encoder (KeyEncoder): Makes the keys.
-    scheme (str): The datastore's tag scheme.
-    RETURNS (tuple[str, list[AnnotatedText], list[TokenKeys]]): The tagger's scheme,
-        texts and keys.
-    RAISES (KnnNerError): If one of them is no Doc, or cannot be encoded.
-    """
-    given = (doc.reference if isinstance(doc, Example) else doc for doc in docs)
-    texts = [annotated_text(doc, encoder.name) for doc in given]
-    scheme, keys = encoder.keys(texts, scheme)
-    return scheme, texts, keys
 
 
 def add(
@@ -40,14 +20,15 @@ def add(
     *,
     source: str | None,
     allow_duplicates: bool,
-) -> list[int]:
+) -> list[Addition]:
     """Add corrections; see `KnnNer.add`.
 
     datastore (Datastore): Is changed.
     encoder (KeyEncoder): Made the keys.
-    scheme, texts, keys: From `read_corrections`.
+    scheme (str): The tagger's tag scheme.
+    texts (list[AnnotatedText]), keys (list[TokenKeys]): The corrections.
     source (str | None), allow_duplicates (bool): As for `KnnNer.add`.
-    RETURNS (list[int]): The examples' ids, in order.
+    RETURNS (list[Addition]): What was added, in order.
     RAISES (KnnNerError): If the datastore was built with another encoder.
     """
     if len(datastore):
@@ -57,7 +38,8 @@ def add(
         datastore.start_empty(dtype=dtype, fingerprint=encoder.fingerprint())
     datastore.set_scheme(scheme)
     if allow_duplicates:
-        return datastore.add(texts, keys, part=CORRECTIONS, source=source)
+        ids = datastore.add(texts, keys, part=CORRECTIONS, source=source)
+        return [Addition(i, True) for i in ids]
     return add_corrections(datastore, texts, keys, source=source)
 
 
@@ -79,7 +61,10 @@ def find_examples(
     """
     if "" in (source, text):  # every text contains it
         raise KnnNerError(Errors.E075, name=name)
-    ids = None if example_ids is None else [int(i) for i in example_ids]
+    ids = None if example_ids is None else list(example_ids)
+    for i in ids or ():
+        if not isinstance(i, int | np.integer):
+            raise KnnNerError(Errors.E056, name=name, found=f"{i!r}")
     for i in ids or ():
         datastore.example(i)
     if source is not None or text is not None:

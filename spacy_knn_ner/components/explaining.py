@@ -1,41 +1,38 @@
 """Explaining: why these are the entities of a Doc, a span or a token."""
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from spacy.tokens import Doc, Span, Token
 
 from ..inference.confidence import Calibration, span_scores
 from ..inference.explanation import EntityExplanation, Explanation, TokenExplainer
-from ..inference.predictor import Predictor
+from ..inference.predictor import LOOK_UP_ALL
 from ..reading.annotations import entity_spans, trimmed
-from ..reading.batch import BatchReader
 from ..reading.rulers import merge_spans, ruler_entities, upstream_rulers
 from ..tags import SpanTuple
 
+if TYPE_CHECKING:
+    from .knn_ner import KnnNer
 
-def explain(
-    target: Doc | Span | Token,
-    reader: BatchReader,
-    predictor: Predictor,
-    calibration: Calibration,
-    n: int,
-) -> Explanation:
+
+def explain(knn: "KnnNer", target: Doc | Span | Token, n: int) -> Explanation:
     """Explain a prediction; see `KnnNer.explain`.
 
+    knn (KnnNer): The component.
     target (Doc | Span | Token): What to explain.
-    reader (BatchReader), predictor (Predictor): Of the component, with all tokens
-        looked up.
-    calibration (Calibration): Of the scores.
     n (int): Neighbors per token, at most so many of each kind.
     RETURNS (Explanation): Entities and tokens.
     """
     doc = target if isinstance(target, Doc) else target.doc
-    encoder, settings = reader.encoder, reader.settings
-    batch = reader.read([doc], use_saved_base=True)
-    prediction, distance = predictor.predict(batch), calibration.unknown_distance
-    explainer = TokenExplainer(batch, prediction, reader.datastore, settings, distance)
-    rulers, _ = upstream_rulers(encoder.nlp, encoder.component)
+    batch = knn.reader.read([doc], use_saved_base=True)
+    prediction = replace(knn.predictor, lookup=LOOK_UP_ALL).predict(batch)
+    calibration = knn.calibration
+    explainer = TokenExplainer(
+        batch, prediction, knn.datastore, knn.settings, calibration.unknown_distance
+    )
+    rulers, _ = upstream_rulers(knn.nlp, knn)
     entities = _entities(doc, explainer, rulers, calibration)
     if isinstance(target, Doc):
         covered = {i for e in entities for i in range(e.start, e.end)}

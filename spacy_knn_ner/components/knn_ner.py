@@ -1,8 +1,6 @@
 """The component `knn_ner`: read, predict, annotate; and its memory."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +12,25 @@ from spacy.tokens import Doc, Span, Token
 from spacy.training import Example
 
 from ..corrections.matching import CorrectionMatcher
+from ..corrections.outcome import Added
 from ..datastore.datastore import Datastore
 from ..datastore.fork_safety import make_fork_safe
 from ..datastore.index.base import IndexFactory
-from ..errors import Notes, note
 from ..inference.confidence import Calibration
 from ..inference.explanation import Explanation
 from ..inference.interpolation import Interpolation
-from ..inference.predictor import LOOK_UP_ALL, Predictor
+from ..inference.predictor import Predictor
 from ..inference.retriever import StoreRetriever
 from ..reading.batch import BatchReader
 from ..reading.encoder import KeyEncoder
+from ..reading.given import Entities, Given
 from ..reading.rulers import upstream_rulers
 from ..settings import Setting, Settings
-from . import explaining, extensions  # noqa: F401 (registers span._.knn_score)
+from . import config_blocks, explaining, extensions, teaching  # noqa: F401 (registers span._.knn_score)
 from .annotating import DocPrediction, annotate, per_doc
-from .config_blocks import BLOCKS, BlockSetting, changed_blocks, pipe_config
+from .config_blocks import BlockSetting
 from .memory import Memory
 from .unaffected import affected, pass_on
-
-logger = logging.getLogger("spacy_knn_ner")
 
 
 class KnnNer(Pipe):
@@ -73,8 +70,7 @@ class KnnNer(Pipe):
     ) -> None:
         """Initialize the component.
 
-        nlp (Language): The pipeline it belongs to, whose components encode the examples
-            of `build` and `add`.
+        nlp (Language): The pipeline it belongs to, whose components encode examples.
         name (str): Its name in the pipeline.
         settings (Settings), index (IndexFactory), interpolation (Interpolation): See
             `make_knn_ner` in factory.py.
@@ -83,7 +79,6 @@ class KnnNer(Pipe):
         self.vocab, self.name, self.scorer = nlp.vocab, name, scorer
         self.settings, self._interpolation = settings, interpolation
         self.memory = Memory(KeyEncoder(nlp, self, name, settings.keys), index)
-        self._high_weight_noted = False
         make_fork_safe()  # torch in the tagger needs it as much as the search does
 
     @property
@@ -98,7 +93,7 @@ class KnnNer(Pipe):
 
     @property
     def calibration(self) -> Calibration:
-        """What `spacy knn tune` has fitted: of scores, and what is unknown."""
+        """What was fitted: scores, what is unknown, the radius of corrections."""
         return self.memory.calibration
 
     @calibration.setter
@@ -147,27 +142,17 @@ class KnnNer(Pipe):
     # --- settings ------------------------------------------------------------------
 
     def set_settings(self, **changes: Any) -> None:
-        """Change settings, also in the pipeline's config, so that `nlp.to_disk` keeps
-        them.
+        """Change settings, also in the pipeline's config, which `nlp.to_disk` saves.
 
         changes (Any): Settings by name; of a block only what changes. See settings.py;
             `index` and `interpolation` are config blocks of registered functions.
         RAISES (KnnNerError): For a value that is not valid; nothing changes.
         """
-        given = {name: changes.pop(name) for name in BLOCKS if name in changes}
-        settings = self.settings.replace(self.name, **changes)
-        blocks, made = changed_blocks(self.name, self.config(), given)
-        self.settings, self.memory.encoder.settings = settings, settings.keys
-        if "index" in made:
-            self.memory.set_index_factory(made["index"])
-        self._interpolation = made.get("interpolation", self._interpolation)
-        pipe_config(self.nlp, self).update({**settings.config(), **blocks})
+        config_blocks.set_settings(self, changes)
 
     def config(self) -> dict[str, Any]:
         """List all settings, as a config has them."""
-        saved = pipe_config(self.nlp, self)
-        blocks = {name: dict(saved.get(name, BLOCKS[name])) for name in BLOCKS}
-        return {**self.settings.config(), **blocks}
+        return config_blocks.config_of(self)
 
     # --- predicting ------------------------------------------------------------
 
@@ -196,11 +181,7 @@ class KnnNer(Pipe):
             with self.memory.lock:
                 changing = affected(docs, self.matcher)
                 predictions = self.predict(changing) if changing else []
-            if len(changing) < len(docs):
-                ids = {id(doc) for doc in changing}
-                for doc in docs:
-                    if id(doc) not in ids:
-                        pass_on(doc, self.name)
+            pass_on(docs, changing, self.name)
             self.set_annotations(changing, predictions)
         except Exception as error:
             if len(docs) > 1:  # one of them is the reason
@@ -213,23 +194,12 @@ class KnnNer(Pipe):
         """Predict, without modifying the Docs.
 
         docs (Iterable[Doc]): After the components in front.
-        RETURNS (list[DocPrediction]): One per Doc.
-        RAISES (KnnNerError): If the Docs lack p_base or vectors, or the datastore was
-            built with another encoder.
+        RETURNS (list[DocPrediction]): One per Doc. Raises what `BatchReader.read` does.
         """
         # An edit in another thread is seen as a whole, or not at all.
         with self.memory.lock:
-            self._note_high_weight()
             batch = self.reader.read(list(docs))
             return per_doc(batch, self.predictor.predict(batch))
-
-    def _note_high_weight(self) -> None:
-        bound = self._interpolation.upper_bound
-        if self._high_weight_noted or bound < 0.5 or not len(self.datastore.store):
-            return
-        if self.settings.lookup.mode == "lossless":
-            logger.info(note(Notes.I001, name=self.name, weight=bound))
-            self._high_weight_noted = True
 
     def set_annotations(
         self, docs: Iterable[Doc], predictions: list[DocPrediction]
@@ -250,16 +220,10 @@ class KnnNer(Pipe):
         n (int): Neighbors per token, at most so many of each kind. Default: 5.
         RETURNS (Explanation): The entities that are predicted, and those that would be
             without neighbors; and the evidence for their tokens' tags. All tokens are
-            looked up, even where `lookup.mode = "margin"` passes over some.
+            looked up.
         """
         with self.memory.lock:
-            return explaining.explain(
-                target,
-                self.reader,
-                replace(self.predictor, lookup=LOOK_UP_ALL),
-                self.calibration,
-                n,
-            )
+            return explaining.explain(self, target, n)
 
     # --- the memory ------------------------------------------------------------------
 
@@ -273,19 +237,11 @@ class KnnNer(Pipe):
     ) -> list[int]:
         """Fill the store from annotated Docs, in place of what it held; see
         `Memory.build`."""
-        return self.memory.build(
-            docs,
-            self.settings,
-            batch_size=batch_size,
-            show_progress=show_progress,
-            cache=cache,
-        )
+        return self.memory.build(docs, self.settings, batch_size, show_progress, cache)
 
     def rebuild(self, *, batch_size: int = 64, show_progress: bool = True) -> int:
         """Make the keys of all examples again; see `Memory.rebuild`."""
-        return self.memory.rebuild(
-            self.settings, batch_size=batch_size, show_progress=show_progress
-        )
+        return self.memory.rebuild(self.settings, batch_size, show_progress)
 
     def make_index(self) -> dict[str, Any]:
         """Make the index of the store now, not at the first search; see
@@ -294,23 +250,61 @@ class KnnNer(Pipe):
 
     def add(
         self,
-        docs: Iterable[Doc | Example],
+        examples: Given | Iterable[Given],
         *,
         source: str | None = None,
         allow_duplicates: bool = False,
-    ) -> list[int]:
-        """Add annotated Docs that take effect immediately; see `Memory.add`."""
-        return self.memory.add(docs, source=source, allow_duplicates=allow_duplicates)
+    ) -> Added:
+        """Add corrections: annotated examples that take effect immediately.
+
+        A correction that exists already is not added again. Earlier ones of the same
+        words lose the annotation that it contradicts.
+
+        examples (Given | Iterable[Given]): Docs, Spans, Examples, or texts with their
+            entities; see `given_docs` in given.py. Annotate what you know: tokens
+            without annotation (`ent_iob == 0`) are not stored.
+        source (str | None): Where they come from: a person or a file, say.
+        allow_duplicates (bool): Add what exists already, so that it counts twice.
+            Default: False.
+        RETURNS (Added): Their ids, for `forget`, and what changed in their texts.
+        RAISES (KnnNerError): If they cannot be read; then nothing is changed.
+        """
+        return teaching.add(self, examples, source, allow_duplicates)
+
+    def teach(
+        self,
+        examples: str | Given | Iterable[Given],
+        entities: Entities | None = None,
+        *,
+        source: str | None = None,
+    ) -> Added:
+        """Add a correction of a text: `knn.teach("We met Ada", {"Ada": "PERSON"})`.
+
+        examples (str | Given | Iterable[Given]): A text, or what `add` reads.
+        entities (Entities | None): Words with labels, or (start, end, label) in
+            characters; None for no entity. The rest of the text is not annotated.
+        source (str | None), RETURNS (Added): As for `add`.
+        """
+        given: Any = examples if entities is None else (examples, entities)
+        return self.add(given, source=source)
 
     def forget(
         self,
-        example_ids: Iterable[int] | None = None,
+        examples: "Iterable[int] | int | str | Added | None" = None,
         *,
         source: str | None = None,
         text: str | None = None,
     ) -> int:
-        """Remove examples for which all that is given holds; see `Memory.forget`."""
-        return self.memory.forget(example_ids, source=source, text=text)
+        """Remove examples from either part: those for which all that is given holds.
+
+        examples (Iterable[int] | int | str | Added | None): Ids; what `add` returned
+            (then earlier corrections that it replaced come back); or as `text`.
+        source (str | None): As it was given to `add`.
+        text (str | None): A part of the example's text, case-sensitive.
+        RETURNS (int): How many entries (tokens) were removed.
+        RAISES (KnnNerError): For an unknown id, or if nothing is given.
+        """
+        return teaching.forget(self, examples, source, text)
 
     def relabel(self, old_label: str, new_label: str) -> int:
         """Rename a label in all examples; see `Memory.relabel`."""
@@ -329,8 +323,7 @@ class KnnNer(Pipe):
         *,
         nlp: Language | None = None,
     ) -> None:
-        """Initialize for training. Nothing is built before the encoder is trained: call
-        `build` after training.
+        """Initialize for training. Call `build` when the encoder is trained.
 
         get_examples (Callable[[], Iterable[Example]]): Not used.
         nlp (Language | None): The pipeline, of a component copied from another one.

@@ -9,8 +9,8 @@ from typing import Any
 
 from spacy import util
 from spacy.tokens import Doc
-from spacy.training import Example
 
+from ..corrections.conflicts import Addition
 from ..corrections.phrase_index import PhraseIndex
 from ..corrections.radius import find_radius
 from ..datastore.datastore import CORRECTIONS, Datastore
@@ -20,8 +20,9 @@ from ..inference.confidence import Calibration
 from ..inference.retriever import StoreRetriever, warn_if_unfaithful
 from ..locking import Lock
 from ..reading.cache import EncodingCache
-from ..reading.encoder import KeyEncoder
+from ..reading.encoder import KeyEncoder, scheme_of
 from ..settings import Settings
+from ..types import AnnotatedText, StoredExample
 from . import building, editing
 
 
@@ -76,7 +77,6 @@ class Memory:
         self,
         docs: Iterable[Doc],
         settings: Settings,
-        *,
         batch_size: int = 64,
         show_progress: bool = True,
         cache: str | Path | None = None,
@@ -112,7 +112,7 @@ class Memory:
         return built.ids
 
     def rebuild(
-        self, settings: Settings, *, batch_size: int = 64, show_progress: bool = True
+        self, settings: Settings, batch_size: int = 64, show_progress: bool = True
     ) -> int:
         """Make the keys of all examples again: after the encoder was trained further or
         replaced, or with other `keys` settings.
@@ -172,32 +172,26 @@ class Memory:
 
     def add(
         self,
-        docs: Iterable[Doc | Example],
+        texts: list[AnnotatedText],
+        docs: list[Doc],
         *,
         source: str | None = None,
         allow_duplicates: bool = False,
-    ) -> list[int]:
-        """Add corrections: annotated Docs that take effect immediately.
+    ) -> list[Addition]:
+        """Add corrections that take effect immediately; see `KnnNer.add`.
 
-        A correction that exists already is not added again. Earlier ones of the same
-        words lose the annotation that it contradicts.
-
-        docs (Iterable[Doc | Example]): With `doc.ents`; of Examples the reference is
-            read. Annotate what you know: tokens without annotation (`ent_iob == 0`) are
-            not stored.
-        source (str | None): Where they come from, such as a person or a file; see
-            `forget`.
-        allow_duplicates (bool): Add them even if they exist already, so that they count
-            twice. Default: False.
-        RETURNS (list[int]): The examples' ids, in order; for `forget`.
+        texts (list[AnnotatedText]): The corrections.
+        docs (list[Doc]): Their texts after the components in front.
+        source (str | None), allow_duplicates (bool): As for `KnnNer.add`.
+        RETURNS (list[Addition]): What was added, in order.
         RAISES (KnnNerError): If the datastore was built with another encoder.
         """
-        encoder, scheme = self.encoder, self.datastore.tag_set.scheme
-        scheme, texts, keys = editing.read_corrections(docs, encoder, scheme)
+        scheme = scheme_of(docs, self.datastore.tag_set.scheme)
+        keys = self.encoder.read(docs)
         with self.lock:
-            ids = editing.add(
+            added = editing.add(
                 self.datastore,
-                encoder,
+                self.encoder,
                 scheme,
                 texts,
                 keys,
@@ -205,8 +199,9 @@ class Memory:
                 allow_duplicates=allow_duplicates,
             )
             self._keep_strings()
+        ids = [addition.example_id for addition in added]
         self._warn_without_entry(building.without_entry(ids, texts, keys))
-        return ids
+        return added
 
     def forget(
         self,
@@ -233,6 +228,21 @@ class Memory:
                 text=text,
             )
             return self.datastore.forget(ids)
+
+    def restore(self, examples: list[StoredExample], docs: list[Doc]) -> None:
+        """Restore corrections that later ones replaced, as they were.
+
+        examples (list[StoredExample]): The corrections.
+        docs (list[Doc]): Their texts after the components in front.
+        """
+        keys = self.encoder.read(docs) if docs else []
+        with self.lock:
+            given = {earlier.example_id for earlier in examples}
+            self.datastore.forget(given & set(self.datastore.examples.ids(CORRECTIONS)))
+            for earlier, key in zip(examples, keys, strict=True):
+                text, source = earlier.annotated, earlier.source
+                self.datastore.add([text], [key], part=CORRECTIONS, source=source)
+            self._keep_strings()
 
     def relabel(self, old_label: str, new_label: str) -> int:
         """Rename a label in all examples. A label of the tagger's stays: it goes on to

@@ -40,12 +40,21 @@ def _may_change(doc: Doc, matcher: CorrectionMatcher) -> bool:
     return matcher.may_apply(words, entities)
 
 
-def pass_on(doc: Doc, name: str) -> None:
-    """Annotate a Doc as its entities are.
+def pass_on(docs: list[Doc], changing: list[Doc], name: str) -> None:
+    """Annotate the Docs whose entities stay: `doc.spans[name]` gets them, without
+    scores.
 
-    doc (Doc): The Doc to modify: `doc.spans[name]` gets its entities, without scores.
+    docs (list[Doc]): The Docs to modify.
+    changing (list[Doc]): Some of them, which are left as they are.
     name (str): Of the component.
     """
+    others = {id(doc) for doc in changing}
+    for doc in docs:
+        if id(doc) not in others:
+            _pass_on(doc, name)
+
+
+def _pass_on(doc: Doc, name: str) -> None:
     spans = list(doc.ents)
     if not doc.has_annotation("ENT_IOB", require_complete=True):
         doc.set_ents(spans)

@@ -15,7 +15,7 @@ front have set stay; see reading/rulers.py.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from ..types import (
     CorrectedSpan,
     Corrections,
     CorrectionVotes,
+    StoredExample,
     TokenKeys,
 )
 
@@ -93,13 +94,28 @@ def override(
 # --- when corrections are added ----------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Addition:
+    """A correction that was added.
+
+    example_id (int): Its id.
+    is_new (bool): Whether it was added; otherwise it existed already.
+    revised (tuple[StoredExample, ...]): Earlier corrections that lost annotation, as
+        they were.
+    """
+
+    example_id: int
+    is_new: bool
+    revised: tuple[StoredExample, ...] = ()
+
+
 def add_corrections(
     datastore: Datastore,
     texts: Sequence[AnnotatedText],
     keys: Sequence[TokenKeys],
     *,
     source: str | None = None,
-) -> list[int]:
+) -> list[Addition]:
     """Add corrections, each of them once.
 
     A correction that exists already is not added again. Earlier ones of the same words
@@ -107,37 +123,35 @@ def add_corrections(
 
     datastore (Datastore): Is changed.
     texts, keys, source: As for `Datastore.add`.
-    RETURNS (list[int]): The examples' ids, in order.
+    RETURNS (list[Addition]): What was added, in order.
     RAISES (KnnNerError): As for `Datastore.add`; then nothing is changed.
     """
     datastore.checked(texts, keys)
-    ids: list[int] = []
+    additions: list[Addition] = []
     for text, key in zip(texts, keys, strict=True):
-        new, forgotten = None, []
+        same, revised, forgotten = None, [], set[int]()
         for earlier in datastore.examples.corrections_of(text):
             if is_same(earlier.annotated, text):
-                new = earlier.example_id if new is None else new
-            elif not _revise(datastore, earlier.example_id, earlier.annotated, text):
-                forgotten.append(earlier.example_id)
+                same = earlier.example_id if same is None else same
+                continue
+            left = without_conflicts(earlier.annotated, text)
+            if left.missing == earlier.annotated.missing:
+                continue
+            revised.append(earlier)
+            if len(left.missing) == len(left.words):
+                datastore.forget([earlier.example_id])
+                forgotten.add(earlier.example_id)
+            else:
+                datastore.replace_annotation(earlier.example_id, left)
+        new = same
         if new is None:
             new = datastore.add([text], [key], part=CORRECTIONS, source=source)[0]
-        ids = [new if i in forgotten else i for i in ids] + [new]
-    return ids
-
-
-def _revise(
-    datastore: Datastore, example_id: int, earlier: AnnotatedText, later: AnnotatedText
-) -> bool:
-    """Take away what a later correction contradicts. Returns whether anything is
-    left."""
-    left = without_conflicts(earlier, later)
-    if left.missing == earlier.missing:
-        return True
-    if len(left.missing) == len(left.words):
-        datastore.forget([example_id])
-        return False
-    datastore.replace_annotation(example_id, left)
-    return True
+        additions = [
+            replace(a, example_id=new) if a.example_id in forgotten else a
+            for a in additions
+        ]
+        additions.append(Addition(new, same is None, tuple(revised)))
+    return additions
 
 
 def without_conflicts(earlier: AnnotatedText, later: AnnotatedText) -> AnnotatedText:

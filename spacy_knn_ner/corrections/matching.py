@@ -137,6 +137,24 @@ class CorrectionMatcher:
             or any(len(phrases.occurrences(lower[s:e])) for s, e in entities)
         )
 
+    def count_in_store(self, words: list[str], label: str) -> tuple[int, int]:
+        """Count the store's examples with the same words.
+
+        words (list[str]): In lower case, without whitespace.
+        label (str): Of an entity; "" for none.
+        RETURNS (tuple[int, int]): How many have them with this label, and how many
+            otherwise.
+        """
+        found = self._updated(STORE).occurrences(words)
+        if not len(found):
+            return 0, 0
+        # A label that nothing has is like no reading.
+        numbers = {name: i for i, name in enumerate(self.datastore.tag_set.labels)}
+        wanted = numbers.get(label, len(numbers)) if label else _NONE
+        alike = self._readings(found, STORE) == wanted
+        ids = found["example_id"][:, 0]
+        return len(set(ids[alike])), len(set(ids[~alike]))
+
     def _updated(self, part: str) -> PhraseIndex:
         phrases = self.phrases[part]
         phrases.update(self.datastore.examples)

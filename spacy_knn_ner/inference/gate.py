@@ -6,13 +6,19 @@ strictly more than m without the votes keeps its lead with them. The mass is bou
 votes is larger, and the votes' mass w is smaller.
 """
 
+import logging
+from functools import cache
+
 import numpy as np
 
 from ..datastore.distribution import lead
+from ..errors import Notes, note
 from ..settings import LookupSettings
 from ..types import CorrectionVotes
 from .decoding import log_probabilities
 from .interpolation import vote_weight
+
+logger = logging.getLogger("spacy_knn_ner")
 
 # More than sums of a few rounded probabilities can be off.
 _SLACK = 1e-9
@@ -42,12 +48,23 @@ def tokens_to_look_up(
     known, mass = without_votes(p_base, upper_bound, corrections)
     unchanged = known + mass[:, None] * p_base  # p, if the token is passed over
     if lookup.mode == "lossless":
+        note_high_weight(upper_bound)
         mask = can_change(known, mass)
     else:
         mask = lead(unchanged) <= lookup.margin
     if lookup.score_entities:
         mask |= unchanged.argmax(axis=1) > 0
     return mask
+
+
+@cache
+def note_high_weight(upper_bound: float) -> None:
+    """Log, once for each, that a weight leaves no token to pass over.
+
+    upper_bound (float): Of the votes' weight.
+    """
+    if upper_bound >= 0.5:
+        logger.info(note(Notes.I001, weight=upper_bound))
 
 
 def may_lose_best_tag(

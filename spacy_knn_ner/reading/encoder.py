@@ -17,6 +17,16 @@ from .fingerprint import Fingerprint, difference, fingerprint, training_state
 from .vectors import LEFT_ON_DOCS, has_vectors, keys_of, read_keys
 
 
+def scheme_of(docs: list[Doc], default: str) -> str:
+    """Look up the tag scheme of the tagger that Docs have been through.
+
+    docs (list[Doc]): After the components in front.
+    default (str): Without an `ner_tagger`.
+    """
+    values = [tagger_output.read(doc) for doc in docs]
+    return next((value["scheme"] for value in values if value is not None), default)
+
+
 class KeyEncoder:
     """Encodes texts as the pipeline would, and checks whether a datastore's keys were
     made in the same way."""
@@ -69,11 +79,7 @@ class KeyEncoder:
         RAISES (KnnNerError): As for `docs` and `read`.
         """
         docs = self.docs(texts)
-        for doc in docs:
-            value = tagger_output.read(doc)
-            if value is not None:
-                scheme = value["scheme"]
-        return scheme, self.read(docs)
+        return scheme_of(docs, scheme), self.read(docs)
 
     def read(self, docs: list[Doc]) -> list[TokenKeys]:
         """Read the keys of Docs, or make them where no component leaves vectors.

@@ -80,6 +80,11 @@ def create_app(session: Session, *, host: str = "127.0.0.1") -> Flask:
     def correct() -> Response:
         return call(session.correct, **_given(**_SPAN, label=str))
 
+    @app.post("/api/undo")
+    def undo() -> Response:
+        _given()
+        return call(session.undo)
+
     @app.get("/api/corrections")
     def corrections() -> Response:
         return call(session.corrections, query=request.args.get("query", ""))

@@ -8,6 +8,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..components.knn_ner import KnnNer
+from ..corrections.outcome import Added
 from ..datastore.datastore import CORRECTIONS
 from ..datastore.persistence import MANIFEST
 from ..errors import Errors, KnnNerError
@@ -46,6 +47,7 @@ class Session:
         self.nlp, self.knn = nlp, knn
         self.output, self.source = output, source
         self.unsaved = 0  # changes
+        self._undone_next: list[Added] = []
         self.lock = Lock()
         self._saved = False
         self._check_output()
@@ -60,12 +62,14 @@ class Session:
 
     def about(self) -> dict[str, Any]:
         """Describe the pipeline: `model`, `labels`, `corrections` (how many), `unsaved`
-        changes, and the folder that `save` writes to."""
+        changes, whether there is something to undo (`can_undo`), and the folder that
+        `save` writes to."""
         labels = set(self.knn.labels)
         for name, factory in self.nlp.pipe_factories.items():
             if factory in ("ner", "ner_tagger"):
                 labels.update(self.nlp.pipe_labels.get(name, ()))
         return {
+            "can_undo": bool(self._undone_next),
             "model": f"{self.nlp.meta['lang']}_{self.nlp.meta['name']}",
             "labels": sorted(labels),
             "corrections": len(self.knn.datastore.examples.ids(CORRECTIONS)),
@@ -122,7 +126,8 @@ class Session:
         text, paragraph, start, end: As for `explain`.
         label (str): Of the entity that they are; empty: they are none. The rest of
             predicted entities that overlap them is none, too.
-        RETURNS (dict): `example_ids` of what was added.
+        RETURNS (dict): `example_ids` of what was added, and in words what has become of
+            it (`outcome`).
         RAISES (KnnNerError): If there are no such tokens.
         """
         doc, start, end = self._span(text, paragraph, start, end)
@@ -138,10 +143,27 @@ class Session:
         if not label:
             outside.append(span)
         doc.set_ents([span] if label else [], outside=outside, default="missing")
-        before = self.knn.datastore.n_changes
-        ids = self.knn.add([doc], source=self.source)
-        self.unsaved += self.knn.datastore.n_changes > before  # not if it existed
-        return {"example_ids": ids}
+        added = self.knn.add([doc], source=self.source)
+        if any(outcome.is_new or outcome.revised for outcome in added.outcomes):
+            self.unsaved += 1
+            self._undone_next.append(added)
+        return {"example_ids": added.ids, "outcome": added.text}
+
+    def undo(self) -> dict[str, Any]:
+        """Take back the last correction that was added here, and is still there.
+
+        RETURNS (dict): Its words (`undone`); empty if there is none.
+        """
+        while self._undone_next:
+            added = self._undone_next.pop()
+            there = set(self.knn.datastore.examples.ids(CORRECTIONS))
+            if there.issuperset(added.ids):
+                spans = [span for o in added.outcomes for span in o.spans]
+                words = [s.text for s in spans if s.label] or [s.text for s in spans]
+                self.knn.forget(added)
+                self.unsaved += 1
+                return {"undone": ", ".join(words)}
+        return {"undone": ""}
 
     def corrections(self, query: str = "") -> dict[str, Any]:
         """List the corrections, the last first.

@@ -8,6 +8,8 @@ from util import SHORT, annotated_docs, configure, knn_config
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.settings import KeySettings
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*KNN-W005")
+
 IMPOSSIBLE = [
     *[("k", value) for value in (0, -1, "4", 2.5, True)],
     *[("temperature", value) for value in (0, -1, "1", None, float("nan"), True)],

@@ -13,7 +13,12 @@ from util import annotated_docs, configure, entities, planted_pipeline
 from spacy_knn_ner.datastore.entries import EntryTable
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.inference.decoding import decode, log_probabilities
-from spacy_knn_ner.inference.gate import can_change, least_loss, tokens_to_look_up
+from spacy_knn_ner.inference.gate import (
+    can_change,
+    least_loss,
+    note_high_weight,
+    tokens_to_look_up,
+)
 from spacy_knn_ner.inference.interpolation import Constant, interpolate
 from spacy_knn_ner.inference.predictor import Predictor
 from spacy_knn_ner.settings import LookupSettings, Settings
@@ -247,6 +252,7 @@ def test_a_token_that_would_lose_more_than_was_lost_is_not_searched(
 
 def test_a_weight_that_leaves_nothing_to_skip_is_said_once(caplog):
     nlp = pipeline_of_four(weight=0.5)
+    note_high_weight.cache_clear()  # of other tests
     with caplog.at_level(logging.INFO, logger="spacy_knn_ner"):
         for _ in range(2):
             nlp(Doc(nlp.vocab, words=["a"]))

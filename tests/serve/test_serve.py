@@ -296,7 +296,7 @@ def test_a_person_sees_asks_corrects_deletes_and_saves(folder):
 
         page.get_by_label("another:").fill("event")
         page.get_by_role("button", name="Add correction").click()
-        page.get_by_text("Added: “party” is event.").wait_for()
+        page.get_by_text("“party” is now event; before: no entity.").wait_for()
         assert marked(page)[-1].startswith("party")
         assert "correction" in page.locator("#why").inner_text()
 
@@ -329,7 +329,7 @@ def test_what_is_taught_is_what_the_panel_shows(folder):
         page.get_by_label("another:").fill("event")
         page.get_by_role("radio", name="location").check()  # said last
         page.get_by_role("button", name="Add correction").click()
-        page.get_by_text("Added: “party” is location.").wait_for()
+        page.get_by_text("“party” is now location; before: no entity.").wait_for()
         page.get_by_role("heading", name="“party”").wait_for()
         assert len(marked(page)) == 3
 
@@ -357,7 +357,7 @@ def test_the_keyboard_is_enough(folder):
         page.get_by_role("radio", name="person").focus()
         page.keyboard.press("Space")
         page.keyboard.press("Enter")
-        page.get_by_text("Added: “the party” is person.").wait_for()
+        page.get_by_text("“the party” is now person; before: no entity.").wait_for()
         page.keyboard.press("Escape")
         focused = page.evaluate("document.activeElement.textContent")
         assert focused == "the" and page.locator("#panel").is_hidden()
@@ -374,5 +374,62 @@ def test_on_a_phone_nothing_is_cut_off(folder):
         page.get_by_role("heading", name="“in London”").wait_for()
         page.get_by_role("radio", name="location").check()
         page.get_by_role("button", name="Add correction").click()
-        page.get_by_text("Added: “in London” is location.").wait_for()
+        page.get_by_text(
+            "“in London” is now location; before: London location."
+        ).wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)])
+def test_contradicting_and_taking_back(folder, width, height):
+    """What the page says is what is found."""
+    with (
+        serving(folder) as address,
+        opened(address, width=width, height=height) as page,
+    ):
+        page.get_by_label("Type or paste").fill(TEXT)
+        page.get_by_role("button", name="Find entities").click()
+        token = page.locator(".token", has_text="Lovelace")
+        before = token.bounding_box()
+        undo = page.get_by_role("button", name="Undo")
+        assert undo.is_disabled()
+
+        token.click()
+        page.get_by_role("heading", name="“Ada Lovelace”").wait_for()
+        scrolled = page.evaluate("scrollY")
+        after = token.bounding_box()
+        moved = after["x"] - before["x"], after["y"] + scrolled - before["y"]
+        assert moved == (0, 0)  # opening the panel moves no text
+        page.get_by_label("another:").fill("writer")
+        page.get_by_role("button", name="Add correction").click()
+        page.get_by_text("“Ada Lovelace” is now writer").wait_for()
+        assert marked(page)[0].startswith("Ada Lovelace")
+
+        page.get_by_label("Start a word later").click()
+        page.get_by_role("heading", name="“Lovelace”", exact=True).wait_for()
+        page.get_by_label("another:").fill("name")
+        page.get_by_role("button", name="Add correction").click()
+        page.get_by_text("It replaces an earlier correction of serve").wait_for()
+        assert marked(page)[0].startswith("Lovelace")
+
+        page.locator("#paragraphs .token").first.focus()
+        page.keyboard.press("Control+z")
+        page.get_by_text("Taken back: “Lovelace”").wait_for()
+        assert marked(page)[0].startswith("Ada Lovelace")
+        assert "writer" in marked(page)[0]
+        undo.click()
+        page.get_by_text("Taken back: “Ada Lovelace”").wait_for()
+        assert "person" in marked(page)[0]
+        assert undo.is_disabled()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_undo_takes_back_what_is_still_there(session):
+    session.correct(FIRST, 0, 0, 2, "writer")
+    (second,) = session.correct(FIRST, 0, 4, 5, "city")["example_ids"]
+    assert session.about()["can_undo"]
+    session.forget(second)
+    assert session.undo() == {"undone": "Ada Lovelace"}
+    assert session.undo() == {"undone": ""}
+    assert entities(session, FIRST) == [[(0, 2, "person"), (4, 5, "location")]]

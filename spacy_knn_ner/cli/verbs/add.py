@@ -1,5 +1,6 @@
 """`spacy knn add`"""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ from ...corpora.docbin import read_docs
 from ...errors import Errors, KnnNerError
 from ..edited import edited
 from ..terminal import JsonOpt, NameOpt, clear_errors, print_json
+
+_FEW = 10  # corrections that are shown one by one
 
 
 @clear_errors
@@ -43,13 +46,29 @@ def add(
             docs = read_docs(corpus, knn.vocab)
         else:
             docs = [annotated(knn.nlp.make_doc(text), span or [])]
-        ids = knn.add(docs, source=source)
+        added = knn.add(docs, source=source)
         size = len(knn.datastore.corrections)
     if as_json:
-        print_json({"example_ids": ids, "corrections": size})
+        outcomes = [asdict(outcome) for outcome in added.outcomes]
+        found = {"example_ids": added.ids, "corrections": size}
+        print_json({**found, "outcomes": outcomes})
     else:
-        shown = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
-        typer.echo(f"{model}: added {shown}; {size:,} correction entries in total")
+        _show(model, added, size)
+
+
+def _show(model: str, added: Any, size: int) -> None:
+    """What became of the corrections; of many, those that are not found."""
+    ids = added.ids
+    shown = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
+    typer.echo(f"{model}: added {shown}; {size:,} correction entries in total")
+    if len(ids) <= _FEW:
+        typer.echo(added.text)
+        return
+    spans = [span for outcome in added.outcomes for span in outcome.spans]
+    missed = [span for span in spans if not span.found]
+    typer.echo(f"{len(spans) - len(missed):,} of {len(spans):,} spans are found now.")
+    for span in missed[:_FEW]:
+        typer.echo(span.line)
 
 
 def annotated(doc: Any, spans: list[str]) -> Any:
@@ -60,6 +79,8 @@ def annotated(doc: Any, spans: list[str]) -> Any:
     RETURNS (Doc): The same Doc.
     RAISES (KnnNerError): For words that are no whole tokens of it.
     """
+    from ...reading.given import occurrences
+
     entities: list[Any] = []
     outside: list[Any] = []
     taken: set[int] = set()
@@ -75,13 +96,3 @@ def annotated(doc: Any, spans: list[str]) -> Any:
         (entities if label else outside).append(free[0])
     doc.set_ents(entities, outside=outside, default="missing")
     return doc
-
-
-def occurrences(doc: Any, words: str, label: str) -> list[Any]:
-    """Find words that are whole tokens, as Spans."""
-    found = []
-    start = doc.text.find(words) if words else -1
-    while start >= 0:
-        found.append(doc.char_span(start, start + len(words), label=label))
-        start = doc.text.find(words, start + 1)
-    return [span for span in found if span is not None]

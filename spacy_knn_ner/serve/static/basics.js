@@ -44,4 +44,24 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+// One color per label, the same in every text.
+export function colored(mark, label) {
+  if (!label) return mark;
+  let hash = 7;
+  for (const character of label) hash = (hash * 31 + character.codePointAt(0)) % 9973;
+  const hue = (hash % 24) * 15;
+  mark.style.background = `hsl(${hue} 75% 88%)`;
+  mark.style.color = `hsl(${hue} 80% 20%)`;
+  return mark;
+}
+
+const PLACES = { B: "begins", I: "goes on", L: "ends" };
+
+// "L-ORG" → "ORG ends", "U-ORG" → "ORG".
+export function tagInWords(tag) {
+  if (tag === "O") return "no entity";
+  const label = tag.slice(2), place = PLACES[tag[0]];
+  return place ? `${label} ${place}` : label;
+}
+
 export const percent = (value) => value.toLocaleString("en", { style: "percent" });

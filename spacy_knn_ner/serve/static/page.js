@@ -1,6 +1,6 @@
 // The page of `spacy knn serve`: entities, explanations and corrections.
 
-import { $, request, make, percent, show } from "./basics.js";
+import { $, colored, make, percent, request, show, tagInWords } from "./basics.js";
 
 let text = "";        // that was tagged
 let paragraphs = [];  // its tokens and entities
@@ -17,6 +17,7 @@ document.addEventListener("about", ({ detail: about }) => {
   $("model").textContent = about.model;
   $("folder").textContent = about.folder;
   $("save").disabled = about.unsaved === 0;
+  $("undo").disabled = !about.can_undo;
   const changes = about.unsaved === 1 ? "1 change" : `${about.unsaved} changes`;
   $("save").textContent = about.unsaved ? `Save ${changes}` : "Saved";
   labels = about.labels;
@@ -54,7 +55,8 @@ function paragraphElement({ tokens, entities }, number) {
     if (entity) {
       const score = entity.score === null ? "" : ` ${entity.score.toFixed(2)}`;
       const label = make("small", {}, entity.label + score);
-      element.append(make("mark", { title: entity.label + score }, ...inside, label));
+      const mark = make("mark", { title: entity.label + score }, ...inside, label);
+      element.append(colored(mark, entity.label));
     } else {
       element.append(...inside);
     }
@@ -196,7 +198,8 @@ function tokenExplained(token) {
   const table = make("table", { className: "distributions" }, ...rows.map(distribution));
   const far = token.unknown ? [make("p", { className: "soft" }, "Unknown: it is far from everything in the datastore.")] : [];
   const neighbors = make("ul", { className: "neighbors" }, ...token.neighbors.map(neighbor));
-  const title = make("h3", {}, token.text, " ", make("span", { className: "tag" }, token.tag));
+  const tag = make("span", { className: "tag" }, tagInWords(token.tag));
+  const title = make("h3", {}, token.text, " ", tag);
   return [title, table, ...far, neighbors];
 }
 
@@ -204,7 +207,8 @@ function distribution([title, tags]) {
   const bars = Object.entries(tags).map(([tag, p]) => {
     const meter = make("meter", { value: p, min: 0, max: 1 });
     meter.setAttribute("aria-hidden", "true");
-    return make("div", { className: "bar" }, make("span", { title: tag }, tag),
+    const name = tagInWords(tag);
+    return make("div", { className: "bar" }, make("span", { title: name }, name),
                 make("span", {}, p.toFixed(2)), meter);
   });
   return make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, ...bars));
@@ -221,8 +225,8 @@ function neighbor({ words, spaces, token, tag, distance, share, part, source, sa
     parts.push(i === token ? make("b", {}, words[i]) : words[i], spaces[i] ? " " : "");
   }
   if (to < words.length) parts.push("…");
-  const line = make("div", { className: "soft" }, make("span", { className: "tag" }, tag),
-                    ` ${about.join(", ")}`);
+  const name = make("span", { className: "tag" }, tagInWords(tag));
+  const line = make("div", { className: "soft" }, name, ` ${about.join(", ")}`);
   return make("li", {}, line, ...parts);
 }
 
@@ -258,14 +262,31 @@ $("correct").addEventListener("submit", async (event) => {
   const other = $("label").value.trim();
   if (!checked && !other) return show("Choose what it is.", true);
   const label = other || checked.value;
-  const place = shown, added = words(place);
-  await request("POST", "corrections", { text, ...place, label });
+  const place = shown;
+  const { outcome } = await request("POST", "corrections", { text, ...place, label });
   await list();
   const n = await tag();
   if (n === null) return;
   select(place.paragraph, place.start, place.end);
   await explain();
-  show(`Added: “${added}” is ${label || "no entity"}. ${n} in the text now.`);
+  show(`${outcome} ${n} in the text.`);
+});
+
+async function undo() {
+  const { undone } = await request("POST", "undo", {});
+  await list();
+  shown = null;
+  $("panel").hidden = true;
+  if (paragraphs.length) await tag();
+  show(undone ? `Taken back: “${undone}”.` : "There is nothing to take back.");
+}
+
+$("undo").addEventListener("click", undo);
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("textarea, input:not([type=radio])");
+  if (typing || event.key !== "z" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  undo();
 });
 
 // The last choice counts.
@@ -293,8 +314,8 @@ function correctionElement({ example_id, tokens, spans, source }) {
     const inside = tokens.slice(i, end).map(([word, space], j) =>
       word + (space && i + j + 1 < end ? " " : "")).join("");
     if (label === null) parts.push(inside);
-    else parts.push(make("mark", { className: label ? "" : "none" }, inside,
-                         make("small", {}, label || "no entity")));
+    else parts.push(colored(make("mark", { className: label ? "" : "none" }, inside,
+                                 make("small", {}, label || "no entity")), label));
     if (tokens[end - 1][1]) parts.push(" ");
     i = end;
   }

@@ -1,0 +1,196 @@
+"""The outcome of adding corrections: what changed in their own texts, what did not and
+why, and what they contradict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import overload
+
+from ..tags import SpanTuple
+from ..types import AnnotatedText, StoredExample
+from .conflicts import Addition
+from .matching import CorrectionMatcher
+from .taught import no_entities, visible_words
+
+
+@dataclass(frozen=True)
+class SpanOutcome:
+    """What became of an annotated span.
+
+    start, end (int): Its first token, and the token after its last.
+    text (str), label (str): Of the span; a label of "" is no entity.
+    before (list[str]): The entities there before, such as "New York GPE".
+    found (bool): Whether the prediction is now as annotated.
+    reason (str): If not, why.
+    alike, otherwise (int): Examples in the store where the words stand with this
+        label, and with another one.
+    """
+
+    start: int
+    end: int
+    text: str
+    label: str
+    before: list[str]
+    found: bool
+    reason: str
+    alike: int
+    otherwise: int
+
+    @property
+    def line(self) -> str:
+        """The outcome in words."""
+        label, before = self.label or "no entity", ", ".join(self.before)
+        if not self.found:
+            return f"“{self.text}” does not become {label}: {self.reason}."
+        if before == (f"{self.text} {self.label}" if self.label else ""):
+            shown = f"“{self.text}” is {label}, as before."
+        else:
+            shown = f"“{self.text}” is now {label}; before: {before or 'no entity'}."
+        if self.otherwise:
+            shown += (
+                f" In the store these words stand otherwise in {self.otherwise:,} "
+                f"examples, and like this in {self.alike:,}."
+            )
+        return shown
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a correction.
+
+    example_id (int): Its id.
+    is_new (bool): Whether it was added; otherwise it existed already.
+    spans (list[SpanOutcome]): Its annotated spans.
+    revised (tuple[StoredExample, ...]): Earlier corrections that it contradicts, as
+        they were.
+    """
+
+    example_id: int
+    is_new: bool
+    spans: list[SpanOutcome]
+    revised: tuple[StoredExample, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The outcome in words, a line each."""
+        lines = [span.line for span in self.spans]
+        for earlier in self.revised:
+            what = ", ".join(
+                f"{' '.join(earlier.annotated.words[start:end])} {label}"
+                for start, end, label in earlier.annotated.entities
+            )
+            source = f" of {earlier.source}" if earlier.source else ""
+            lines.append(f"It replaces an earlier correction{source}: {what or 'O'}.")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Added(Sequence[int]):
+    """The corrections of a call of `knn.add`: a sequence of their ids, for
+    `knn.forget`.
+
+    outcomes (list[Outcome]): What became of each.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def ids(self) -> list[int]:
+        """The examples' ids, in order."""
+        return [outcome.example_id for outcome in self.outcomes]
+
+    @property
+    def revised(self) -> list[StoredExample]:
+        """Earlier corrections that these replaced, as they were; the first state of
+        each."""
+        states: dict[int, StoredExample] = {}
+        for outcome in self.outcomes:
+            for earlier in outcome.revised:
+                states.setdefault(earlier.example_id, earlier)
+        return list(states.values())
+
+    @property
+    def text(self) -> str:
+        """All outcomes in words."""
+        return "\n".join(o.text for o in self.outcomes if o.text)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    @overload
+    def __getitem__(self, i: int) -> int: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> list[int]: ...
+
+    def __getitem__(self, i: int | slice) -> int | list[int]:
+        return self.ids[i]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self.ids == list(other)
+
+    def __repr__(self) -> str:
+        return f"Added({self.ids})"
+
+
+def outcome_of(
+    addition: Addition,
+    text: AnnotatedText,
+    before: list[SpanTuple],
+    after: list[SpanTuple],
+    rulers: list[SpanTuple],
+    matcher: CorrectionMatcher,
+) -> Outcome:
+    """Compare what is predicted before and after a correction was added.
+
+    addition (Addition): What was added.
+    text (AnnotatedText): Its annotation.
+    before, after (list[SpanTuple]): The entities of its text.
+    rulers (list[SpanTuple]): Those that rulers have set.
+    matcher (CorrectionMatcher): With the correction.
+    """
+    given = [*text.entities, *((s, e, "") for s, e in no_entities(text))]
+    spans = []
+    for start, end, label in sorted(given):
+        now = _overlapping(after, start, end)
+        is_it = now == [(start, end, label)]
+        alike, otherwise = _in_store(text, start, end, label, matcher)
+        spans.append(
+            SpanOutcome(
+                start=start,
+                end=end,
+                text=_text(text, start, end),
+                label=label,
+                before=[
+                    f"{_text(text, first, last)} {was}"
+                    for first, last, was in _overlapping(before, start, end)
+                ],
+                found=is_it if label else not now,
+                reason=_reason(text, _overlapping(rulers, start, end)),
+                alike=alike,
+                otherwise=otherwise,
+            )
+        )
+    return Outcome(addition.example_id, addition.is_new, spans, addition.revised)
+
+
+def _overlapping(spans: list[SpanTuple], start: int, end: int) -> list[SpanTuple]:
+    return [span for span in spans if span[0] < end and start < span[1]]
+
+
+def _text(text: AnnotatedText, start: int, end: int) -> str:
+    pairs = zip(text.words[start:end], text.spaces[start:end], strict=True)
+    return "".join(word + " " * space for word, space in pairs).strip()
+
+
+def _reason(text: AnnotatedText, rulers: list[SpanTuple]) -> str:
+    for start, end, _ in rulers:
+        return f"“{_text(text, start, end)}” is set by an entity ruler"
+    return "none of its tokens has a vector, or another correction overlaps it"
+
+
+def _in_store(
+    text: AnnotatedText, start: int, end: int, label: str, matcher: CorrectionMatcher
+) -> tuple[int, int]:
+    words = text.words[start:end]
+    lower = [words[i].lower() for i in visible_words(words)]
+    return matcher.count_in_store(lower, label)

@@ -1,0 +1,141 @@
+"""What users give as examples → annotated Docs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from ..errors import Errors, KnnNerError
+
+# {"words": "LABEL"}, {"entities": [...]}, or (start, end, "LABEL") in characters.
+Entities: TypeAlias = Mapping[str, Any] | Iterable[tuple[int, int, str | None]]
+Given: TypeAlias = Doc | Span | Example | tuple[str | Doc, Entities]
+
+
+def given_docs(nlp: Language, examples: Any, name: str) -> list[Doc]:
+    """Convert examples of any form to annotated Docs.
+
+    nlp (Language): The pipeline, for its tokenizer.
+    examples (Given | Iterable[Given]): One or several.
+        Doc: with `doc.ents`, perhaps partial.
+        Span: with its label; "" for no entity. Nothing else of its Doc is annotated.
+        Example: its reference.
+        (text, {"words": "LABEL"}): these words, wherever they occur in the text, and
+            nothing else; None as label for no entity.
+        (text, [(start, end, "LABEL")]): the same, in characters.
+        (text, {"entities": [...]}): all entities of the text, as in spaCy's examples.
+    name (str): The component, for messages.
+    RETURNS (list[Doc]): One per example; the Docs that were given stay as they are.
+    RAISES (KnnNerError): For anything else, or words that are no tokens of the text.
+    """
+    if isinstance(examples, Doc | Span | Example) or _is_pair(examples):
+        examples = [examples]
+    if isinstance(examples, str | bytes | Mapping) or not isinstance(
+        examples, Iterable
+    ):
+        raise KnnNerError(Errors.E054, name=name, found=type(examples).__name__)
+    return [_doc(nlp, example, name) for example in examples]
+
+
+def _is_pair(example: Any) -> bool:
+    if not isinstance(example, tuple) or len(example) != 2:
+        return False
+    text, entities = example
+    is_entities = isinstance(entities, Mapping | list | tuple)
+    return isinstance(text, str) or (isinstance(text, Doc) and is_entities)
+
+
+def _doc(nlp: Language, example: Any, name: str) -> Doc:
+    if isinstance(example, Example):
+        return example.reference
+    if isinstance(example, Doc):
+        return example
+    if isinstance(example, Span):
+        return partly(example.doc, [example])
+    if not _is_pair(example):
+        raise KnnNerError(Errors.E054, name=name, found=type(example).__name__)
+    text, entities = example
+    doc = text if isinstance(text, Doc) else nlp.make_doc(text)
+    if isinstance(entities, Mapping) and isinstance(entities.get("entities"), list):
+        doc = _copy(doc)
+        doc.set_ents(list(_by_characters(doc, entities["entities"])))
+        return doc
+    if isinstance(entities, Mapping):
+        return partly(doc, list(_by_words(doc, entities)))
+    return partly(doc, list(_by_characters(doc, entities)))
+
+
+def partly(doc: Doc, spans: list[Span]) -> Doc:
+    """Annotate some spans, and nothing else.
+
+    doc (Doc): Its entities do not count.
+    spans (list[Span]): With labels; "" for no entity.
+    RETURNS (Doc): A copy.
+    RAISES (KnnNerError): If they overlap.
+    """
+    new, taken = _copy(doc), set[int]()
+    for span in spans:
+        if not taken.isdisjoint(range(span.start, span.end)):
+            raise KnnNerError(Errors.E080, word=span.text)
+        taken.update(range(span.start, span.end))
+    new.set_ents(
+        [Span(new, s.start, s.end, label=s.label_) for s in spans if s.label_],
+        outside=[new[s.start : s.end] for s in spans if not s.label_],
+        default="missing",
+    )
+    return new
+
+
+def _copy(doc: Doc) -> Doc:
+    """The same words, without annotation."""
+    new = Doc(
+        doc.vocab,
+        words=[token.text for token in doc],
+        spaces=[bool(token.whitespace_) for token in doc],
+    )
+    new.user_data.update(
+        (key, value) for key, value in doc.user_data.items() if isinstance(key, str)
+    )
+    return new
+
+
+def _by_words(doc: Doc, labels: Mapping[str, str | None]) -> Iterator[Span]:
+    """All occurrences of the words; within longer ones that were given, those count."""
+    taken: set[int] = set()
+    for words in sorted(labels, key=len, reverse=True):
+        found = occurrences(doc, words, labels[words] or "")
+        if not found:
+            raise KnnNerError(Errors.E070, word=words, words=[t.text for t in doc])
+        for span in found:
+            if taken.isdisjoint(range(span.start, span.end)):
+                taken.update(range(span.start, span.end))
+                yield span
+
+
+def occurrences(doc: Doc, words: str, label: str) -> list[Span]:
+    """Find words that are whole tokens.
+
+    doc (Doc): The text.
+    words (str): As they are written there.
+    label (str): Of the Spans.
+    """
+    found = []
+    start = doc.text.find(words) if words else -1
+    while start >= 0:
+        found.append(doc.char_span(start, start + len(words), label=label))
+        start = doc.text.find(words, start + 1)
+    return [span for span in found if span is not None]
+
+
+def _by_characters(doc: Doc, entities: Iterable[Any]) -> Iterator[Span]:
+    for entity in entities:
+        try:
+            start, end, label = entity
+            span = doc.char_span(start, end, label=label or "")
+        except (TypeError, ValueError):
+            span = None
+        if span is None:
+            raise KnnNerError(Errors.E055, entity=entity, text=doc.text)
+        yield span

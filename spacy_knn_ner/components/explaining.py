@@ -9,6 +9,7 @@ from spacy.tokens import Doc, Span, Token
 from ..inference.confidence import Calibration, span_scores
 from ..inference.explanation import EntityExplanation, Explanation, TokenExplainer
 from ..inference.predictor import LOOK_UP_ALL
+from ..reading import tagger_output
 from ..reading.annotations import entity_spans, trimmed
 from ..reading.rulers import merge_spans, ruler_entities, upstream_rulers
 from ..tags import SpanTuple
@@ -52,6 +53,7 @@ def _entities(
 ) -> list[EntityExplanation]:
     tag_set, prediction = explainer.batch.tag_set, explainer.prediction
     base_tags = explainer.base_tags
+    has_distribution = tagger_output.read(doc) is not None
     preserved = ruler_entities(doc, rulers)
     spans = entity_spans(doc, tag_set, prediction.tags)
     final = {_tuple(ent) for ent in merge_spans(doc, spans, preserved)}
@@ -64,16 +66,19 @@ def _entities(
         temperature = calibration.score_temperature
         score = span_scores([(start, end)], tags, prediction.p, temperature)[0]
         is_ruler = span in of_rulers
+        no_votes = bool(np.isinf(prediction.nearest[start:end]).all())
+        has_score = not is_ruler and (has_distribution or not no_votes)
         found.append(
             EntityExplanation(
                 start=start,
                 end=end,
                 text=doc[start:end].text,
                 label=label,
-                score=None if is_ruler else float(score),
+                score=float(score) if has_score else None,
                 predicted=span in final,
                 changed=(span in final) != (span in base),
                 unknown=None if is_ruler else _unknown(doc, span, explainer),
+                by_ruler=is_ruler,
             )
         )
     return found

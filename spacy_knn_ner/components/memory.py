@@ -237,11 +237,8 @@ class Memory:
         """
         keys = self.encoder.read(docs) if docs else []
         with self.lock:
-            given = {earlier.example_id for earlier in examples}
-            self.datastore.forget(given & set(self.datastore.examples.ids(CORRECTIONS)))
             for earlier, key in zip(examples, keys, strict=True):
-                text, source = earlier.annotated, earlier.source
-                self.datastore.add([text], [key], part=CORRECTIONS, source=source)
+                self.datastore.restore(earlier, key)
             self._keep_strings()
 
     def relabel(self, old_label: str, new_label: str) -> int:

@@ -20,7 +20,7 @@ class SpanOutcome:
     text (str), label (str): Of the span; a label of "" is no entity.
     before (list[str]): The entities there before, such as "New York GPE".
     found (bool): Whether the prediction is now as annotated.
-    reason (str): If not, why.
+    reason (str): Why not; otherwise "".
     alike, otherwise (int): Examples in the store where the words stand with this
         label, and with another one.
     """
@@ -47,8 +47,8 @@ class SpanOutcome:
             shown = f"“{self.text}” is now {label}; before: {before or 'no entity'}."
         if self.otherwise:
             shown += (
-                f" In the store these words stand otherwise in {self.otherwise:,} "
-                f"examples, and like this in {self.alike:,}."
+                f" Examples in the store with these words: {self.alike:,} like this, "
+                f"otherwise: {self.otherwise:,}."
             )
         return shown
 
@@ -153,6 +153,7 @@ def outcome_of(
     for start, end, label in sorted(given):
         now = _overlapping(after, start, end)
         is_it = now == [(start, end, label)]
+        found = is_it if label else not now
         alike, otherwise = _in_store(text, start, end, label, matcher)
         spans.append(
             SpanOutcome(
@@ -164,8 +165,8 @@ def outcome_of(
                     f"{_text(text, first, last)} {was}"
                     for first, last, was in _overlapping(before, start, end)
                 ],
-                found=is_it if label else not now,
-                reason=_reason(text, _overlapping(rulers, start, end)),
+                found=found,
+                reason="" if found else _reason(text, _overlapping(rulers, start, end)),
                 alike=alike,
                 otherwise=otherwise,
             )

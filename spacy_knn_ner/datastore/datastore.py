@@ -238,6 +238,19 @@ class Datastore:
         tokens = sorted(set(text.missing) - before)
         self.corrections.remove([example_id], tokens=tokens)
 
+    def restore(self, example: StoredExample, keys: TokenKeys) -> None:
+        """Put back an example that was forgotten or revised, with its id.
+
+        example (StoredExample): As it was.
+        keys (TokenKeys): Of its text.
+        """
+        self.tag_set, tags, vectors = self.checked([example.annotated], [keys])
+        self.n_changes += 1
+        ids, part = [example.example_id], example.part
+        self.tables[part].remove(ids)
+        self.examples.restore(example)
+        self._add_entries(ids, [keys], tags, vectors, part)
+
     def relabel(self, old_label: str, new_label: str) -> int:
         """Rename a label, in examples and entries; if the new one exists, the two
         become one.

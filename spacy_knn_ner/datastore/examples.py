@@ -109,6 +109,17 @@ class ExampleStore:
             )
             return [db.execute(statement, row).lastrowid or 0 for row in rows]
 
+    def restore(self, example: StoredExample) -> None:
+        """Store an example that was forgotten or revised, as it was."""
+        text = example.annotated
+        statement = (
+            f"INSERT OR REPLACE INTO examples ({_COLUMNS}, text, words) "
+            "VALUES (?, ?, ?, ?, ?, ?)"
+        )
+        row = example.example_id, example.part, _dump(text), example.source
+        with self._lock, self._writing() as db:
+            db.execute(statement, (*row, text.text, _digest(text)))
+
     def forget(self, example_ids: Iterable[int]) -> list[int]:
         """Delete examples.
 

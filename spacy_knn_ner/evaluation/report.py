@@ -9,17 +9,19 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ..components.knn_ner import KnnNer
+from ..errors import Errors, KnnNerError
 from ..inference.confidence import Calibration, span_distances
 from ..inference.decoding import decode
 from ..inference.interpolation import Constant
 from ..inference.predictor import LOOK_UP_ALL
+from ..reading.cache import encode
+from ..types import Votes
 from .breakdowns import KS, by_frequency, by_k, by_length
 from .changes import FIXED, OTHER, REGRESSED, add_evidence, distances, find_changes
 from .corpus import Corpus
 from .leave_one_out import (
     KnownVotes,
     all_entry_votes,
-    encode_corpus,
     find_neighbors,
     neighbor_votes,
 )
@@ -50,7 +52,8 @@ def evaluate(
     """Score the tagger alone, the neighbors alone and their mixture, and list where
     they differ.
 
-    knn (KnnNer): With a store.
+    knn (KnnNer): With a store, or with corrections alone. Behind an encoder without a
+        tagger, `has_tagger` is false, and the tagger alone predicts nothing.
     docs (Sequence[Doc]): With entities, not used for training or tuning.
     every_entry (bool): Also try k = null, which reads the whole store. Default:
         True.
@@ -60,22 +63,26 @@ def evaluate(
     cache (str | Path | None): As for `encode`.
     show_progress (bool): Show progress bars. Default: False.
     RETURNS (dict): JSON; see docs/evaluation.md.
-    RAISES (KnnNerError): If the store is empty, or there are no Docs.
+    RAISES (KnnNerError): If the datastore is empty, or there are no Docs.
     """
-    batch = encode_corpus(knn, docs, cache=cache, show_progress=show_progress)
+    if not len(knn.datastore):
+        raise KnnNerError(Errors.E051, name=knn.name)
+    batch = encode(knn.reader, docs, cache=cache, show_progress=show_progress)
     corpus, settings = Corpus(docs, batch.tag_set), knn.settings
-    # Searched once, for the component's own k and for those that are tried.
-    most = max(*ks, knn.k or 1)
-    near = find_neighbors(knn, batch, most, show_progress=show_progress)
-    of_all = None
-    if every_entry or knn.k is None:
-        of_all = all_entry_votes(
-            knn, batch, [knn.temperature], show_progress=show_progress
-        )[0]
-    if knn.k is None and of_all is not None:
-        votes = of_all
-    else:
-        votes = neighbor_votes(knn, batch, near, knn.k or most, knn.temperature)
+    has_tagger, has_store = bool(batch.p_base.any()), len(knn.datastore.store) > 0
+    votes, of_all, near = Votes.empty(*batch.p_base.shape), None, None
+    if has_store:
+        # Searched once, for the component's own k and for those that are tried.
+        most = max(*ks, knn.k or 1)
+        near = find_neighbors(knn, batch, most, show_progress=show_progress)
+        if every_entry or knn.k is None:
+            of_all = all_entry_votes(
+                knn, batch, [knn.temperature], show_progress=show_progress
+            )[0]
+        if knn.k is None and of_all is not None:
+            votes = of_all
+        else:
+            votes = neighbor_votes(knn, batch, near, knn.k or most, knn.temperature)
     predictor = replace(knn.predictor, retriever=KnownVotes(votes))
     gated = predictor.predict(batch)  # as the pipeline predicts
     full = replace(predictor, lookup=LOOK_UP_ALL).predict(batch)
@@ -93,12 +100,15 @@ def evaluate(
         NEIGHBORS: SystemResult(corpus, batch, neighbors.tags, neighbors.p),
         MIXTURE: SystemResult(corpus, batch, mixture.tags, mixture.p, temperature),
     }
+    if not has_store:
+        del systems[NEIGHBORS]
     both = {name: systems[name] for name in (TAGGER, MIXTURE)}
     changes = find_changes(systems[TAGGER], systems[MIXTURE], corpus)
     shown = _first_of_each(changes, n_changes)
     add_evidence(shown, knn, corpus, batch, full.matches)
     return {
         "model": describe(knn),
+        "has_tagger": has_tagger,
         "data": {
             "docs": len(docs),
             "tokens": len(corpus.doc_of),
@@ -121,7 +131,7 @@ def evaluate(
         ),
         "by_length": by_length(both, corpus),
         "by_frequency": by_frequency(both, corpus, knn),
-        "by_k": by_k(knn, corpus, batch, near, ks=ks, of_all=of_all),
+        "by_k": near and by_k(knn, corpus, batch, near, ks=ks, of_all=of_all),
         "changes": {
             "counts": {
                 verdict: sum(c["verdict"] == verdict for c in changes)
@@ -129,7 +139,7 @@ def evaluate(
             },
             "shown": shown,
         },
-        "distances": distances(knn, corpus, batch, near, votes),
+        "distances": near and distances(knn, corpus, batch, near, votes),
     }
 
 

@@ -103,14 +103,19 @@ def tune(
     groups = own_documents(knn, docs, batch) if leave_one_out else None
     if temperatures is None:
         temperatures = temperatures_for(knn)
-    interpolations = _interpolations(knn, weights)
-    total = (len(ks) * len(temperatures) * len(interpolations) + 1) * len(decodings)
+    has_tagger = bool(batch.p_base.any())  # otherwise neighbors decide alone
+    interpolations = _interpolations(knn, weights if has_tagger else None)
+    n_settings = len(ks) * len(temperatures) * len(interpolations) + has_tagger
+    total = n_settings * len(decodings)
     bar = tqdm(total=total, desc="Scoring", unit="setting", disable=not show_progress)
-    # The tagger alone is scored once; what it does not use stays as it is.
-    alone = {"k": knn.k, "temperature": knn.temperature, "interpolation.weight": 0.0}
-    no_votes = Votes.empty(*batch.p_base.shape)
-    trials = _score(corpus, batch, no_votes, Constant(0.0), alone, decodings)
-    bar.update(len(decodings))
+    trials: list[TuningTrial] = []
+    if has_tagger:
+        # The tagger alone is scored once; what it does not use stays as it is.
+        present = {"k": knn.k, "temperature": knn.temperature}
+        alone = {**present, "interpolation.weight": 0.0}
+        no_votes = Votes.empty(*batch.p_base.shape)
+        trials = _score(corpus, batch, no_votes, Constant(0.0), alone, decodings)
+        bar.update(len(decodings))
     for k, temperature, votes in _votes(
         knn, batch, ks, temperatures, groups, show_progress
     ):
@@ -123,10 +128,10 @@ def tune(
 
 
 def _interpolations(
-    knn: KnnNer, weights: Sequence[float]
+    knn: KnnNer, weights: Sequence[float] | None
 ) -> list[tuple[dict[str, Any], Interpolation]]:
-    """The interpolations to try, with their settings."""
-    if not isinstance(knn.interpolation, Constant):
+    """The interpolations to try, with their settings; None: the present one."""
+    if weights is None or not isinstance(knn.interpolation, Constant):
         return [({}, knn.interpolation)]
     return [({"interpolation.weight": w}, Constant(w)) for w in weights]
 

@@ -75,10 +75,11 @@ class EntityExplanation:
     start, end (int): Its first token, and the token after its last.
     text (str), label (str): Of the entity.
     score (float | None): As in `doc.spans`; of one that is not predicted, what it would
-        be; None if a ruler has set it.
+        be; None if a ruler has set it, or nothing is known of it.
     predicted (bool): Whether it is predicted; otherwise it would be without neighbors.
     changed (bool): Whether neighbors made the difference.
     unknown (bool | None): Whether one of its tokens is unknown; see there.
+    by_ruler (bool): Whether a ruler has set it.
     """
 
     start: int
@@ -89,13 +90,16 @@ class EntityExplanation:
     predicted: bool
     changed: bool
     unknown: bool | None
+    by_ruler: bool = False
 
     def to_text(self, bold: Callable[[str], str] = plain) -> str:
         """Format the entity on one line.
 
         bold (Callable[[str], str]): Highlights words. Default: no highlighting.
         """
-        how = "set by a ruler" if self.score is None else f"score {self.score:.2f}"
+        how = "set by a ruler" if self.by_ruler else "no score"
+        if self.score is not None:
+            how = f"score {self.score:.2f}"
         if not self.predicted:
             how = "not predicted, because of neighbors"
         elif self.changed:

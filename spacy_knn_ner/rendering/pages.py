@@ -29,13 +29,12 @@ def report_page(report: dict[str, Any], title: str) -> str:
         "frequency": plots.bars(
             report["by_frequency"], "occurrences in the store (same text and label)"
         ),
-        "k": plots.by_k(
-            report["by_k"],
-            systems[TAGGER]["f1"] or 0,
-            report["model"]["settings"]["k"],
-        ),
         "reliability": plots.reliability(systems),
     }
+    if report["by_k"]:
+        tagger_f1 = systems[TAGGER]["f1"] or 0
+        chosen = report["model"]["settings"]["k"]
+        pictures["k"] = plots.by_k(report["by_k"], tagger_f1, chosen)
     if report.get("by_share"):
         pictures["share"] = plots.by_share(report["by_share"])
     return _render(
@@ -65,12 +64,18 @@ def tuning_page(trials: Sequence[TuningTrial], chosen: TuningTrial, title: str) 
         "tuning.html",
         title=title,
         chosen=chosen,
-        alone=trials[0],
+        alone=_alone(trials),
         ranked=ranked[:20],
         plain=_plain,
         n_trials=len(trials),
         picture=plots.heat_maps(rows),
     )
+
+
+def _alone(trials: Sequence[TuningTrial]) -> TuningTrial | None:
+    """The tagger alone, if there is one."""
+    weight = trials[0].settings.get("interpolation.weight")
+    return trials[0] if weight == 0 else None
 
 
 def _plain(trial: TuningTrial) -> dict[str, Any]:

@@ -127,9 +127,11 @@ def test_an_example_without_any_annotation_changes_nothing_and_says_so(built):
 
 def test_something_else_than_docs_is_refused(built):
     knn = built.get_pipe("knn_ner")
-    for method in (knn.add, lambda docs: knn.build(docs, show_progress=False)):
-        with pytest.raises(KnnNerError, match="KNN-E049"):
-            method(["Ada lived in London"])
+    with pytest.raises(KnnNerError, match="KNN-E049"):
+        knn.build(["Ada lived in London"], show_progress=False)
+    for wrong in ("Ada lived", ["Ada lived"], 7, [("Ada", 1, 2)], {"Ada": "person"}):
+        with pytest.raises(KnnNerError, match="KNN-E054"):
+            knn.add(wrong)
 
 
 def test_forgetting_restores_the_entities_and_scores_exactly(built):

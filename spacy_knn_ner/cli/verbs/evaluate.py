@@ -100,19 +100,24 @@ def _show(report: dict[str, Any], output: Path | None) -> None:
             *(percent(scores[key]) for key in ("precision", "recall", "f1")),
         )
         for name, scores in systems.items()
+        if name != "tagger" or report["has_tagger"]
     ]
     print_table(rows, ("", "P", "R", "F1"))
     before, after = systems["tagger"]["labels"], systems["mixture"]["labels"]
-    rows = [
-        (label, s["gold"], percent(before[label]["f1"]), percent(s["f1"]))
-        for label, s in after.items()
-    ]
-    print_table(rows, ("label", "gold", "F1 tagger alone", "F1 with neighbors"))
-    d = report["difference"]
-    typer.echo(
-        f"Neighbors change F1 by {100 * d['delta']:+.2f} "
-        f"(95 % interval {100 * d['low']:+.2f} to {100 * d['high']:+.2f}, "
-        f"p = {d['p']:.3f})"
-    )
+    if report["has_tagger"]:
+        rows = [
+            (label, s["gold"], percent(before[label]["f1"]), percent(s["f1"]))
+            for label, s in after.items()
+        ]
+        print_table(rows, ("label", "gold", "F1 tagger alone", "F1 with neighbors"))
+        d = report["difference"]
+        typer.echo(
+            f"Neighbors change F1 by {100 * d['delta']:+.2f} "
+            f"(95 % interval {100 * d['low']:+.2f} to {100 * d['high']:+.2f}, "
+            f"p = {d['p']:.3f})"
+        )
+    else:
+        rows = [(label, s["gold"], percent(s["f1"])) for label, s in after.items()]
+        print_table(rows, ("label", "gold", "F1"))
     if output is not None:
         typer.echo(f"{output}: the whole report")

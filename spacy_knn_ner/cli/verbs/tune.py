@@ -63,46 +63,46 @@ def tune(
     nlp = load_pipeline(model, gpu_id)
     knn = find_component(nlp, name)
     docs = read_docs(dev, nlp.vocab)[: limit or None]
-    trials = tune_store(
-        knn,
-        docs,
-        ks=KS if every_entry and has_torch() else [k for k in KS if k is not None],
-        leave_one_out=leave_one_out,
-        cache=cache,
-        show_progress=not as_json,
-    )
-    chosen = best(trials)
-    knn.set_settings(**chosen.config())
-    found = {"docs": len(docs), "tagger_f1": trials[0].f1, **asdict(chosen)}
-    folder = output / "tuning"
-    rounds = {"trials.csv": trials}
-    if len(knn.datastore.corrections):
-        again = tune_corrections(
+    has_store = len(knn.datastore.store) > 0
+    found: dict[str, Any] = {"docs": len(docs)}
+    rounds: dict[str, Any] = {}
+    how: dict[str, Any] = {"leave_one_out": leave_one_out, "cache": cache}
+    if has_store or not len(knn.datastore.corrections):
+        trials = tune_store(
             knn,
             docs,
-            leave_one_out=leave_one_out,
-            cache=cache,
+            ks=KS if every_entry and has_torch() else [k for k in KS if k is not None],
             show_progress=not as_json,
+            **how,
         )
+        knn.set_settings(**best(trials).config())
+        alone = trials[0].settings.get("interpolation.weight") == 0
+        found |= {"tagger_f1": trials[0].f1 if alone else None, **asdict(best(trials))}
+        rounds["trials.csv"] = trials
+    if len(knn.datastore.corrections):
+        again = tune_corrections(knn, docs, show_progress=not as_json, **how)
         knn.set_settings(**best(again).config())
         found["corrections"] = asdict(best(again))
         rounds["corrections.csv"] = again
-    fitted = fit_calibration(knn, docs, leave_one_out=leave_one_out, cache=cache)
-    knn.calibration = fitted.calibration
-    found["confidence"] = asdict(fitted)
-    knn.make_index()  # as faithful with these settings as with the ones before
+    if has_store:
+        fitted = fit_calibration(knn, docs, **how)
+        knn.calibration = fitted.calibration
+        found["confidence"] = asdict(fitted)
+        knn.make_index()  # as faithful with these settings as with the ones before
     output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
+    folder = output / "tuning"
     folder.mkdir(exist_ok=True)
     for file, rows in rounds.items():
         _write_csv(folder / file, rows)
     write_json(folder / "chosen.json", found)
-    title = f"Tuning on {dev.name}"
-    write_page(folder / "tuning.html", lambda: tuning_page(trials, chosen, title))
+    if has_store:
+        title, chosen = f"Tuning on {dev.name}", best(trials)
+        write_page(folder / "tuning.html", lambda: tuning_page(trials, chosen, title))
     if as_json:
         print_json({"output": str(output), **found})
     else:
-        _show(trials, chosen, found, output)
+        _show(rounds.get("trials.csv"), found, output)
 
 
 def _write_csv(path: Path, trials: Sequence[Any]) -> None:
@@ -115,21 +115,11 @@ def _write_csv(path: Path, trials: Sequence[Any]) -> None:
             writer.writerow([*settings, *(f"{score:.6f}" for score in scores)])
 
 
-def _show(trials: Any, chosen: Any, found: dict[str, Any], output: Path) -> None:
+def _show(trials: Any, found: dict[str, Any], output: Path) -> None:
     from ...evaluation.metrics import percent
 
-    rows = []
-    for title, trial in [("tagger alone", trials[0]), ("chosen", chosen)]:
-        s = trial.settings
-        settings = ("–",) * 4
-        weight = s.get("interpolation.weight", "–")
-        if weight:
-            k = "all" if s["k"] is None else s["k"]
-            settings = k, s["temperature"], weight, s["decoding"]
-        scores = (percent(v) for v in (trial.precision, trial.recall, trial.f1))
-        rows.append((title, *settings, *scores))
-    header = ("", "k", "temperature", "weight", "decoding", "P", "R", "F1")
-    print_table(rows, header)
+    if trials:
+        _show_store(trials, found)
     if "corrections" in found:
         s = found["corrections"]["settings"]
         typer.echo(
@@ -137,17 +127,42 @@ def _show(trials: Any, chosen: Any, found: dict[str, Any], output: Path) -> None
             f"votes {s['corrections.votes']:g}, "
             f"F1 {percent(found['corrections']['f1'])}"
         )
-    c = found["confidence"]
-    calibration = c["calibration"]
-    if c["ece_before"] is not None:
+    if "confidence" in found:
+        _show_confidence(found["confidence"])
+    page = f"; report: {output}/tuning/tuning.html" if trials else ""
+    tried = f" of {len(trials):,}" if trials else ""
+    typer.echo(f"{output}: the best{tried}{page}")
+
+
+def _show_store(trials: Any, found: dict[str, Any]) -> None:
+    from ...evaluation.metrics import percent
+    from ...evaluation.tuning import best
+
+    rows = [("chosen", best(trials))]
+    if found["tagger_f1"] is not None:
+        rows.insert(0, ("tagger alone", trials[0]))
+    shown = []
+    for title, trial in rows:
+        s = trial.settings
+        settings = ("–",) * 4
+        weight = s.get("interpolation.weight", "–")
+        if weight:
+            k = "all" if s["k"] is None else s["k"]
+            settings = k, s["temperature"], weight, s["decoding"]
+        scores = (percent(v) for v in (trial.precision, trial.recall, trial.f1))
+        shown.append((title, *settings, *scores))
+    header = ("", "k", "temperature", "weight", "decoding", "P", "R", "F1")
+    print_table(shown, header)
+
+
+def _show_confidence(confidence: dict[str, Any]) -> None:
+    calibration = confidence["calibration"]
+    before, after = confidence["ece_before"], confidence["ece_after"]
+    if before is not None:
         typer.echo(
             f"Scores: temperature {calibration['score_temperature']:.2f}, calibration "
-            "error "
-            f"{c['ece_before']:.3f} before, {c['ece_after']:.3f} after"
+            f"error {before:.3f} before, {after:.3f} after"
         )
     if calibration["unknown_distance"] is not None:
         distance = calibration["unknown_distance"]
         typer.echo(f"Unknown: farther than {distance:.3f} from all entries")
-    typer.echo(
-        f"{output}: the best of {len(trials):,}; report: {output}/tuning/tuning.html"
-    )

@@ -66,6 +66,11 @@ class Errors:
     )
 
     # Corpora
+    E014 = "bad_lines={value!r} is not possible: use one of {known}."
+    E015 = (
+        "{path} is in spaCy 2's JSON format for training. Convert it with `spacy "
+        "convert`, which writes a .spacy file."
+    )
     E016 = (
         "{path} has no token per line (format {format!r}), so scheme, separator and "
         "columns do not apply. Leave them out, or choose another format."

@@ -1,5 +1,6 @@
 """Every format by its name: the one place that knows them all."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +13,10 @@ from spacy.vocab import Vocab, create_vocab
 
 from ..errors import Errors, KnnNerError
 from .conll2012 import BEGIN, read_conll2012
+from .json_files import read_json_file
 from .json_lines import read_json_lines
 from .lines import numbered_lines
+from .records import sentences_of
 from .schemes import SCHEMES
 from .segments import read_segments
 from .sentence import Counts, Sentence, count, to_docs
@@ -28,7 +31,7 @@ class Format:
     """How files of a kind are read.
 
     kind (str): `"tokens"` (a token per line), `"conll2012"`, `"segments"`, `"jsonl"`,
-        or `"auto"`: found out from the file.
+        `"json"`, or `"auto"`: found out from the file.
     lang (str): Language, a spaCy code.
     columns (Columns): Of a token per line.
     characters (bool): Words are split into characters.
@@ -44,6 +47,7 @@ FORMATS = {
     "auto": Format("auto"),
     "tokens": Format("tokens"),
     "jsonl": Format("jsonl"),
+    "json": Format("json"),
     "conll2012": Format("conll2012"),
     "conll2003": Format("tokens", columns=Columns(scheme="IOB1")),
     "conllpp": Format("tokens", columns=Columns(scheme="BIO")),
@@ -68,6 +72,7 @@ def read_corpus(
     characters: bool | None = None,
     part: slice = slice(None),
     n_sents: int = 1,
+    bad_lines: str = "fail",
     vocab: Vocab | None = None,
 ) -> tuple[list[Doc], Counts]:
     """Read a file into Docs.
@@ -81,6 +86,9 @@ def read_corpus(
     characters (bool | None): Split words into characters. Default: the format's.
     part (slice): Which sentences. Default: all.
     n_sents (int): Sentences per Doc; 0: whole documents. Default: 1.
+    bad_lines (str): Lines of a token-per-line file that cannot be read: `"fail"`
+        (default), `"skip"` them, or `"repair"`: an empty token becomes U+FFFD, and
+        other lines are skipped.
     vocab (Vocab | None): The Docs' vocabulary. Default: a new one.
     RETURNS (tuple[list[Doc], Counts]): The Docs, and what was found.
     RAISES (KnnNerError): For an unknown format or language, options that the format
@@ -102,7 +110,7 @@ def read_corpus(
         known = list(SEPARATORS)
         raise KnnNerError(Errors.E019, separator=found.columns.separator, known=known)
     vocab = _vocab(found.lang) if vocab is None else vocab
-    sentences, scheme, skipped = _read(path, format, found, bool(layout))
+    sentences, scheme, skipped = _read(path, format, found, bool(layout), bad_lines)
     sentences = sentences[part]
     if found.characters:
         sentences = [sentence.in_characters() for sentence in sentences]
@@ -121,24 +129,39 @@ def _vocab(lang: str) -> Vocab:
 
 
 def _read(
-    path: Path, name: str, format: Format, has_layout: bool
+    path: Path, name: str, format: Format, has_layout: bool, bad_lines: str
 ) -> tuple[list[Sentence], str | None, int]:
     joined = format.lang in _UNSPACED
     kind = _kind(path) if format.kind == "auto" else format.kind
     if has_layout and kind != "tokens":
         raise KnnNerError(Errors.E016, path=path, format=name)
     if kind == "tokens":
-        return *read_token_lines(path, format.columns, joined=joined), 0
+        return read_token_lines(
+            path, format.columns, joined=joined, bad_lines=bad_lines
+        )
     if kind == "conll2012":
         return read_conll2012(path, joined=joined), None, 0
     if kind == "segments":
         return read_segments(path), None, 0
-    sentences, skipped = read_json_lines(path, spacy.blank(format.lang))
-    return sentences, None, skipped
+    read = read_json_file if kind == "json" else read_json_lines
+    records, skipped = read(path)
+    return sentences_of(records, path, spacy.blank(format.lang)), None, skipped
+
+
+def _is_one_object(path: Path) -> bool:
+    """Whether an object is written over several lines."""
+    first = next(line for _, line in numbered_lines(path) if line.strip())
+    try:
+        json.loads(first)
+    except ValueError:
+        return first.strip() == "{"
+    return False
 
 
 def _kind(path: Path) -> str:
     first = next((line for _, line in numbered_lines(path) if line.strip()), "")
+    if first.lstrip().startswith("["):
+        return "json"
     if first.startswith("{"):
-        return "jsonl"
+        return "json" if _is_one_object(path) else "jsonl"
     return "conll2012" if first.startswith(BEGIN) else "tokens"

@@ -27,6 +27,7 @@ class Sentence:
     document (str | None): The document it belongs to; None if none are marked.
     repaired (int): Annotations that had to be read otherwise than written.
     is_one (bool): It is known to be one sentence, not several.
+    missing (list[int]): Tokens without annotation.
     """
 
     words: list[str]
@@ -35,6 +36,7 @@ class Sentence:
     document: str | None = None
     repaired: int = 0
     is_one: bool = True
+    missing: list[int] = field(default_factory=list)
 
     def in_characters(self) -> "Sentence":
         """Split words, so that every character is a token."""
@@ -44,8 +46,14 @@ class Sentence:
         for length, space in zip(lengths, self.spaces, strict=True):
             spaces += [False] * (length - 1) + [space]
         entities = [(starts[a], starts[b], label) for a, b, label in self.entities]
-        words = list("".join(self.words))
-        return replace(self, words=words, entities=entities, spaces=spaces)
+        missing = [j for i in self.missing for j in range(starts[i], starts[i + 1])]
+        return replace(
+            self,
+            words=list("".join(self.words)),
+            entities=entities,
+            spaces=spaces,
+            missing=missing,
+        )
 
 
 @dataclass
@@ -56,7 +64,8 @@ class Counts:
     entities (dict[str, int]): Per label.
     repaired (int), repaired_sentences (int): Annotations that were read otherwise
         than written, and the sentences they are in.
-    skipped (int): Records that are marked as not to be used.
+    skipped (int): Records that are marked as not to be used, and lines that cannot be
+        read.
     scheme (str | None): The tag scheme it was read as.
     """
 
@@ -107,8 +116,7 @@ def to_docs(
     vocab (Vocab): The Docs' vocabulary.
     n_sents (int): Sentences per Doc; 0: whole documents. Default: 1.
     path (Path): Their file, for messages.
-    YIELDS (Doc): With entities, every token annotated, and with sentence starts where
-        they are known.
+    YIELDS (Doc): With entities, and with sentence starts where they are known.
     RAISES (KnnNerError): If whole documents are wanted and none are marked.
     """
     if n_sents < 0:
@@ -136,12 +144,13 @@ def _doc(group: list[Sentence], vocab: Vocab) -> Doc:
         spaces=[space for s in group for space in s.spaces],
         sent_starts=starts if all(s.is_one for s in group) else None,
     )
-    spans, offset = [], 0
+    spans, missing, offset = [], [], 0
     for sentence in group:
         for start, end, label in sentence.entities:
             spans.append(Span(doc, offset + start, offset + end, label=label))
+        missing += [doc[offset + i : offset + i + 1] for i in sentence.missing]
         offset += len(sentence.words)
-    doc.set_ents(spans)
+    doc.set_ents(spans, missing=missing)
     if group[0].document is not None:
         doc.user_data[DOCUMENT] = group[0].document
     return doc

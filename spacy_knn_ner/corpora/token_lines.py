@@ -13,6 +13,8 @@ from .sentence import Sentence
 
 DOCSTART = "-DOCSTART-"
 SEPARATORS = ("tab", "space")
+BAD_LINES = ("fail", "skip", "repair")
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"  # stands for an empty token
 # Several tags in one, as in files that were not adjudicated: B-product,B-person.
 _SEVERAL = re.compile(r",(O$|[BIMELSU]-)")
 
@@ -40,8 +42,8 @@ _Raw = tuple[list[int], list[str], list[str], str | None]
 
 
 def read_token_lines(
-    path: Path, columns: Columns, *, joined: bool
-) -> tuple[list[Sentence], str]:
+    path: Path, columns: Columns, *, joined: bool, bad_lines: str = "fail"
+) -> tuple[list[Sentence], str, int]:
     """Read a token-per-line file.
 
     Blank lines, which may hold white space, end a sentence; a line that begins with
@@ -51,10 +53,15 @@ def read_token_lines(
     path (Path): A UTF-8 file.
     columns (Columns): Its layout.
     joined (bool): No spaces between tokens, as in Chinese.
-    RETURNS (tuple[list[Sentence], str]): The sentences, and the tag scheme.
+    bad_lines (str): One of `BAD_LINES`. Default: `"fail"`.
+    RETURNS (tuple[list[Sentence], str, int]): The sentences, the tag scheme, and how
+        many lines were skipped.
     RAISES (KnnNerError): For a malformed line, with its number.
     """
-    raw = list(_sentences(path, columns))
+    if bad_lines not in BAD_LINES:
+        raise KnnNerError(Errors.E014, value=bad_lines, known=list(BAD_LINES))
+    reader = _Lines(path, columns, bad_lines)
+    raw = list(reader.sentences())
     scheme = columns.scheme or find_scheme(tags for _, _, tags, _ in raw)
     if scheme is None:
         used = {split_tag(tag)[0] for _, _, tags, _ in raw for tag in tags}
@@ -72,53 +79,72 @@ def read_token_lines(
                 )
         entities, repaired = read_tags(tags, scheme)
         spaces = [not joined] * len(words)
+        repaired += sum(line in reader.repaired for line in lines)
         sentences.append(Sentence(words, entities, spaces, document, repaired))
-    return sentences, scheme
+    return sentences, scheme, reader.skipped
 
 
-def _sentences(path: Path, columns: Columns) -> Iterator[_Raw]:
-    split: Callable[[str], list[str]] | None = None
-    width = None
-    document, n_documents = None, 0
-    lines: list[int] = []
-    words: list[str] = []
-    tags: list[str] = []
-    for number, line in numbered_lines(path):
-        if not line.strip(" \t") or line.startswith(DOCSTART):
-            if words:
-                yield lines, words, tags, document
-                lines, words, tags = [], [], []
-            if line.startswith(DOCSTART):
-                n_documents += 1
-                document = f"{path.name}:{n_documents}"
-            continue
-        split = split or _splitter(line, columns.separator)
-        parts = split(line)
-        width = width or len(parts)
-        if len(parts) != width or width < 2:
-            reason = f"{len(parts)} columns instead of {max(width, 2)}"
-            raise KnnNerError(
-                Errors.E020, path=path, line=number, reason=reason, text=line
-            )
+class _Lines:
+    """The lines of a file, and what became of those that cannot be read."""
+
+    def __init__(self, path: Path, columns: Columns, bad_lines: str) -> None:
+        self.path, self.columns, self.bad_lines = path, columns, bad_lines
+        self.skipped, self.repaired = 0, set[int]()
+        self._split: Callable[[str], list[str]] | None = None
+        self._width = 0
+
+    def sentences(self) -> Iterator[_Raw]:
+        """Group the lines that can be read."""
+        document, n_documents = None, 0
+        lines: list[int] = []
+        words: list[str] = []
+        tags: list[str] = []
+        for number, line in numbered_lines(self.path):
+            if not line.strip(" \t") or line.startswith(DOCSTART):
+                if words:
+                    yield lines, words, tags, document
+                    lines, words, tags = [], [], []
+                if line.startswith(DOCSTART):
+                    n_documents += 1
+                    document = f"{self.path.name}:{n_documents}"
+                continue
+            word, tag, reason = self._token(line)
+            if not word and tag and self.bad_lines == "repair":
+                word, reason = _UNREADABLE, ""
+                self.repaired.add(number)
+            if reason:
+                if self.bad_lines == "fail":
+                    raise KnnNerError(
+                        Errors.E020,
+                        path=self.path,
+                        line=number,
+                        reason=reason,
+                        text=line,
+                    )
+                self.skipped += 1
+                continue
+            lines.append(number)
+            words.append(word)
+            tags.append(tag)
+        if words:
+            yield lines, words, tags, document
+
+    def _token(self, line: str) -> tuple[str, str, str]:
+        """Word and tag of a line; and what is wrong with it, if anything."""
+        columns = self.columns
+        self._split = self._split or _splitter(line, columns.separator)
+        parts = self._split(line)
+        self._width = self._width or len(parts)
+        if len(parts) != self._width or self._width < 2:
+            return "", "", f"{len(parts)} columns instead of {max(self._width, 2)}"
         try:
             word, tag = parts[columns.token], parts[columns.tag].strip()
         except IndexError:
-            reason = f"no column {columns.token} or {columns.tag}"
-            raise KnnNerError(
-                Errors.E020, path=path, line=number, reason=reason, text=line
-            ) from None
+            return "", "", f"no column {columns.token} or {columns.tag}"
         if columns.character:
             word = _character(word)
-        if not word:
-            reason = "no token" if not columns.character else "no character + position"
-            raise KnnNerError(
-                Errors.E020, path=path, line=number, reason=reason, text=line
-            )
-        lines.append(number)
-        words.append(word)
-        tags.append(tag)
-    if words:
-        yield lines, words, tags, document
+            return word, tag, "" if word else "no character + position"
+        return word, tag, "" if word else "no token"
 
 
 def _splitter(line: str, separator: str | None) -> Callable[[str], list[str]]:

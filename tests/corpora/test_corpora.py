@@ -493,7 +493,7 @@ def test_conllpp_is_conll2003_but_for_its_test_part(part, other):
 
 
 def test_every_format_says_how_it_is_read():
-    kinds = {"auto", "tokens", "jsonl", "conll2012", "segments"}
+    kinds = {"auto", "tokens", "json", "jsonl", "conll2012", "segments"}
     assert {format.kind for format in FORMATS.values()} == kinds
 
 

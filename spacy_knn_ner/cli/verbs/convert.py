@@ -9,7 +9,7 @@ from ...corpora.docbin import write_docs
 from ...corpora.formats import FORMATS, read_corpus
 from ...corpora.schemes import SCHEMES
 from ...corpora.sentence import Counts
-from ...corpora.token_lines import SEPARATORS
+from ...corpora.token_lines import BAD_LINES, SEPARATORS
 from ..terminal import JsonOpt, clear_errors, print_json, print_table
 
 _FORMATS = ", ".join(FORMATS)
@@ -44,13 +44,20 @@ def convert(
     n_sents: Annotated[
         int, typer.Option("--n-sents", "-n", help="Per Doc; 0: whole documents.", min=0)
     ] = 1,
+    bad_lines: Annotated[
+        str,
+        typer.Option(
+            help=f"Lines that cannot be read: {', '.join(BAD_LINES)}; "
+            "repair: an empty token becomes U+FFFD."
+        ),
+    ] = "fail",
     as_json: JsonOpt = False,
 ) -> None:
     """Convert annotated text to Docs, as `spacy train` and other commands read them.
 
     Broken tag sequences are repaired as conlleval reads them: an I without a B
-    before it opens an entity. Repairs are counted; a line
-    that cannot be read is an error.
+    before it opens an entity. Repairs are counted; a line that cannot be read is an
+    error, unless --bad-lines says otherwise.
 
     Example: spacy knn convert eng.train train.spacy --format conll2003
     """
@@ -68,6 +75,7 @@ def convert(
         characters=characters,
         part=_slice(part),
         n_sents=n_sents,
+        bad_lines=bad_lines,
     )
     write_docs(docs, output)
     if as_json:
@@ -104,4 +112,5 @@ def _show(output: Path, n_docs: int, counts: Counts) -> None:
             f"{counts.repaired_sentences:,} sentences"
         )
     if counts.skipped:
-        typer.echo(f"Skipped: {counts.skipped:,} records marked as not to be used")
+        what = "lines that cannot be read" if counts.scheme else "unusable records"
+        typer.echo(f"Skipped: {counts.skipped:,} {what}")

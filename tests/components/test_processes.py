@@ -71,3 +71,28 @@ def test_batch_sizes(model):
     for batch_size in (1, 3, 100):
         found = [view(doc) for doc in nlp.pipe(texts, batch_size=batch_size)]
         assert same(found, one, 1e-4)
+
+
+THREADS = """
+import json, multiprocessing, os
+del os.environ["OMP_NUM_THREADS"]
+import faiss, torch
+from spacy_knn_ner.datastore.fork_safety import make_fork_safe
+
+def threads(_):
+    return torch.get_num_threads(), faiss.omp_get_max_threads()
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    torch.ones(500, 500) @ torch.ones(500, 500)
+    make_fork_safe()
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        print(json.dumps([pool.map(threads, [0])[0], threads(0)[0]]))
+"""
+
+
+@pytest.mark.slow
+def test_a_forked_process_computes_with_one_thread(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    child, parent = run_python(THREADS, tmp_path, 200)
+    assert (child, parent) == ([1, 1], 2)

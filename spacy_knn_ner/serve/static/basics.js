@@ -44,12 +44,17 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-// One color per label, the same in every text.
+// One color per label: hues by the golden angle, so that no two are alike.
+const hues = new Map();
+
+export function hueOf(label) {
+  if (!hues.has(label)) hues.set(label, Math.round(205 + 137.5 * hues.size) % 360);
+  return hues.get(label);
+}
+
 export function colored(mark, label) {
   if (!label) return mark;
-  let hash = 7;
-  for (const character of label) hash = (hash * 31 + character.codePointAt(0)) % 9973;
-  const hue = (hash % 24) * 15;
+  const hue = hueOf(label);
   mark.style.background = `hsl(${hue} 75% 88%)`;
   mark.style.color = `hsl(${hue} 80% 20%)`;
   return mark;

@@ -1,6 +1,6 @@
 // The page of `spacy knn serve`: entities, explanations and corrections.
 
-import { $, colored, make, percent, request, show, tagInWords } from "./basics.js";
+import { $, colored, hueOf, make, percent, request, show, tagInWords } from "./basics.js";
 
 let text = "";        // that was tagged
 let paragraphs = [];  // its tokens and entities
@@ -21,6 +21,7 @@ document.addEventListener("about", ({ detail: about }) => {
   const changes = about.unsaved === 1 ? "1 change" : `${about.unsaved} changes`;
   $("save").textContent = about.unsaved ? `Save ${changes}` : "Saved";
   labels = about.labels;
+  labels.forEach(hueOf);  // in the same order every time
 });
 
 // --- the text ------------------------------------------------------------

@@ -7,7 +7,7 @@ or torch. Decoding is in inference/decoding.py.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -106,20 +106,14 @@ class TagSet:
             return np.full(len(ids), -1)
         n_tokens, n_prefixes = ids.shape[1], len(PREFIXES[self.scheme])
         # Tags of a label follow each other, so those of another are farther by as much.
-        first = self.encode(n_tokens, [(0, n_tokens, self.labels[0])])
-        offsets = ids.astype(np.int64) - first
+        numbers = [PREFIXES[self.scheme].index(p) for p in _span(self.scheme, n_tokens)]
+        offsets = ids.astype(np.int64) - np.array(numbers) - 1
         whole = (offsets == offsets[:, :1]).all(axis=1) & (offsets[:, 0] >= 0)
         whole &= offsets[:, 0] % n_prefixes == 0
         return np.where(whole, offsets[:, 0] // n_prefixes, -1)
 
     def _span_tags(self, length: int, label: str) -> list[str]:
-        if self.scheme == "BIO":
-            prefixes = ["B"] + ["I"] * (length - 1)
-        elif length == 1:
-            prefixes = ["U"]
-        else:
-            prefixes = ["B"] + ["I"] * (length - 2) + ["L"]
-        return [f"{prefix}-{label}" for prefix in prefixes]
+        return [f"{prefix}-{label}" for prefix in _span(self.scheme, length)]
 
     def spans(self, ids: Sequence[int] | np.ndarray) -> list[SpanTuple]:
         """Decode tag ids to entities, as conlleval reads them."""
@@ -165,3 +159,11 @@ def tags_to_spans(tags: Iterable[str]) -> list[SpanTuple]:
     if open_label:
         spans.append((start, length, open_label))
     return spans
+
+
+@lru_cache(maxsize=256)
+def _span(scheme: str, length: int) -> tuple[str, ...]:
+    """The prefixes of the tags of an entity."""
+    if scheme == "BIO":
+        return ("B", *["I"] * (length - 1))
+    return ("U",) if length == 1 else ("B", *["I"] * (length - 2), "L")

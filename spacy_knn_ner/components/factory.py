@@ -10,7 +10,7 @@ from ..datastore.index.base import IndexFactory
 from ..errors import Warnings, warning
 from ..inference.interpolation import Interpolation
 from ..reading.annotations import SCORE_WEIGHTS
-from ..reading.encoders import find_encoder
+from ..reading.find_encoder import find_encoder
 from ..settings import Settings
 from .config_blocks import BLOCKS
 from .knn_ner import KnnNer

@@ -26,7 +26,7 @@ from ..reading.annotations import (
     gold_labels,
     gold_tag_ids,
 )
-from ..reading.encoders import is_listener
+from ..reading.find_encoder import is_listener
 from ..reading.vectors import to_numpy
 from ..tags import MISSING, TagSet
 

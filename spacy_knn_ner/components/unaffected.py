@@ -23,7 +23,7 @@ def affected(docs: Iterable[Doc], matcher: CorrectionMatcher) -> list[Doc]:
     matcher (CorrectionMatcher): With the present corrections.
     RETURNS (list[Doc]): In order.
     """
-    by_words = matcher.by_words_alone
+    by_words = matcher.only_same_words_decide
     return [doc for doc in docs if not by_words or _may_change(doc, matcher)]
 
 

@@ -1,7 +1,12 @@
 """Corrections: what people added, and where it applies.
 
-matching.py      which corrections apply to which tokens
-same_words.py    where the words of a text occur in corrections and in the store
-phrase_index.py  words → entries
-conflicts.py     which of two contradicting corrections counts
+matching.py        which corrections apply to which spans, and their votes
+own_sentences.py   what holds in the sentence of a correction itself
+occurrences.py     where the words of a text occur in corrections and in the store
+borders.py         where a phrase seems to go on
+radius.py          how far apart the same words are
+other_words.py     corrections that are near, whatever their words
+conflicts.py       which of two contradicting statements counts
+outcome.py         what became of a correction that was added
+phrase_index.py    words → entries             taught.py   phrases and sentences
 """

@@ -112,7 +112,7 @@ class CorrectionMatcher:
         return Corrections(chosen, voting, self._votes(batch, chosen, voting))
 
     @property
-    def by_words_alone(self) -> bool:
+    def only_same_words_decide(self) -> bool:
         """Whether only the words of a text decide if anything changes: there is no
         store, and corrections do not apply to other words."""
         if len(self.datastore.store):

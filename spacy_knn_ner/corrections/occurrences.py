@@ -1,9 +1,9 @@
 """Occurrences: where the words of a text occur in corrections, and in the store."""
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,21 +48,34 @@ def candidates(
     phrases (PhraseIndex): Of the corrections.
     YIELDS (Candidate): Each span once.
     """
+    starts = np.cumsum([0, *batch.lengths])
+    for (start, end), (text, tokens) in zip(
+        pairwise(starts.tolist()), visible_texts(batch), strict=True
+    ):
+        ids = phrases.ids([word.lower() for word in text])
+        spans = set(phrases.taught.phrases_in(ids, phrases.table.removed))
+        of_doc = tags[start:end]
+        if of_doc.any():
+            bounds = np.array([span[:2] for span in batch.tag_set.spans(of_doc)])
+            positions = np.searchsorted(tokens, start + bounds.reshape(-1, 2))
+            spans.update(map(tuple, positions.tolist()))
+        for first, last in sorted(spans):
+            if first < last:
+                yield Candidate(text, first, last, tokens[first:last])
+
+
+def visible_texts(batch: TokenBatch) -> Iterator[tuple[list[str], np.ndarray]]:
+    """List the words of each Doc without whitespace, and their tokens.
+
+    batch (TokenBatch): The tokens.
+    YIELDS (tuple[list[str], ndarray]): Of each Doc; tokens as in the batch.
+    """
     start = 0
     for length in batch.lengths:
         words = batch.words[start : start + length]
         visible = visible_words(words)
-        text = [words[i] for i in visible]
-        ids = phrases.ids([word.lower() for word in text])
-        spans = set(phrases.taught.phrases_in(ids, phrases.table.removed))
-        of_doc = tags[start : start + length]
-        if of_doc.any():
-            for first, last, _ in batch.tag_set.spans(of_doc):
-                spans.add((bisect_left(visible, first), bisect_left(visible, last)))
-        for first, last in sorted(spans):
-            if first < last:
-                tokens = start + np.array(visible[first:last])
-                yield Candidate(text, first, last, tokens)
+        tokens = start + np.array(visible, dtype=np.int64)
+        yield [words[i] for i in visible], tokens
         start += length
 
 

@@ -9,6 +9,7 @@ from ..datastore import distances as metrics
 from ..datastore.datastore import Datastore
 from ..settings import Settings
 from ..types import AnnotatedText, CorrectedSpan, Matches, TokenBatch
+from .occurrences import visible_texts
 from .phrase_index import PhraseIndex
 from .taught import Sentence, visible_words
 
@@ -28,11 +29,7 @@ def own_sentences(
     settings (Settings): Of the component.
     YIELDS (tuple[CorrectedSpan, Matches]): The spans, and the entries of their tokens.
     """
-    start = 0
-    for length in batch.lengths:
-        words = batch.words[start : start + length]
-        visible = visible_words(words)
-        text = [words[i] for i in visible]
+    for text, tokens in visible_texts(batch):
         ids = phrases.ids([word.lower() for word in text])
         removed = phrases.table.removed
         for first, sentence in phrases.taught.sentences_in(ids, removed):
@@ -40,10 +37,9 @@ def own_sentences(
             own = visible_words(given.words)
             same = text[first : first + len(own)] == [given.words[i] for i in own]
             if same and (len(own) == len(text) or not _is_phrase(given)):
-                here = start + np.array(visible[first : first + len(own)])
-                token_of = dict(zip(own, here.tolist(), strict=True))
+                here = tokens[first : first + len(own)].tolist()
+                token_of = dict(zip(own, here, strict=True))
                 yield from _spans(given, sentence, token_of, batch, phrases, settings)
-        start += length
 
 
 def _is_phrase(text: AnnotatedText) -> bool:

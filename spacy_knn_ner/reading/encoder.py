@@ -12,7 +12,7 @@ from ..settings import KeySettings
 from ..types import AnnotatedText, TokenKeys
 from . import tagger_output
 from .annotations import make_doc
-from .encoders import Encoder, find_encoder, token_vectors
+from .find_encoder import Encoder, find_encoder, token_vectors
 from .fingerprint import Fingerprint, difference, fingerprint, training_state
 from .vectors import LEFT_ON_DOCS, has_vectors, keys_of, read_keys
 

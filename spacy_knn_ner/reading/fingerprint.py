@@ -15,7 +15,7 @@ from spacy.language import Language
 from thinc.api import Model, get_array_module, serialize_attr
 
 from ..settings import KeySettings
-from .encoders import Encoder, components_before, find_encoder
+from .find_encoder import Encoder, components_before, find_encoder
 from .vectors import to_numpy
 
 Fingerprint = dict[str, Any]

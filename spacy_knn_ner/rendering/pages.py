@@ -11,6 +11,8 @@ from ..evaluation.tuning import TuningTrial
 from . import plots
 from .entities import environment
 
+_BY_SYSTEM = ("by_length", "by_frequency")  # parts whose rows have each system
+
 
 def report_page(report: dict[str, Any], title: str) -> str:
     """Make the page of an evaluation.
@@ -21,6 +23,8 @@ def report_page(report: dict[str, Any], title: str) -> str:
     RETURNS (str): HTML.
     RAISES (KnnNerError): If matplotlib is not installed.
     """
+    if not report["has_tagger"]:
+        report = _without_tagger(report)
     systems = report["systems"]
     labels = _side_by_side(systems, "labels")
     pictures = {
@@ -32,7 +36,7 @@ def report_page(report: dict[str, Any], title: str) -> str:
         "reliability": plots.reliability(systems),
     }
     if report["by_k"]:
-        tagger_f1 = systems[TAGGER]["f1"] or 0
+        tagger_f1 = systems[TAGGER]["f1"] if TAGGER in systems else None
         chosen = report["model"]["settings"]["k"]
         pictures["k"] = plots.by_k(report["by_k"], tagger_f1, chosen)
     if report.get("by_share"):
@@ -47,6 +51,16 @@ def report_page(report: dict[str, Any], title: str) -> str:
         pictures=pictures,
         verdicts=(FIXED, REGRESSED, OTHER),
     )
+
+
+def _without_tagger(report: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the tagger alone, where there is none."""
+
+    def others(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name != TAGGER}
+
+    changed = {key: list(map(others, report[key])) for key in _BY_SYSTEM}
+    return {**report, "systems": others(report["systems"]), **changed}
 
 
 def tuning_page(trials: Sequence[TuningTrial], chosen: TuningTrial, title: str) -> str:

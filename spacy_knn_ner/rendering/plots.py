@@ -56,7 +56,8 @@ def _svg(axes: Any) -> str:
 def bars(rows: Sequence[dict[str, Any]], title: str) -> str:
     """Plot F1 of the tagger alone and with neighbors, side by side.
 
-    rows (Sequence[dict]): `title`, and scores under `tagger` and `mixture`.
+    rows (Sequence[dict]): `title`, and scores under `tagger` (if there is one) and
+        `mixture`.
     title (str): Of the x axis.
     RETURNS (str): SVG.
     RAISES (KnnNerError): If matplotlib is not installed.
@@ -65,6 +66,8 @@ def bars(rows: Sequence[dict[str, Any]], title: str) -> str:
     positions = np.arange(len(rows))
     with _figure(max(4.2, 0.85 * len(rows) + 1.6), 2.9) as axes:
         for i, name in enumerate(COLORS):
+            if not all(name in row for row in rows):
+                continue
             values = [100 * (row[name]["f1"] or 0) for row in rows]
             at = positions + (i - 0.5) * 0.38
             axes.bar(at, values, 0.36, color=COLORS[name], label=TITLES[name])
@@ -82,18 +85,21 @@ def bars(rows: Sequence[dict[str, Any]], title: str) -> str:
         return _svg(axes)
 
 
-def by_k(rows: Sequence[dict[str, Any]], tagger_f1: float, chosen: int | None) -> str:
+def by_k(
+    rows: Sequence[dict[str, Any]], tagger_f1: float | None, chosen: int | None
+) -> str:
     """Plot F1 by the number of neighbors.
 
     rows (Sequence[dict]): `k` (None: every entry) and `f1`.
-    tagger_f1 (float): Of the tagger alone.
+    tagger_f1 (float | None): Of the tagger alone, if there is one.
     chosen (int | None): The component's own k.
     """
     values = [100 * (row["f1"] or 0) for row in rows]
     names = ["all" if row["k"] is None else str(row["k"]) for row in rows]
     with _figure(5.6, 2.9) as axes:
         axes.plot(names, values, "o-", color=COLORS[MIXTURE], label=TITLES[MIXTURE])
-        axes.axhline(100 * tagger_f1, color=COLORS[TAGGER], label=TITLES[TAGGER])
+        if tagger_f1 is not None:
+            axes.axhline(100 * tagger_f1, color=COLORS[TAGGER], label=TITLES[TAGGER])
         current = "all" if chosen is None else str(chosen)
         if current in names:
             x = names.index(current)
@@ -112,7 +118,7 @@ def reliability(systems: dict[str, Any]) -> str:
     with _figure(4.2, 3.6) as axes:
         axes.plot([0, 1], [0, 1], color="#c5c9d0", lw=1)
         for name in COLORS:
-            bins = systems[name]["reliability"]
+            bins = systems[name]["reliability"] if name in systems else []
             if bins:
                 axes.plot(
                     [row["score"] for row in bins],

@@ -14,7 +14,7 @@ from util import (
 )
 
 from spacy_knn_ner.errors import KnnNerError, KnnNerWarning
-from spacy_knn_ner.reading.encoders import find_encoder
+from spacy_knn_ner.reading.find_encoder import find_encoder
 
 TEXT = "Ada Lovelace lived in London"
 
@@ -109,7 +109,7 @@ def test_another_encoder_is_refused(source):
         nlp(TEXT)
 
 
-def test_by_words_alone_there_is_no_store():
+def test_only_same_words_decide_there_is_no_store():
     nlp = of_words()
     knn = nlp.get_pipe("knn_ner")
     with pytest.raises(KnnNerError, match="KNN-E053"):

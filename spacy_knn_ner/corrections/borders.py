@@ -3,12 +3,13 @@
 "cancer" that was taught stands in "breast cancer" too, and "Washington" in "Washington
 Post". The longer phrase is another thing, unless the word beside it is the same as in
 the sentence that was taught. The rules use the words alone, so they hold for every
-pipeline.
+pipeline; where words show nothing, in headlines, the pipeline's prediction is used.
 """
 
 from collections.abc import Set
 from dataclasses import dataclass
 
+_JOINING = ("-", "/")
 _AROUND = 8  # words to either side that show whether everything is capitalized
 
 
@@ -28,10 +29,11 @@ def words_beside(
 ) -> Beside:
     """Find the words by which a phrase seems to go on.
 
-    A capitalized phrase goes on with another capitalized word on either side. A phrase
-    in lower case goes on to the left, with any word that is no stop word: there stands
-    what narrows it down. Where everything is capitalized, as in headlines, and in
-    scripts without capitals, nothing can be told.
+    A capitalized phrase goes on with another capitalized word on either side; an
+    acronym only with one that is in capitals as well ("Turkish PKU"). A phrase in lower
+    case goes on to the left, with any word that is no stop word: there stands what
+    narrows it down; and on either side with a hyphen or a slash. Where everything is
+    capitalized, as in headlines, and in scripts without capitals, nothing can be told.
 
     words (list[str]): Of the text, without whitespace.
     start, end (int): The phrase.
@@ -43,12 +45,41 @@ def words_beside(
         return Beside()
     before = words[start - 1] if start > 0 else ""
     behind = words[end] if end < len(words) else ""
-    narrows = is_capitalized if is_capitalized(first) else _is_word
-    left = before.lower() if _has_case(first) and narrows(before) else ""
-    right = behind.lower() if is_capitalized(last) and is_capitalized(behind) else ""
+    left = _goes_on_left(before, words[start:end])
+    right = is_capitalized(last) and is_capitalized(behind)
+    right |= _is_lower(first) and behind in _JOINING
+    before, behind = before.lower(), behind.lower()
     return Beside(
-        "" if left in stop_words else left, "" if right in stop_words else right
+        before if left and before not in stop_words else "",
+        behind if right and behind not in stop_words else "",
     )
+
+
+def is_part_in_headline(
+    words: list[str], start: int, end: int, around: tuple[int, int]
+) -> bool:
+    """Check whether a phrase in a headline is a part of a longer name: of a predicted
+    entity ("U.S." in "U.S. OPEN"), unless that has numbers or punctuation in it, as
+    predictions in tables have.
+
+    words, start, end: As for `words_beside`.
+    around (tuple[int, int]): The predicted entity.
+    """
+    further = words[around[0] : start] + words[end : around[1]]
+    is_name = all(word.isalpha() for word in further)
+    return is_name and is_headline(words, start, end)
+
+
+def _goes_on_left(before: str, phrase: list[str]) -> bool:
+    first = phrase[0]
+    if is_capitalized(first):
+        is_acronym = len(phrase) == 1 and len(first) > 1 and first.isalpha()
+        is_acronym &= first.isupper()
+        return before.isupper() if is_acronym else is_capitalized(before)
+    if not _is_lower(first):
+        return False
+    # "causing cancer", "including cancer": what ends so introduces a phrase.
+    return before in _JOINING or (_is_word(before) and not before.endswith("ing"))
 
 
 def is_capitalized(word: str) -> bool:
@@ -68,6 +99,10 @@ def is_headline(words: list[str], start: int, end: int) -> bool:
 
 def _has_case(word: str) -> bool:
     return word.lower() != word.upper()
+
+
+def _is_lower(word: str) -> bool:
+    return _has_case(word) and not is_capitalized(word)
 
 
 def _is_word(word: str) -> bool:

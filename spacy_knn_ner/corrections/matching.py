@@ -18,7 +18,7 @@ from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.distribution import normalized
 from ..settings import Settings
 from ..types import CorrectedSpan, Corrections, CorrectionVotes, Matches, TokenBatch
-from .borders import is_capitalized, words_beside
+from .borders import is_capitalized, is_part_in_headline, words_beside
 from .conflicts import without_overlaps
 from .occurrences import Candidate, candidates, nearest_occurrences, token_distances
 from .other_words import other_words
@@ -203,6 +203,10 @@ class CorrectionMatcher:
         """Whether occurrences in corrections end where the candidate ends, and are
         written alike: "US" is no "us"."""
         words, start, end = candidate.text, candidate.start, candidate.end
+        if candidate.around and is_part_in_headline(
+            words, start, end, candidate.around
+        ):
+            return np.zeros(len(found), dtype=bool)
         beside = words_beside(words, start, end, self.stop_words)
         phrases = self.phrases[CORRECTIONS]
         fits = np.ones(len(found), dtype=bool)

@@ -1,9 +1,11 @@
 """Occurrences: where the words of a text occur in corrections, and in the store."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 
@@ -24,12 +26,15 @@ class Candidate:
     text (list[str]): The words of its Doc, without whitespace.
     start, end (int): Its words there.
     tokens (ndarray): Their tokens in the batch, shape (n_words,).
+    around (tuple[int, int] | None): The entity that is predicted here, where it has
+        these words and more.
     """
 
     text: list[str]
     start: int
     end: int
     tokens: np.ndarray
+    around: tuple[int, int] | None = None
 
     @cached_property
     def lower(self) -> tuple[str, ...]:
@@ -54,14 +59,26 @@ def candidates(
     ):
         ids = phrases.ids([word.lower() for word in text])
         spans = set(phrases.taught.phrases_in(ids, phrases.table.removed))
+        predicted: list[tuple[int, int]] = []
         of_doc = tags[start:end]
         if of_doc.any():
             bounds = np.array([span[:2] for span in batch.tag_set.spans(of_doc)])
             positions = np.searchsorted(tokens, start + bounds.reshape(-1, 2))
-            spans.update(map(tuple, positions.tolist()))
-        for first, last in sorted(spans):
+            predicted = list(map(tuple, positions.tolist()))
+        for first, last in sorted(spans.union(predicted)):
             if first < last:
-                yield Candidate(text, first, last, tokens[first:last])
+                around = _span_around(predicted, first, last)
+                yield Candidate(text, first, last, tokens[first:last], around)
+
+
+def _span_around(
+    spans: list[tuple[int, int]], first: int, last: int
+) -> tuple[int, int] | None:
+    """The span that has these words and more, of spans in order."""
+    i = bisect_right(spans, first, key=itemgetter(0)) - 1
+    if i < 0 or spans[i] == (first, last) or spans[i][1] < last:
+        return None
+    return spans[i]
 
 
 def visible_texts(batch: TokenBatch) -> Iterator[tuple[list[str], np.ndarray]]:

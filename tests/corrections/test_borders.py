@@ -3,7 +3,12 @@
 import pytest
 from spacy.lang.en.stop_words import STOP_WORDS
 
-from spacy_knn_ner.corrections.borders import Beside, is_headline, words_beside
+from spacy_knn_ner.corrections.borders import (
+    Beside,
+    is_headline,
+    is_part_in_headline,
+    words_beside,
+)
 
 
 def beside(text):
@@ -31,6 +36,15 @@ def beside(text):
         ("in 2008 [cancer] was", "", ""),
         ("( [cancer] )", "", ""),
         ("[US] - led", "", ""),
+        # an acronym goes on with capitals, not with a capitalized word
+        ("a Turkish [PKU] patient", "", ""),
+        ("the USA [NATO] and so on it goes", "usa", ""),
+        ("the [NATO] Council met", "", "council"),
+        # a hyphen or a slash goes on with lower case
+        ("breast / [ovarian cancer] and", "/", ""),
+        ("a [tumor] - suppressor gene", "", "-"),
+        # what ends in -ing introduces it
+        ("mutations causing [cancer] in", "", ""),
         # the last word counts on the right, the first on the left
         ("great [iPhone Pro] Max", "great", "max"),
         # headlines and scripts without capitals show nothing
@@ -41,6 +55,15 @@ def beside(text):
 )
 def test_words_beside(text, left, right):
     assert beside(text) == Beside(left, right)
+
+
+def test_in_headlines_longer_predictions_are_names():
+    words = ["CHANDA", "RUBIN", "OUT", "OF", "U.S.", "OPEN", "BY", "INJURY"]
+    assert is_part_in_headline(words, 4, 5, around=(4, 6))
+    table = ["SAN", "DIEGO", "7", "MONTREAL", "2", "CHICAGO"]
+    assert not is_part_in_headline(table, 0, 2, around=(0, 4))  # with a number
+    text = ["He", "is", "out", "of", "the", "U.S.", "Open", "by", "an", "injury"]
+    assert not is_part_in_headline(text, 5, 6, around=(5, 7))  # words show it here
 
 
 def test_headlines_are_mostly_in_capitals():

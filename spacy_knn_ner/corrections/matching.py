@@ -129,12 +129,12 @@ class CorrectionMatcher:
         if not len(self.datastore.corrections):
             return False
         phrases = self._updated(CORRECTIONS)
-        lower = [word.lower() for word in words]
-        ids, removed = phrases.ids(lower), phrases.table.removed
+        ids = phrases.ids([word.lower() for word in words])
+        removed = phrases.table.removed
         return (
             any(phrases.taught.phrases_in(ids, removed))
             or any(phrases.taught.sentences_in(ids, removed))
-            or any(len(phrases.occurrences(lower[s:e])) for s, e in entities)
+            or any(phrases.may_have(ids[s:e]) for s, e in entities)
         )
 
     def count_in_store(self, words: list[str], label: str) -> tuple[int, int]:
@@ -175,6 +175,8 @@ class CorrectionMatcher:
         for part in (CORRECTIONS, STORE):
             table = self.datastore.tables[part]
             if part == STORE:
+                if not len(table):
+                    continue
                 found = self._in_store(candidate, batch)
                 if not len(found):
                     continue

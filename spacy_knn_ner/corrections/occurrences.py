@@ -65,7 +65,8 @@ def candidates(
             bounds = np.array([span[:2] for span in batch.tag_set.spans(of_doc)])
             positions = np.searchsorted(tokens, start + bounds.reshape(-1, 2))
             predicted = list(map(tuple, positions.tolist()))
-        for first, last in sorted(spans.union(predicted)):
+        spans.update((s, e) for s, e in predicted if phrases.may_have(ids[s:e]))
+        for first, last in sorted(spans):
             if first < last:
                 around = _span_around(predicted, first, last)
                 yield Candidate(text, first, last, tokens[first:last], around)

@@ -52,6 +52,7 @@ class PhraseIndex:
         self._postings = Blocks(POSTING)
         self._postings_of: dict[int, list[int]] = {}
         self.taught = Taught()
+        self._pairs: set[tuple[int, int]] = set()  # neighboring words, of corrections
 
     def update(self, examples: ExampleStore) -> None:
         """Index the rows that are new.
@@ -86,6 +87,8 @@ class PhraseIndex:
                         {i: word["word"] for i, word in word_of.items()},
                         row_of,
                     )
+                    ids = [word["word"] for word in word_of.values()]
+                    self._pairs.update(pairwise(ids))
                 for i in range(start, end):
                     for name, value in word_of[tokens[i]].items():
                         columns[name][i] = value
@@ -125,6 +128,15 @@ class PhraseIndex:
         RETURNS (WordIds): −1 for a word that no example has.
         """
         return tuple(self._word_ids.get(word, -1) for word in words)
+
+    def may_have(self, ids: WordIds) -> bool:
+        """Check whether words may follow each other in a correction; if not, they do
+        not.
+
+        ids (WordIds): From `ids`.
+        """
+        known = all(word in self._postings_of for word in ids)
+        return known and self._pairs.issuperset(pairwise(ids))
 
     def same_words(self, n: int) -> np.ndarray:
         """Pair occurrences of the same word in different examples.

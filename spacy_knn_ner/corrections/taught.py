@@ -39,6 +39,7 @@ class Taught:
         self._phrases: dict[int, dict[WordIds, list[int]]] = {}
         # By their first words.
         self._sentences: dict[WordIds, list[Sentence]] = {}
+        self._first_words: set[int] = set()  # of sentences
 
     def add(
         self,
@@ -65,6 +66,7 @@ class Taught:
         sentence = tuple(ids.values())
         sentences = self._sentences.setdefault(sentence[:_FIRST], [])
         sentences.append(Sentence(sentence, example_id, row_of))
+        self._first_words.add(sentence[0])
 
     def phrases_in(
         self, ids: WordIds, removed: np.ndarray
@@ -89,7 +91,8 @@ class Taught:
         ids, removed: As for `phrases_in`.
         YIELDS (tuple[int, Sentence]): First word, and the sentence.
         """
-        for start in range(len(ids)):
+        starts = [i for i, word in enumerate(ids) if word in self._first_words]
+        for start in starts:
             for n in range(1, min(_FIRST, len(ids) - start) + 1):
                 key = ids[start : start + n]
                 for sentence in self._sentences.get(key, ()):

@@ -14,33 +14,16 @@ def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -
     training (dict[str, Any]): How it was trained, by setting.
     RETURNS (str): Markdown.
     """
-    model, systems = report["model"], report["systems"]
+    model = report["model"]
     store, settings = model["datastore"], flat(model["settings"])
-    difference = report["difference"]
-    labels = [
-        (
-            label,
-            scores["gold"],
-            percent(systems[TAGGER]["labels"][label]["f1"]),
-            percent(scores["f1"]),
-        )
-        for label, scores in systems[MIXTURE]["labels"].items()
-    ]
-    labels.append(
-        (
-            "**all**",
-            systems[MIXTURE]["gold"],
-            percent(systems[TAGGER]["f1"]),
-            percent(systems[MIXTURE]["f1"]),
-        )
-    )
+    how = "a tagger and by the" if report["has_tagger"] else "the"
     return "\n".join(
         [
             f"# {model['name']} {model['version']}",
             "",
             f"A spaCy pipeline ({', '.join(model['pipeline'])}) that finds named "
-            "entities by a tagger and by the nearest neighbors in a datastore of "
-            "labeled tokens ([kNN-NER](https://arxiv.org/abs/2203.17103)).",
+            f"entities by {how} nearest neighbors in a datastore of labeled tokens "
+            "([kNN-NER](https://arxiv.org/abs/2203.17103)).",
             "",
             "## Data",
             "",
@@ -51,10 +34,7 @@ def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -
             f"On {report['data']['docs']:,} test Docs ({report['data']['tokens']:,} "
             "tokens). Exact, labeled spans; F1 in percent.",
             "",
-            *_table(("label", "gold", "tagger alone", "with neighbors"), labels),
-            "",
-            f"Neighbors change F1 by {100 * difference['delta']:+.2f} "
-            f"(p = {difference['p']:.3f}, paired bootstrap).",
+            *_scores(report),
             "",
             "## Datastore",
             "",
@@ -73,6 +53,27 @@ def model_card(report: dict[str, Any], *, data: str, training: dict[str, Any]) -
             "",
         ]
     )
+
+
+def _scores(report: dict[str, Any]) -> list[str]:
+    """F1 by label, and what neighbors change where there is a tagger."""
+    systems, difference = report["systems"], report["difference"]
+    names = {TAGGER: "tagger alone", MIXTURE: "with neighbors"}
+    if not report["has_tagger"]:
+        del names[TAGGER]
+    found = [systems[name] for name in names]
+    rows = [
+        (label, scores["gold"], *(percent(s["labels"][label]["f1"]) for s in found))
+        for label, scores in systems[MIXTURE]["labels"].items()
+    ]
+    everything = systems[MIXTURE]["gold"], *(percent(s["f1"]) for s in found)
+    lines = _table(
+        ("label", "gold", *names.values()), [*rows, ("**all**", *everything)]
+    )
+    if report["has_tagger"]:
+        change = f"Neighbors change F1 by {100 * difference['delta']:+.2f}"
+        lines += ["", f"{change} (p = {difference['p']:.3f}, paired bootstrap)."]
+    return lines
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from spacy.tokens import DocBin
 from util import annotated_docs, cnn_pipeline, planted_pipeline, run, run_json
 
 from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.evaluation.card import model_card
 from spacy_knn_ner.evaluation.report import evaluate
 from spacy_knn_ner.evaluation.tuning import tune
 from spacy_knn_ner.rendering.pages import report_page, tuning_page
@@ -41,6 +42,8 @@ def test_without_a_tagger_the_report_has_none(tmp_path):
     assert "without a tagger" in page
     for words in ("Neighbors change F1", "tagger alone", "What neighbors changed"):
         assert words not in page
+    card = model_card(report, data="Six.", training={})
+    assert "| label | gold | with neighbors |" in card and "tagger" not in card
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ python benchmarks/corrections_on.py en_core_web_sm corpus/conll2003/dev.spacy \
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ from spacy.language import Language
 from spacy.pipeline import EntityRuler
 from spacy.tokens import Doc, Span
 from spacy.training import Example
-from streams import Entity, Stream, read_stream
+from streams import Stream, read_stream
 from thinc.api import Adam
 from tqdm import tqdm
 from wasabi import msg
@@ -186,8 +187,7 @@ def _taught(stream: Stream, cases: list[Case]) -> Counts:
         )
         after, _ = stream.predict()
         datastore.forget([addition.example_id for addition in added])
-        found = [stream.entities(after, i) for i in range(len(stream.docs))]
-        counts += _count(stream, case, before, after, found)
+        counts += _count(stream, case, before, after)
     after, p = stream.predict()
     if not (np.array_equal(after, before) and np.array_equal(p, p_before)):
         raise SystemExit("Forgetting has not restored every bit.")
@@ -199,17 +199,17 @@ def _count(
     case: Case,
     before: np.ndarray,
     after: np.ndarray,
-    found: list[set[Entity]],
 ) -> Counts:
     """The effects of one correction, of tags of the whole set."""
     n, starts = case.end - case.start, stream.starts
+    found = partial(stream.entities, after)
     changed = before != after
     elsewhere = changed.copy()
     own = slice(starts[case.doc] + case.start, starts[case.doc] + case.end)
     _clear(elsewhere, own, stream, before)
     alike_found = otherwise_changed = 0
     for i, j in case.alike:
-        alike_found += (j, j + n, case.label) in found[i]
+        alike_found += (j, j + n, case.label) in found(i)
         _clear(elsewhere, slice(starts[i] + j, starts[i] + j + n), stream, before)
     for i, j in case.otherwise:
         place = slice(starts[i] + j, starts[i] + j + n)
@@ -222,7 +222,7 @@ def _count(
         for start in range(place - n + 1, place + 1):
             if tuple(lower[start : start + n]) == words:
                 _clear(elsewhere, slice(start, start + n), stream, before)
-    is_own = (case.start, case.end, case.label) in found[case.doc]
+    is_own = (case.start, case.end, case.label) in found(case.doc)
     return Counts(
         cases=1,
         own=int(is_own),
@@ -265,8 +265,7 @@ def _ruled(stream: Stream, cases: list[Case]) -> Counts:
             doc = Doc(nlp.vocab, words=text.words, spaces=text.spaces)
             doc.set_ents([Span(doc, a, b, label=label) for a, b, label in was[i]])
             after[slice(*stream.starts[i : i + 2])] = _tags(stream, ruler(doc))
-        found = [stream.entities(after, i) for i in range(n)]
-        counts += _count(stream, case, before, after, found)
+        counts += _count(stream, case, before, after)
     return counts
 
 
@@ -313,8 +312,7 @@ def _updated(
             }:
                 break
         after = predict()
-        found = [stream.entities(after, i) for i in range(len(stream.docs))]
-        counts += _count(stream, case, before, after, found)
+        counts += _count(stream, case, before, after)
         nlp.from_bytes(weights, exclude=["vocab", *others])
     return counts
 

@@ -48,6 +48,11 @@ class Stream:
         """The predicted tags without any corrections."""
         return replace(self._predictor(), matcher=None).predict(self.batch).tags
 
+    @cached_property
+    def labels(self) -> set[str]:
+        """The labels that the corpus has."""
+        return {label for text in self.texts for *_, label in text.entities}
+
     def _predictor(self) -> Predictor:
         return replace(
             self.knn.predictor, retriever=KnownVotes(self.votes), lookup=LOOK_UP_ALL
@@ -74,11 +79,10 @@ class Stream:
         """The predicted entities of one Doc, where it is annotated."""
         start, end = self.starts[i : i + 2]
         judged = self.gold[start:end] != MISSING
-        known = {label for text in self.texts for *_, label in text.entities}
         return {
             (first, last, label)
             for first, last, label in self.batch.tag_set.spans(ids[start:end])
-            if judged[first:last].all() and label in known
+            if judged[first:last].all() and label in self.labels
         }
 
     def gold_entities(self, i: int) -> set[Entity]:
@@ -90,8 +94,7 @@ class Stream:
 
         Labels that the corpus lacks do not count."""
         tag_set, gold = self.batch.tag_set, self.gold
-        known = {label for text in self.texts for *_, label in text.entities}
-        judged = [tag == "O" or tag[2:] in known for tag in tag_set.tags]
+        judged = [tag == "O" or tag[2:] in self.labels for tag in tag_set.tags]
         right = np.where(np.array(judged)[ids], ids == gold, gold <= 0)
         return ~right & (gold != MISSING)
 

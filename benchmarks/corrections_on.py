@@ -9,10 +9,11 @@ with nothing else annotated, and all sentences are predicted again. Counted are
 - all other tokens of the set: are they unchanged?
 
 Beside it, on the same cases, an `entity_ruler` with the phrase, and with `--updates`
-the pipeline's own `ner`, updated with that sentence until it is right.
+the pipeline's own `ner`, updated with that sentence until it is right. All is done with
+the component's own settings; then again for every `--radius` and `--votes`.
 
 python benchmarks/corrections_on.py en_core_web_sm corpus/conll2003/dev.spacy \
-    corpus/ncbi/dev.spacy --output corrections_on.json
+    corpus/ncbi/dev.spacy --output corrections_on.json --radius 0.3 --radius 0.6
 """
 
 from collections import defaultdict
@@ -99,16 +100,18 @@ def main(
     cases: Annotated[int, typer.Option(help="Phrases per set, at most.")] = 200,
     updates: Annotated[int, typer.Option(help="Of them, for updating.")] = 0,
     learn_rate: Annotated[float, typer.Option(help="Of every update.")] = 0.001,
-    radius: Annotated[float | None, typer.Option(help="Another radius.")] = None,
-    votes: Annotated[float | None, typer.Option(help="For `votes`.")] = None,
+    radius: Annotated[list[float] | None, typer.Option(help="Also with it.")] = None,
+    votes: Annotated[
+        list[float] | None, typer.Option(help="Also with so many.")
+    ] = None,
 ) -> None:
     """Teach phrases, one at a time, and count what changes."""
     nlp = spacy.load(model)
     if not nlp.has_pipe("knn_ner"):
         nlp.add_pipe("knn_ner")
     knn: Any = nlp.get_pipe("knn_ner")
-    given = {"radius": radius, "votes": votes}
-    knn.corrections = {k: v for k, v in given.items() if v is not None}
+    others = [("radius", value) for value in radius or ()]
+    others += [("votes", value) for value in votes or ()]
     rows: dict[str, dict[str, Counts]] = {}
     for path in data:
         docs = read_docs(path, nlp.vocab)
@@ -118,6 +121,10 @@ def main(
         found = list(_sample(_cases(stream), cases))
         name = f"{path.parent.name}/{path.stem}"
         rows[name] = {"knn_ner": _taught(stream, found), "ruler": _ruled(stream, found)}
+        for setting, value in others:
+            knn.corrections = {setting: value}
+            rows[name][f"{setting} {value:g}"] = _taught(stream, found)
+            knn.corrections = {}
         if updates:
             some = list(_sample(found, updates))
             rows[name]["updated"] = _updated(nlp, stream, some, learn_rate)

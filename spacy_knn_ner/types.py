@@ -290,10 +290,10 @@ class Matches:
         columns = ([getattr(part, f.name) for part in parts] for f in fields(cls))
         return cls(*map(np.concatenate, columns))
 
-    def where(self, mask: np.ndarray) -> "Matches":
+    def where(self, mask: np.ndarray | slice) -> "Matches":
         """Select pairs.
 
-        mask (ndarray): Shape (n,), bool.
+        mask (ndarray | slice): Shape (n,), bool; or successive ones.
         """
         return Matches(*(getattr(self, f.name)[mask] for f in fields(self)))
 

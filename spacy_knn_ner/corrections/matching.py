@@ -8,9 +8,8 @@ does not outvote what was seen a hundred times. What decides between spans that 
 is in conflicts.py.
 """
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -18,44 +17,12 @@ from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.distribution import normalized
 from ..settings import Settings
 from ..types import CorrectedSpan, Corrections, CorrectionVotes, Matches, TokenBatch
-from .borders import is_capitalized, is_part_in_headline, words_beside
 from .conflicts import without_overlaps
-from .occurrences import Candidate, candidates, nearest_occurrences, token_distances
+from .occurrences import candidates
 from .other_words import other_words
 from .own_sentences import own_sentences
 from .phrase_index import PhraseIndex
-
-_NONE, _OTHER = -1, -2  # readings of a phrase: no entity; a part of one, or several
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """The annotated occurrences of a candidate's words that vote: those of corrections,
-    then those of the store.
-
-    postings (ndarray): `POSTING`s, shape (n, n_words).
-    readings (ndarray): What each is annotated as: the number of a label, or `_NONE`,
-        shape (n,).
-    in_store (ndarray): Shape (n,), bool.
-    distances (ndarray): Of each word, shape (n, n_words); NaN without vectors.
-    """
-
-    postings: np.ndarray
-    readings: np.ndarray
-    in_store: np.ndarray
-    distances: np.ndarray
-
-    @property
-    def example_ids(self) -> np.ndarray:
-        """Their examples, shape (n,)."""
-        return self.postings["example_id"][:, 0]
-
-    @cached_property
-    def far(self) -> np.ndarray:
-        """Distance of each phrase: the mean of its words', shape (n,)."""
-        known = np.isfinite(self.distances)
-        sums = np.where(known, self.distances, 0.0).sum(axis=1)
-        return sums / np.maximum(known.sum(axis=1), 1)
+from .same_words import NONE, Evidence, SameWords
 
 
 @dataclass(frozen=True)
@@ -99,12 +66,8 @@ class CorrectionMatcher:
         phrases = self._updated(CORRECTIONS)
         self._updated(STORE)
         matches = dict(own_sentences(batch, self.datastore, phrases, self.settings))
-        for candidate in candidates(batch, tags, phrases):
-            evidence = self._evidence(candidate, batch)
-            decided = evidence and self._decide(candidate, evidence)
-            if evidence and decided:
-                span, sizes = decided
-                matches[span] = self._pairs(candidate, evidence, sizes)
+        for evidence in self._same_words.find(candidates(batch, tags, phrases), batch):
+            matches.update(self._decisions(evidence))
         if not matches:
             return Corrections.none(batch)
         chosen = without_overlaps(matches)
@@ -150,8 +113,8 @@ class CorrectionMatcher:
             return 0, 0
         # A label that nothing has is like no reading.
         numbers = {name: i for i, name in enumerate(self.datastore.tag_set.labels)}
-        wanted = numbers.get(label, len(numbers)) if label else _NONE
-        alike = self._readings(found, STORE) == wanted
+        wanted = numbers.get(label, len(numbers)) if label else NONE
+        alike = self._same_words.readings(found, STORE) == wanted
         ids = found["example_id"][:, 0]
         return len(set(ids[alike])), len(set(ids[~alike]))
 
@@ -160,122 +123,58 @@ class CorrectionMatcher:
         phrases.update(self.datastore.examples)
         return phrases
 
-    # --- who votes -----------------------------------------------------------------
-
-    def _evidence(self, candidate: Candidate, batch: TokenBatch) -> _Evidence | None:
-        """Who votes; None where no correction has these words."""
-        found = self.phrases[CORRECTIONS].occurrences(candidate.lower)
-        if len(found):
-            found = found[self._fits(candidate, found)]
-            found = found[self._readings(found, CORRECTIONS) != _OTHER]
-        if not len(found):
-            return None
-        metric, tokens = self.settings.metric, candidate.tokens
-        parts = []
-        for part in (CORRECTIONS, STORE):
-            table = self.datastore.tables[part]
-            if part == STORE:
-                if not len(table):
-                    continue
-                found = self._in_store(candidate, batch)
-                if not len(found):
-                    continue
-            found = nearest_occurrences(found, table, batch, tokens, metric)
-            readings = self._readings(found, part)
-            found, readings = found[readings != _OTHER], readings[readings != _OTHER]
-            distances = token_distances(found, table, batch, tokens, metric)
-            parts.append(
-                (found, readings, np.full(len(found), part == STORE), distances)
-            )
-        postings, readings, in_store, distances = map(
-            np.concatenate, zip(*parts, strict=True)
+    @property
+    def _same_words(self) -> SameWords:
+        return SameWords(
+            self.datastore,
+            self.phrases,
+            self.settings.metric,
+            self.stop_words,
+            self.left_out,
         )
-        return _Evidence(postings, readings, in_store, distances)
 
-    def _in_store(self, candidate: Candidate, batch: TokenBatch) -> np.ndarray:
-        """The occurrences of a candidate's words in the store."""
-        found = self.phrases[STORE].occurrences(candidate.lower)
-        if self.left_out is None or not len(found):
-            return found
-        key = np.searchsorted(batch.keys.tokens, candidate.tokens[0])
-        of_key, of_row = self.left_out
-        return found[of_key[key] != of_row[found["row"][:, 0]]]
-
-    def _fits(self, candidate: Candidate, found: np.ndarray) -> np.ndarray:
-        """Whether occurrences in corrections end where the candidate ends, and are
-        written alike: "US" is no "us"."""
-        words, start, end = candidate.text, candidate.start, candidate.end
-        if candidate.around and is_part_in_headline(
-            words, start, end, candidate.around
-        ):
-            return np.zeros(len(found), dtype=bool)
-        beside = words_beside(words, start, end, self.stop_words)
-        phrases = self.phrases[CORRECTIONS]
-        fits = np.ones(len(found), dtype=bool)
-        if beside.left:
-            fits &= found["left"][:, 0] == phrases.ids([beside.left])[0]
-        if beside.right:
-            fits &= found["right"][:, -1] == phrases.ids([beside.right])[0]
-        if not is_capitalized(words[end - 1]):
-            fits &= ~found["capitalized"][:, -1]
-        return fits
-
-    def _readings(self, postings: np.ndarray, part: str) -> np.ndarray:
-        """What each occurrence is annotated as: the number of a label, `_NONE` or
-        `_OTHER`, shape (n,)."""
-        tags = self.datastore.tables[part].tags.take(postings["row"])
-        readings = np.full(len(postings), _OTHER)
-        readings[(tags == 0).all(axis=1)] = _NONE
-        labels = self.datastore.tag_set.whole_entities(tags)
-        whole = (labels >= 0) & ~postings["goes_on"][:, -1]
-        readings[whole] = labels[whole]
-        return readings
-
-    # --- what they decide ----------------------------------------------------------
-
-    def _decide(
-        self, candidate: Candidate, evidence: _Evidence
-    ) -> tuple[CorrectedSpan, np.ndarray] | None:
-        """The reading with most votes, if a correction is among them; and the sizes of
-        the votes, shape (n,)."""
-        settings, far = self.settings.corrections, evidence.far
-        readings, stored = evidence.readings, evidence.in_store
-        radius = self._radius
+    def _decisions(self, evidence: Evidence) -> Iterator[tuple[CorrectedSpan, Matches]]:
+        """The reading of each candidate that has most votes, if a correction is among
+        them."""
+        settings, radius, of = self.settings.corrections, self._radius, evidence.of
+        far, readings, starts = evidence.far, evidence.readings, evidence.starts
         voting = np.full(len(far), True) if radius is None else far < radius
-        if not (voting & ~stored).any():
-            return None
         # Distances are compared with each other, so that they need no unit. Far below
         # the largest one they differ by rounding alone.
-        least = np.maximum(far, max(1e-6, 0.02 * far[voting].max()))
-        sizes = (least[voting].min() / least) ** (1.0 / settings.temperature)
-        sizes = sizes * np.where(stored, 1.0, settings.votes) * self._weights(evidence)
-        sizes = np.where(voting, sizes, 0.0)
-        sums = np.bincount(readings[voting] + 1, weights=sizes[voting])
-        reading = int(sums.argmax()) - 1
-        agreeing = voting & ~stored & (readings == reading)
-        if not agreeing.any():
-            return None
-        nearest = float(far[agreeing].min())
-        weight = settings.weight
-        if radius is not None:
-            weight *= 1.0 - nearest / (2.0 * radius)
-        labels = self.datastore.tag_set.labels
-        span = CorrectedSpan(
-            start=int(candidate.tokens[0]),
-            end=int(candidate.tokens[-1]) + 1,
-            label="" if reading == _NONE else labels[reading],
-            weight=weight,
-            nearest=nearest,
-            example_id=int(evidence.example_ids[agreeing].max()),
-        )
-        return span, sizes
+        most = np.maximum.reduceat(np.where(voting, far, 0.0), starts)
+        far_enough = np.maximum(far, np.maximum(1e-6, 0.02 * most)[of])
+        least = np.minimum.reduceat(np.where(voting, far_enough, np.inf), starts)
+        sizes = (least[of] / far_enough) ** (1.0 / settings.temperature)
+        sizes = sizes * np.where(evidence.in_store, 1.0, settings.votes)
+        sizes = np.where(voting, sizes * self._weights(evidence), 0.0)
+        sums = np.zeros((len(starts), len(self.datastore.tag_set.labels) + 1))
+        np.add.at(sums, (of, readings - NONE), sizes)
+        chosen = sums.argmax(axis=1) + NONE
+        agreeing = voting & ~evidence.in_store & (readings == chosen[of])
+        nearest = np.minimum.reduceat(np.where(agreeing, far, np.inf), starts)
+        ids = evidence.postings["example_id"][:, 0]
+        latest = np.maximum.reduceat(np.where(agreeing, ids, -1), starts)
+        matches, bounds = _pairs(evidence, sizes)
+        labels = [*self.datastore.tag_set.labels, ""]  # the last one is `NONE`
+        for i in np.flatnonzero(latest >= 0).tolist():
+            tokens = evidence.candidates[i].tokens
+            fading = 1.0 if radius is None else 1.0 - float(nearest[i]) / (2.0 * radius)
+            span = CorrectedSpan(
+                start=int(tokens[0]),
+                end=int(tokens[-1]) + 1,
+                label=labels[chosen[i]],
+                weight=settings.weight * fading,
+                nearest=float(nearest[i]),
+                example_id=int(latest[i]),
+            )
+            yield span, matches.where(slice(bounds[i], bounds[i + 1]))
 
     @property
     def _radius(self) -> float | None:
         given = self.settings.corrections.radius
         return self.radius if given is None else given
 
-    def _weights(self, evidence: _Evidence) -> np.ndarray:
+    def _weights(self, evidence: Evidence) -> np.ndarray:
         """How many equal entries each occurrence stands for, shape (n,)."""
         rows, stored = evidence.postings["row"][:, 0], evidence.in_store
         weights = np.ones(len(rows))
@@ -283,26 +182,6 @@ class CorrectionMatcher:
         others = self.datastore.corrections.entries.take(rows[~stored])
         weights[~stored] = others["weight"]
         return weights
-
-    # --- their votes ---------------------------------------------------------------
-
-    def _pairs(
-        self, candidate: Candidate, evidence: _Evidence, sizes: np.ndarray
-    ) -> Matches:
-        n, n_words = evidence.postings.shape
-        tokens = np.broadcast_to(candidate.tokens, (n, n_words))
-        sizes = np.broadcast_to(sizes[:, None], (n, n_words))
-        stored = np.broadcast_to(evidence.in_store[:, None], (n, n_words))
-        mask = sizes > 0
-        distances = np.nan_to_num(evidence.distances)
-        return Matches(
-            tokens[mask],
-            evidence.postings["row"][mask],
-            distances[mask],
-            sizes[mask],
-            np.ones(int(mask.sum()), dtype=bool),
-            stored[mask],
-        )
 
     def _votes(
         self, batch: TokenBatch, spans: list[CorrectedSpan], matches: Matches
@@ -333,3 +212,20 @@ class CorrectionMatcher:
         corrections = getattr(self.datastore.corrections, name)
         column[others] = corrections.take(matches.rows[others])
         return column
+
+
+def _pairs(evidence: Evidence, sizes: np.ndarray) -> tuple[Matches, np.ndarray]:
+    """Pair the tokens of candidates with their occurrences that vote; and where those
+    of each candidate begin, and end."""
+    shape = evidence.postings.shape
+    mask = np.broadcast_to((sizes > 0)[:, None], shape)
+    matches = Matches(
+        evidence.tokens[mask],
+        evidence.postings["row"][mask],
+        np.nan_to_num(evidence.distances)[mask],
+        np.broadcast_to(sizes[:, None], shape)[mask],
+        np.ones(int(mask.sum()), dtype=bool),
+        np.broadcast_to(evidence.in_store[:, None], shape)[mask],
+    )
+    n_voting = np.bincount(evidence.of[sizes > 0], minlength=len(evidence.candidates))
+    return matches, np.cumsum([0, *(n_voting * shape[1])])

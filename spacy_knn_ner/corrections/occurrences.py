@@ -16,6 +16,7 @@ from ..types import TokenBatch
 from .phrase_index import PhraseIndex
 from .taught import visible_words
 
+_AT_ONCE = 4096  # pairs of vectors that are compared
 _MOST = 64  # occurrences of a phrase in a table that vote
 
 
@@ -133,25 +134,32 @@ def token_distances(
     """Compute the distances between words and their occurrences: of the nearest two of
     their keys.
 
-    postings, table, batch, tokens, metric: As for `nearest_occurrences`.
+    postings, table, batch, metric: As for `nearest_occurrences`.
+    tokens (ndarray): The tokens that they are compared with, shape (n, n_words).
     RETURNS (ndarray): Shape (n, n_words), float64; NaN for a word without a key.
     """
-    distances = np.full(postings.shape, np.nan)
-    of_token = batch.keys.tokens
-    for word, token in enumerate(tokens):
-        first = int(np.searchsorted(of_token, token))
-        n_keys = int(np.searchsorted(of_token, token, side="right")) - first
-        n_rows = postings["n_rows"][:, word]
-        if not n_keys or not len(postings):
-            continue
-        # Every key of the word with every entry of each occurrence.
-        occurrence = np.repeat(np.arange(len(postings)), n_rows)
-        starts = np.cumsum(n_rows) - n_rows
-        rows = postings["row"][occurrence, word]
-        rows = rows + np.arange(len(rows)) - starts[occurrence]
-        vectors = table.keys.take(rows)
-        queries = batch.keys.vectors[first : first + n_keys]
-        several = np.broadcast_to(vectors, (n_keys, *vectors.shape))
-        least = metrics.paired(queries, several, metric).min(axis=0)
-        distances[:, word] = np.minimum.reduceat(least, starts)
-    return distances
+    distances = np.full(postings.size, np.nan)
+    first = np.searchsorted(batch.keys.tokens, tokens.ravel())
+    n_keys = np.searchsorted(batch.keys.tokens, tokens.ravel(), side="right") - first
+    rows, n_rows = postings["row"].ravel(), postings["n_rows"].ravel()
+    # Every key of a word with every entry of its occurrence, in pieces.
+    n_pairs = n_keys * n_rows
+    ends = np.cumsum(n_pairs)
+    start = 0
+    while start < len(ends):
+        done = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + _AT_ONCE, "right")))
+        words = start + np.flatnonzero(n_pairs[start:stop])
+        sizes = n_pairs[words]
+        if len(words):
+            of = np.repeat(words, sizes)
+            starts = np.cumsum(sizes) - sizes
+            key, row = np.divmod(
+                np.arange(len(of)) - np.repeat(starts, sizes), n_rows[of]
+            )
+            queries = batch.keys.vectors[first[of] + key]
+            vectors = table.keys.take(rows[of] + row)
+            found = metrics.paired(queries, vectors[:, None], metric)[:, 0]
+            distances[words] = np.minimum.reduceat(found, starts)
+        start = stop
+    return distances.reshape(postings.shape)

@@ -57,6 +57,10 @@ def test_not_where_the_phrase_seems_to_go_on():
     ids = knn.add([annotated(nlp.vocab, "a b c", [(1, 2, LABEL)], "missing")])
     assert found(nlp, "a b") == [(1, 2, LABEL)]
     assert found(nlp, "e b") == [] and found(nlp, "E B") == []
+    start = knn.add([annotated(nlp.vocab, "c d", [(0, 1, LABEL)], "missing")])
+    assert found(nlp, "c") == [(0, 1, LABEL)]
+    assert found(nlp, "e c") == []  # "e" occurs nowhere, and is no start of a text
+    knn.forget(start)
     assert found(nlp, "e B") == [(1, 2, LABEL)]
     knn.forget(ids)
     knn.add([annotated(nlp.vocab, "e b c", [(1, 2, LABEL)], "missing")])

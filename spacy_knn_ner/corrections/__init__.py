@@ -2,7 +2,8 @@
 
 matching.py        which corrections apply to which spans, and their votes
 own_sentences.py   what holds in the sentence of a correction itself
-occurrences.py     where the words of a text occur in corrections and in the store
+occurrences.py     the spans that corrections may apply to, and distances
+same_words.py      where their words are annotated, and as what
 borders.py         where a phrase seems to go on
 radius.py          how far apart the same words are
 other_words.py     corrections that are near, whatever their words

@@ -1,4 +1,5 @@
-"""Occurrences: where the words of a text occur in corrections, and in the store."""
+"""Occurrences: the spans of a text that corrections may apply to, and how far their
+words are from the same words elsewhere."""
 
 from bisect import bisect_right
 from collections.abc import Iterator

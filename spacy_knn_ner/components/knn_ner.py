@@ -11,6 +11,7 @@ from spacy.pipeline.pipe import Pipe
 from spacy.tokens import Doc, Span, Token
 from spacy.training import Example
 
+from ..corrections.borders import Orthography
 from ..corrections.matching import CorrectionMatcher
 from ..corrections.outcome import Added
 from ..datastore.datastore import Datastore
@@ -124,7 +125,7 @@ class KnnNer(Pipe):
             self.datastore,
             self.memory.phrases,
             self.settings,
-            self.nlp.Defaults.stop_words,
+            Orthography(self.nlp.Defaults.stop_words, self.nlp.lang or ""),
             self.calibration.correction_radius,
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 from spacy.tokens import Doc, SpanGroup
 
 from ..corrections.matching import CorrectionMatcher
-from ..corrections.taught import visible_words
+from ..corrections.texts import visible_text
 from ..reading import tagger_output
 from .extensions import FACTORY
 
@@ -30,14 +30,9 @@ def affected(docs: Iterable[Doc], matcher: CorrectionMatcher) -> list[Doc]:
 def _may_change(doc: Doc, matcher: CorrectionMatcher) -> bool:
     if tagger_output.read_base(doc, use_saved=False) is not None:
         return True  # its entities are decoded anew
-    words = [token.text for token in doc]
-    entities = [(ent.start, ent.end) for ent in doc.ents]
-    visible = visible_words(words)
-    if len(visible) < len(words):
-        position = {token: i for i, token in enumerate(visible)}
-        words = [words[i] for i in visible]
-        entities = [(position[s], position[e - 1] + 1) for s, e in entities]
-    return matcher.may_apply(words, entities)
+    text = visible_text([token.text for token in doc])
+    entities = [(text.position(e.start), text.position(e.end)) for e in doc.ents]
+    return matcher.may_apply(text.words, entities)
 
 
 def pass_on(docs: list[Doc], changing: list[Doc], name: str) -> None:

@@ -7,10 +7,11 @@ pipeline; where words show nothing, in headlines, the pipeline's prediction is u
 """
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .capitals import is_capitalized, is_headline
 
 _JOINING = ("-", "/")
-_AROUND = 8  # words to either side that show whether everything is capitalized
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,25 @@ class Beside:
     right: str = ""
 
 
+@dataclass(frozen=True)
+class Orthography:
+    """How a language is written.
+
+    stop_words (Set[str]): In lower case.
+    code (str): Of the language, such as "en".
+    """
+
+    stop_words: Set[str] = field(default_factory=frozenset)
+    code: str = ""
+
+    @property
+    def capitals_mark_names(self) -> bool:
+        """Whether names alone are capitalized in a sentence, and not all nouns."""
+        return self.code not in ("de", "lb")
+
+
 def words_beside(
-    words: list[str], start: int, end: int, stop_words: Set[str]
+    words: list[str], start: int, end: int, orthography: Orthography
 ) -> Beside:
     """Find the words by which a phrase seems to go on.
 
@@ -35,13 +53,15 @@ def words_beside(
     narrows it down; and on either side with a hyphen or a slash. Where everything is
     capitalized, as in headlines, and in scripts without capitals, nothing can be told.
 
-    words (list[str]): Of the text, without whitespace.
+    words (list[str]): Of the line, without whitespace.
     start, end (int): The phrase.
-    stop_words (Set[str]): Of the language, in lower case.
+    orthography (Orthography): Where all nouns are capitalized, capitals show nothing.
     RETURNS (Beside): The words beside it.
     """
     first, last = words[start], words[end - 1]
-    if is_headline(words, start, end):
+    if is_headline(words, start, end) or not (
+        orthography.capitals_mark_names or _is_lower(first)
+    ):
         return Beside()
     before = words[start - 1] if start > 0 else ""
     behind = words[end] if end < len(words) else ""
@@ -50,8 +70,8 @@ def words_beside(
     right |= _is_lower(first) and behind in _JOINING
     before, behind = before.lower(), behind.lower()
     return Beside(
-        before if left and before not in stop_words else "",
-        behind if right and behind not in stop_words else "",
+        before if left and before not in orthography.stop_words else "",
+        behind if right and behind not in orthography.stop_words else "",
     )
 
 
@@ -80,21 +100,6 @@ def _goes_on_left(before: str, phrase: list[str]) -> bool:
         return False
     # "causing cancer", "including cancer": what ends so introduces a phrase.
     return before in _JOINING or (_is_word(before) and not before.endswith("ing"))
-
-
-def is_capitalized(word: str) -> bool:
-    """Check whether a word begins with a capital letter."""
-    return word[:1].isupper()
-
-
-def is_headline(words: list[str], start: int, end: int) -> bool:
-    """Check whether most words around a phrase are in capitals throughout.
-
-    words, start, end: As for `words_beside`.
-    """
-    around = words[max(0, start - _AROUND) : end + _AROUND]
-    long = [word for word in around if len(word) > 1 and word.isalpha()]
-    return len(long) > 1 and sum(map(str.isupper, long)) > 0.6 * len(long)
 
 
 def _has_case(word: str) -> bool:

@@ -8,7 +8,7 @@ does not outvote what was seen a hundred times. What decides between spans that 
 is in conflicts.py.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..datastore.distribution import normalized
 from ..settings import Settings
 from ..types import CorrectedSpan, Corrections, CorrectionVotes, Matches, TokenBatch
+from .borders import Orthography
 from .conflicts import without_overlaps
 from .occurrences import candidates
 from .other_words import other_words
@@ -32,7 +33,7 @@ class CorrectionMatcher:
     datastore (Datastore): With the corrections.
     phrases (dict[str, PhraseIndex]): Of both parts of the datastore.
     settings (Settings): Of the component.
-    stop_words (Set[str]): Of the language, in lower case.
+    orthography (Orthography): Of the texts.
     radius (float | None): Where `corrections.radius` is null: the radius that was found
         in the store; None: no limit.
     left_out (tuple[ndarray, ndarray] | None): A number per key of the batch and one per
@@ -42,7 +43,7 @@ class CorrectionMatcher:
     datastore: Datastore
     phrases: dict[str, PhraseIndex]
     settings: Settings
-    stop_words: Set[str] = field(default_factory=frozenset)
+    orthography: Orthography = field(default_factory=Orthography)
     radius: float | None = None
     left_out: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -129,7 +130,7 @@ class CorrectionMatcher:
             self.datastore,
             self.phrases,
             self.settings.metric,
-            self.stop_words,
+            self.orthography,
             self.left_out,
         )
 

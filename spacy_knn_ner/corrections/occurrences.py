@@ -15,7 +15,7 @@ from ..datastore.entries import EntryTable
 from ..datastore.index.flat import compare_all
 from ..types import TokenBatch
 from .phrase_index import PhraseIndex
-from .taught import visible_words
+from .texts import VisibleText, visible_texts
 
 _AT_ONCE = 4096  # pairs of vectors that are compared
 _MOST = 64  # occurrences of a phrase in a table that vote
@@ -25,7 +25,7 @@ _MOST = 64  # occurrences of a phrase in a table that vote
 class Candidate:
     """A span that corrections may apply to.
 
-    text (list[str]): The words of its Doc, without whitespace.
+    text (list[str]): The words of its line, without whitespace.
     start, end (int): Its words there.
     tokens (ndarray): Their tokens in the batch, shape (n_words,).
     around (tuple[int, int] | None): The entity that is predicted here, where it has
@@ -55,23 +55,31 @@ def candidates(
     phrases (PhraseIndex): Of the corrections.
     YIELDS (Candidate): Each span once.
     """
-    starts = np.cumsum([0, *batch.lengths])
-    for (start, end), (text, tokens) in zip(
-        pairwise(starts.tolist()), visible_texts(batch), strict=True
-    ):
-        ids = phrases.ids([word.lower() for word in text])
+    starts = np.cumsum([0, *batch.lengths]).tolist()
+    for (start, end), text in zip(pairwise(starts), visible_texts(batch), strict=True):
+        ids = phrases.ids([word.lower() for word in text.words])
         spans = set(phrases.taught.phrases_in(ids, phrases.table.removed))
-        predicted: list[tuple[int, int]] = []
+        predicted = []
         of_doc = tags[start:end]
-        if of_doc.any():
-            bounds = np.array([span[:2] for span in batch.tag_set.spans(of_doc)])
-            positions = np.searchsorted(tokens, start + bounds.reshape(-1, 2))
-            predicted = list(map(tuple, positions.tolist()))
-        spans.update((s, e) for s, e in predicted if phrases.may_have(ids[s:e]))
+        for first, last, _ in batch.tag_set.spans(of_doc) if of_doc.any() else ():
+            place = text.position(start + first), text.position(start + last)
+            predicted.append(place)
+            if phrases.may_have(ids[slice(*place)]):
+                spans.add(place)
         for first, last in sorted(spans):
             if first < last:
                 around = _span_around(predicted, first, last)
-                yield Candidate(text, first, last, tokens[first:last], around)
+                yield _candidate(text, first, last, around)
+
+
+def _candidate(
+    text: VisibleText, first: int, last: int, around: tuple[int, int] | None
+) -> Candidate:
+    tokens = np.array(text.tokens[first:last], dtype=np.int64)
+    outer = around or (first, last)
+    start, end = text.line(*outer)
+    around = around and (around[0] - start, around[1] - start)
+    return Candidate(text.words[start:end], first - start, last - start, tokens, around)
 
 
 def _span_around(
@@ -82,21 +90,6 @@ def _span_around(
     if i < 0 or spans[i] == (first, last) or spans[i][1] < last:
         return None
     return spans[i]
-
-
-def visible_texts(batch: TokenBatch) -> Iterator[tuple[list[str], np.ndarray]]:
-    """List the words of each Doc without whitespace, and their tokens.
-
-    batch (TokenBatch): The tokens.
-    YIELDS (tuple[list[str], ndarray]): Of each Doc; tokens as in the batch.
-    """
-    start = 0
-    for length in batch.lengths:
-        words = batch.words[start : start + length]
-        visible = visible_words(words)
-        tokens = start + np.array(visible, dtype=np.int64)
-        yield [words[i] for i in visible], tokens
-        start += length
 
 
 def nearest_occurrences(

@@ -9,7 +9,8 @@ from ..tags import SpanTuple
 from ..types import AnnotatedText, StoredExample
 from .conflicts import Addition
 from .matching import CorrectionMatcher
-from .taught import no_entities, visible_words
+from .taught import no_entities
+from .texts import visible_text
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,5 @@ def _reason(text: AnnotatedText, rulers: list[SpanTuple]) -> str:
 def _in_store(
     text: AnnotatedText, start: int, end: int, label: str, matcher: CorrectionMatcher
 ) -> tuple[int, int]:
-    words = text.words[start:end]
-    lower = [words[i].lower() for i in visible_words(words)]
+    lower = [word.lower() for word in visible_text(text.words[start:end]).words]
     return matcher.count_in_store(lower, label)

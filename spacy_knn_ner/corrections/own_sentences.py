@@ -9,9 +9,10 @@ from ..datastore import distances as metrics
 from ..datastore.datastore import Datastore
 from ..settings import Settings
 from ..types import AnnotatedText, CorrectedSpan, Matches, TokenBatch
-from .occurrences import visible_texts
+from .capitals import ends_sentence
 from .phrase_index import PhraseIndex
-from .taught import Sentence, visible_words
+from .taught import Sentence
+from .texts import VisibleText, visible_text, visible_texts
 
 
 def own_sentences(
@@ -20,8 +21,9 @@ def own_sentences(
     """Find the spans that were annotated in the sentences of a batch: entities, and
     single tokens that are none.
 
-    A sentence may be a part of a Doc. What is a phrase and nothing else is a sentence
-    only where it is the whole Doc: "York" in "New York" is another matter.
+    A sentence may be a part of a Doc, if it stands by itself there: "York" that was
+    taught says nothing of "New York", nor "Washington was tall." of "George Washington
+    was tall."
 
     batch (TokenBatch): The tokens.
     datastore (Datastore): With the corrections.
@@ -29,24 +31,26 @@ def own_sentences(
     settings (Settings): Of the component.
     YIELDS (tuple[CorrectedSpan, Matches]): The spans, and the entries of their tokens.
     """
-    for text, tokens in visible_texts(batch):
-        ids = phrases.ids([word.lower() for word in text])
+    for text in visible_texts(batch):
+        ids = phrases.ids([word.lower() for word in text.words])
         removed = phrases.table.removed
         for first, sentence in phrases.taught.sentences_in(ids, removed):
             given = datastore.example(sentence.example_id).annotated
-            own = visible_words(given.words)
-            same = text[first : first + len(own)] == [given.words[i] for i in own]
-            if same and (len(own) == len(text) or not _is_phrase(given)):
-                here = tokens[first : first + len(own)].tolist()
-                token_of = dict(zip(own, here, strict=True))
+            own = visible_text(given.words)
+            last = first + len(own)
+            same = text.words[first:last] == own.words
+            if same and _is_by_itself(text, first, last):
+                here = text.tokens[first:last]
+                token_of = dict(zip(own.tokens, here, strict=True))
                 yield from _spans(given, sentence, token_of, batch, phrases, settings)
 
 
-def _is_phrase(text: AnnotatedText) -> bool:
-    """Whether all of a text is one entity, or none of it is."""
-    if text.missing:
-        return False
-    return not text.entities or text.entities[0][:2] == (0, len(text.words))
+def _is_by_itself(text: VisibleText, first: int, last: int) -> bool:
+    """Whether words begin and end where a sentence or a line does."""
+    start, end = text.line(first, last)
+    words = text.words
+    begins = first == start or ends_sentence(words[first - 1])
+    return begins and (last == end or ends_sentence(words[last - 1]))
 
 
 def _spans(
@@ -88,7 +92,7 @@ def _matches(
     entries = np.array([*rows.values()], dtype=np.int64)
     distances = np.zeros(len(rows))
     first = np.searchsorted(batch.keys.tokens, tokens)
-    has_key = np.isin(tokens, batch.keys.tokens)
+    has_key = first < np.searchsorted(batch.keys.tokens, tokens, side="right")
     if has_key.any():
         queries = batch.keys.vectors[first[has_key]]
         keys = phrases.table.keys.take(entries[has_key])

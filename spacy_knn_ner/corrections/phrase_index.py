@@ -9,12 +9,13 @@ from ..datastore.blocks import Blocks
 from ..datastore.entries import EntryTable
 from ..datastore.examples import ExampleStore
 from ..types import AnnotatedText
-from .borders import is_capitalized
-from .taught import Taught, WordIds, visible_words
+from .capitals import Writing, writing
+from .taught import Taught, WordIds
+from .texts import visible_text
 
-# A token of an example that has entries: its word and those beside it, the number of
-# words before it (whitespace is none), whether it is capitalized, whether its entity
-# goes on behind it, and the rows of its entries.
+# A token of an example that has entries: its word and those beside it on its line, the
+# number of words before it (whitespace is none), its `Writing` in corrections, whether
+# its entity goes on behind it, and the rows of its entries.
 POSTING = np.dtype(
     [
         ("word", "<i8"),
@@ -22,13 +23,13 @@ POSTING = np.dtype(
         ("right", "<i8"),
         ("example_id", "<i8"),
         ("position", "<i8"),
-        ("capitalized", "?"),
+        ("writing", "i1"),
         ("goes_on", "?"),
         ("row", "<i8"),
         ("n_rows", "<i8"),
     ]
 )
-_OF_TEXT = ("word", "left", "right", "position", "capitalized", "goes_on")
+_OF_TEXT = ("word", "left", "right", "position", "writing", "goes_on")
 
 
 class PhraseIndex:
@@ -102,24 +103,27 @@ class PhraseIndex:
 
     def _words(self, text: AnnotatedText) -> dict[int, dict[str, int]]:
         """What a posting has of each word, by token."""
-        visible = visible_words(text.words)
-        ids = [-1]
-        for i in visible:
-            word = text.words[i].lower()
-            ids.append(self._word_ids.setdefault(word, len(self._word_ids)))
-        ids.append(-1)
+        visible = visible_text(text.words)
+        ids = [
+            self._word_ids.setdefault(word.lower(), len(self._word_ids))
+            for word in visible.words
+        ]
         inside = {i for start, end, _ in text.entities for i in range(start, end - 1)}
-        return {
-            i: {
-                "word": ids[position + 1],
-                "left": ids[position],
-                "right": ids[position + 2],
+        found = {}
+        for position, token in enumerate(visible.tokens):
+            first, last = visible.line(position, position + 1)
+            written = Writing.ANY
+            if self.of_corrections:
+                written = writing(visible.words[first:last], position - first)
+            found[token] = {
+                "word": ids[position],
+                "left": ids[position - 1] if position > first else -1,
+                "right": ids[position + 1] if position + 1 < last else -1,
                 "position": position,
-                "capitalized": is_capitalized(text.words[i]),
-                "goes_on": i in inside,
+                "writing": int(written),
+                "goes_on": token in inside,
             }
-            for position, i in enumerate(visible)
-        }
+        return found
 
     def ids(self, words: Sequence[str]) -> WordIds:
         """Look up the ids of words.

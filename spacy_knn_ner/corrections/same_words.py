@@ -6,7 +6,7 @@ them costs little more than one with few.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from ..datastore.datastore import CORRECTIONS, STORE, Datastore
 from ..types import TokenBatch
-from .borders import is_capitalized, is_part_in_headline, words_beside
+from .borders import Orthography, is_part_in_headline, words_beside
+from .capitals import is_same_writing, writing
 from .occurrences import Candidate, nearest_occurrences, token_distances
 from .phrase_index import PhraseIndex
 
@@ -68,14 +69,14 @@ class SameWords:
     datastore (Datastore): With the corrections.
     phrases (dict[str, PhraseIndex]): Of both parts of the datastore.
     metric (str): One of `distances.METRICS`.
-    stop_words (Set[str]): Of the language, in lower case.
+    orthography (Orthography): Of the texts.
     left_out (tuple[ndarray, ndarray] | None): See `CorrectionMatcher`.
     """
 
     datastore: Datastore
     phrases: dict[str, PhraseIndex]
     metric: str
-    stop_words: Set[str]
+    orthography: Orthography
     left_out: tuple[np.ndarray, np.ndarray] | None
 
     def find(
@@ -169,22 +170,23 @@ class SameWords:
         written alike: "US" is no "us". Shape (n,), bool."""
         ids = self.phrases[CORRECTIONS].ids
         beside = np.full((len(candidates), 2), _ENDS)
-        is_lower = np.zeros(len(candidates), dtype=bool)
+        written = np.zeros((len(candidates), postings.shape[1]), dtype=int)
         is_part = np.zeros(len(candidates), dtype=bool)
         for i, candidate in enumerate(candidates):
             place = candidate.text, candidate.start, candidate.end
-            words = words_beside(*place, self.stop_words)
+            words = words_beside(*place, self.orthography)
             for side, word in enumerate((words.left, words.right)):
                 if word:
                     seen = ids([word])[0]
                     beside[i, side] = seen if seen >= 0 else _UNSEEN
-            is_lower[i] = not is_capitalized(candidate.text[candidate.end - 1])
+            positions = range(candidate.start, candidate.end)
+            written[i] = [writing(candidate.text, position) for position in positions]
             around = candidate.around
             is_part[i] = around is not None and is_part_in_headline(*place, around)
         left, right = beside[of].T
         fits: np.ndarray = (left == _ENDS) | (postings["left"][:, 0] == left)
         fits &= (right == _ENDS) | (postings["right"][:, -1] == right)
-        fits &= ~(is_lower[of] & postings["capitalized"][:, -1])
+        fits &= is_same_writing(postings["writing"], written[of]).all(axis=1)
         return fits & ~is_part[of]
 
     def readings(self, postings: np.ndarray, part: str) -> np.ndarray:

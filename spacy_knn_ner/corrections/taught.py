@@ -1,14 +1,16 @@
 """What was taught: the phrases and the sentences of corrections, by their words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from ..types import AnnotatedText
+from .texts import visible_text
 
 WordIds = tuple[int, ...]
+_FEW = 5  # words of a text that may be named as no entity as a whole
 _FIRST = 3  # words by which sentences are found
 
 
@@ -37,8 +39,8 @@ class Taught:
         """Start without any."""
         # By their first word; and a row of each mention.
         self._phrases: dict[int, dict[WordIds, list[int]]] = {}
-        # By their first words.
-        self._sentences: dict[WordIds, list[Sentence]] = {}
+        # By their first words, their length, and all of their words.
+        self._sentences: dict[WordIds, dict[int, dict[WordIds, list[Sentence]]]] = {}
         self._first_words: set[int] = set()  # of sentences
 
     def add(
@@ -64,8 +66,9 @@ class Taught:
                 known = self._phrases.setdefault(words[0], {})
                 known.setdefault(words, []).append(rows[0])
         sentence = tuple(ids.values())
-        sentences = self._sentences.setdefault(sentence[:_FIRST], [])
-        sentences.append(Sentence(sentence, example_id, row_of))
+        by_length = self._sentences.setdefault(sentence[:_FIRST], {})
+        alike = by_length.setdefault(len(sentence), {}).setdefault(sentence, [])
+        alike.append(Sentence(sentence, example_id, row_of))
         self._first_words.add(sentence[0])
 
     def phrases_in(
@@ -94,32 +97,30 @@ class Taught:
         starts = [i for i, word in enumerate(ids) if word in self._first_words]
         for start in starts:
             for n in range(1, min(_FIRST, len(ids) - start) + 1):
-                key = ids[start : start + n]
-                for sentence in self._sentences.get(key, ()):
-                    end = start + len(sentence.words)
-                    row = next(iter(sentence.row_of.values()))
-                    if ids[start:end] == sentence.words and not removed[row]:
-                        yield start, sentence
+                by_length = self._sentences.get(ids[start : start + n], {})
+                for length, sentences in by_length.items():
+                    for sentence in sentences.get(ids[start : start + length], ()):
+                        if not removed[list(sentence.row_of.values())].all():
+                            yield start, sentence
 
 
 def no_entities(text: AnnotatedText) -> list[tuple[int, int]]:
-    """List the phrases that were named as no entity: in a text that is mostly without
-    annotation, the runs of tokens that are annotated as `O`. (In one that is annotated
-    throughout, such runs only end at entities.)
+    """List the phrases that were named as no entity: the runs of tokens that are
+    annotated as `O`, in a text where most others have no annotation; and a whole text
+    of a few words. (In one that is annotated throughout, such runs only end at
+    entities.)
 
     text (AnnotatedText): The text.
     RETURNS (list[tuple[int, int]]): First token, and the token after the last.
     """
-    others = {*text.missing}
-    if 2 * len(others) < len(text.words):
+    visible = visible_text(text.words).tokens
+    missing = set(text.missing)
+    others = {i for start, end, _ in text.entities for i in range(start, end)} | missing
+    outside = [i for i, token in enumerate(visible) if token not in others]
+    is_all = len(outside) == len(visible)
+    most = _FEW if is_all else len(missing.intersection(visible))
+    if not outside or len(outside) > most:
         return []
-    for start, end, _ in text.entities:
-        others.update(range(start, end))
-    others.update(i for i, word in enumerate(text.words) if word.isspace())
-    ends = [-1, *sorted(others), len(text.words)]
-    return [(i + 1, j) for i, j in pairwise(ends) if j - i > 1]
-
-
-def visible_words(words: Sequence[str]) -> list[int]:
-    """List the tokens that are words, and not whitespace."""
-    return [i for i, word in enumerate(words) if not word.isspace()]
+    breaks = [i for i, (a, b) in enumerate(pairwise(outside), 1) if b != a + 1]
+    bounds = pairwise([0, *breaks, len(outside)])
+    return [(visible[outside[i]], visible[outside[j - 1]] + 1) for i, j in bounds]

@@ -5,19 +5,20 @@ from spacy.lang.en.stop_words import STOP_WORDS
 
 from spacy_knn_ner.corrections.borders import (
     Beside,
-    is_headline,
+    Orthography,
     is_part_in_headline,
     words_beside,
 )
+from spacy_knn_ner.corrections.capitals import is_headline
 
 
-def beside(text):
+def beside(text, code="en"):
     """Of the phrase in brackets."""
     words = text.replace("[", "").replace("]", "").split()
     given = text.split()
     start = next(i for i, word in enumerate(given) if word.startswith("["))
     end = next(i for i, word in enumerate(given) if word.endswith("]")) + 1
-    return words_beside(words, start, end, STOP_WORDS)
+    return words_beside(words, start, end, Orthography(STOP_WORDS, code))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,12 @@ def beside(text):
 )
 def test_words_beside(text, left, right):
     assert beside(text) == Beside(left, right)
+
+
+def test_where_all_nouns_are_capitalized_capitals_show_nothing():
+    assert beside("Die Firma [Siemens] wächst") == Beside("firma", "")
+    assert beside("Die Firma [Siemens] wächst", "de") == Beside()
+    assert beside("ein akuter [krebs] war", "de") == Beside("akuter", "")
 
 
 def test_in_headlines_longer_predictions_are_names():

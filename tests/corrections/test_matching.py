@@ -19,8 +19,9 @@ def pipeline(words="a b c d e f g", p_base=None, **settings):
     for i, word in enumerate(words):
         vectors[word.upper()] = 0.8 * eye[i] + 0.6 * eye[len(words) + i]
     p = dict.fromkeys(vectors, OUTSIDE) | (p_base or {})
-    vectors[" "] = np.zeros(2 * len(words))
-    p[" "] = OUTSIDE
+    for space in (" ", "\n"):
+        vectors[space] = np.zeros(2 * len(words))
+        p[space] = OUTSIDE
     return planted_pipeline(vectors, p, scheme="BILUO", **settings)
 
 
@@ -74,6 +75,49 @@ def test_a_capitalized_phrase_does_not_apply_in_lower_case():
     nlp.get_pipe("knn_ner").add([annotated(nlp.vocab, "a B c", [(1, 2, LABEL)])])
     assert found(nlp, "B d") == [(0, 1, LABEL)]
     assert found(nlp, "b d") == []
+
+
+def test_words_are_the_same_only_if_their_capitals_are():
+    words = "IT It it Who WHO us US Us Apple apple dollar is a b c d . e"
+    nlp = pipeline(" ".join(dict.fromkeys(words.lower().split())))
+    planted = nlp.get_pipe("planted")
+    for word in words.split():
+        planted.vectors.setdefault(word, planted.vectors[word.lower()])
+        planted.p_base.setdefault(word, OUTSIDE)
+    knn = nlp.get_pipe("knn_ner")
+
+    def applies(taught, word, text):
+        start = taught.split().index(word)
+        doc = annotated(nlp.vocab, taught, [(start, start + 1, LABEL)], "missing")
+        ids = knn.add([doc])
+        ents = found(nlp, text)
+        knn.forget(ids)
+        return bool(ents)
+
+    assert applies("a IT b", "IT", "c IT d")
+    assert not applies("a IT b", "IT", "It d")  # at the start, but no acronym
+    assert not applies("a us b", "us", "c US d")
+    assert not applies("a apple b", "apple", "c Apple d")
+    assert applies("a apple b", "apple", "Apple d")  # at the start of a sentence
+    assert applies("a apple b", "apple", "c . Apple d")
+    assert not applies("a Apple b", "Apple", "c apple d")
+
+
+def test_a_line_is_where_a_phrase_ends():
+    nlp = pipeline()
+    nlp.get_pipe("knn_ner").add([annotated(nlp.vocab, "b c", [(0, 1, LABEL)])])
+    assert found(nlp, "e|b") == []
+    assert found(nlp, "e|\n|b|c") == [(2, 3, LABEL)]
+
+
+def test_what_was_annotated_holds_though_the_first_of_it_was_revised():
+    nlp = pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    knn.add([annotated(nlp.vocab, "a b c d", [(1, 4, "longer")], "missing")])
+    first = [(0, 1, LABEL), (1, 3, LABEL)]
+    knn.add([annotated(nlp.vocab, "e b c d f", first, "missing")])
+    knn.add([annotated(nlp.vocab, "e b c d f", [(0, 1, "other")], "missing")])
+    assert found(nlp, "e b c d f") == [(0, 1, "other"), (1, 3, LABEL)]
 
 
 def test_borders_are_asserted_too():
@@ -146,7 +190,9 @@ def test_in_its_own_sentence_no_other_annotation_counts():
     knn.add([annotated(nlp.vocab, "b e", [])], allow_duplicates=True)
     assert found(nlp, "b e g") == []
     assert found(nlp, "b e f") == [(0, 1, LABEL)]
-    assert found(nlp, "c a b e f a") == [(2, 3, LABEL)]  # the sentence, in a text
+    # the sentence, on its own line of a text; and as a part of another sentence
+    assert found(nlp, "c|a|\n|b|e|f|\n|a") == [(3, 4, LABEL)]
+    assert found(nlp, "c a b e f a") == []
 
 
 def test_a_correction_without_a_sentence_is_like_any_other():

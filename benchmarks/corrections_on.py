@@ -287,7 +287,8 @@ def _updated(
     """With the pipeline's own tagger, updated until the sentence is right."""
     counts = Counts()
     name = next(n for n in ("ner", "ner_tagger") if nlp.has_pipe(n))
-    others = [n for n in ("knn_ner",) if nlp.has_pipe(n)]
+    encoders = ("tok2vec", "transformer")
+    others = [n for n in nlp.pipe_names if n not in (name, *encoders)]
     tagger: Any = nlp.get_pipe(name)
     for *_, label in (e for text in stream.texts for e in text.entities):
         if label not in tagger.labels:

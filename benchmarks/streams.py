@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span
 
-from spacy_knn_ner.corrections.conflicts import add_corrections
+from spacy_knn_ner.corrections.revising import add_corrections
 from spacy_knn_ner.evaluation.leave_one_out import KnownVotes
 from spacy_knn_ner.inference.predictor import LOOK_UP_ALL, Predictor
 from spacy_knn_ner.reading.annotations import annotated_text

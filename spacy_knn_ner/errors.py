@@ -220,6 +220,7 @@ class Errors:
         "labels, or start, end and label in characters), or several of these."
     )
     E055 = "{entity!r} does not name the bounds of tokens and a label, in {text!r}."
+    E057 = "source={found!r} is no source. Name it with a text that is not empty."
     E056 = (
         "'{name}' cannot forget {found}. Give ids, what add returned, a part of the "
         "text, or source=...."

@@ -1,10 +1,10 @@
-"""Editing: corrections are added and examples forgotten, one at a time."""
+"""Editing: corrections are added, and examples found that are to be forgotten."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from ..corrections.conflicts import Addition, add_corrections
+from ..corrections.revising import Addition, History, add_corrections
 from ..datastore.datastore import CORRECTIONS, Datastore
 from ..errors import Errors, KnnNerError
 from ..reading.encoder import KeyEncoder
@@ -20,6 +20,7 @@ def add(
     *,
     source: str | None,
     allow_duplicates: bool,
+    history: History | None = None,
 ) -> list[Addition]:
     """Add corrections; see `KnnNer.add`.
 
@@ -28,6 +29,7 @@ def add(
     scheme (str): The tagger's tag scheme.
     texts (list[AnnotatedText]), keys (list[TokenKeys]): The corrections.
     source (str | None), allow_duplicates (bool): As for `KnnNer.add`.
+    history (History | None): Records what is revised. Default: none.
     RETURNS (list[Addition]): What was added, in order.
     RAISES (KnnNerError): If the datastore was built with another encoder.
     """
@@ -40,11 +42,12 @@ def add(
     if allow_duplicates:
         ids = datastore.add(texts, keys, part=CORRECTIONS, source=source)
         return [Addition(i, True) for i in ids]
-    return add_corrections(datastore, texts, keys, source=source)
+    return add_corrections(datastore, texts, keys, source=source, history=history)
 
 
 def find_examples(
     datastore: Datastore,
+    history: History,
     name: str,
     example_ids: Iterable[int] | None = None,
     *,
@@ -53,23 +56,28 @@ def find_examples(
 ) -> list[int]:
     """Find the examples for which all that is given holds.
 
-    datastore (Datastore): Is searched.
+    datastore (Datastore), history (History): Are searched.
     name (str): The component, for messages.
     example_ids, source, text: As for `KnnNer.forget`.
     RETURNS (list[int]): Their ids.
     RAISES (KnnNerError): For an unknown id, or if nothing is given, or an empty text.
     """
-    if "" in (source, text):  # every text contains it
-        raise KnnNerError(Errors.E075, name=name)
+    for given in (source, text):
+        if given == "":  # every text contains it
+            raise KnnNerError(Errors.E075, name=name)
+        if not isinstance(given, str | None):
+            raise KnnNerError(Errors.E056, name=name, found=f"{given!r}")
     ids = None if example_ids is None else list(example_ids)
     for i in ids or ():
         if not isinstance(i, int | np.integer):
             raise KnnNerError(Errors.E056, name=name, found=f"{i!r}")
     for i in ids or ():
-        datastore.example(i)
+        if i not in history:
+            datastore.example(i)
     if source is not None or text is not None:
         found = datastore.examples.ids(source=source, contains=text)
-        ids = found if ids is None else sorted(set(ids) & set(found))
+        found += history.ids(source, text)
+        ids = sorted(set(found) if ids is None else set(ids) & set(found))
     if ids is None:
         raise KnnNerError(Errors.E075, name=name)
     return ids

@@ -10,9 +10,9 @@ from typing import Any
 from spacy import util
 from spacy.tokens import Doc
 
-from ..corrections.conflicts import Addition
 from ..corrections.phrase_index import PhraseIndex
 from ..corrections.radius import find_radius
+from ..corrections.revising import Addition, History
 from ..datastore.datastore import CORRECTIONS, Datastore
 from ..datastore.index.base import IndexFactory
 from ..errors import Errors, KnnNerError, Warnings, warning
@@ -31,6 +31,8 @@ class Memory:
 
     datastore (Datastore): What was seen.
     phrases (dict[str, PhraseIndex]): The words of both of its parts.
+    history (History): What later corrections have replaced, since it was loaded, built
+        or consolidated.
     encoder (KeyEncoder): Makes its keys.
     index_factory (IndexFactory): Makes the index of its store.
     calibration (Calibration): What `spacy knn tune` has fitted.
@@ -56,7 +58,7 @@ class Memory:
 
         datastore (Datastore): Searched from now on.
         """
-        self.datastore = datastore
+        self.datastore, self.history = datastore, History()
         datastore.store.index_factory = self.index_factory
         self.phrases = {
             part: PhraseIndex(table, of_corrections=part == CORRECTIONS)
@@ -197,6 +199,7 @@ class Memory:
                 keys,
                 source=source,
                 allow_duplicates=allow_duplicates,
+                history=self.history,
             )
             self._keep_strings()
         ids = [addition.example_id for addition in added]
@@ -211,6 +214,7 @@ class Memory:
         text: str | None = None,
     ) -> int:
         """Remove examples from either part: those for which all that is given holds.
+        What they had replaced in earlier corrections comes back.
 
         example_ids (Iterable[int] | None): From `build` or `add`.
         source (str | None): As it was given to `add`.
@@ -222,24 +226,24 @@ class Memory:
         with self.lock:
             ids = editing.find_examples(
                 self.datastore,
+                self.history,
                 self.encoder.name,
                 example_ids,
                 source=source,
                 text=text,
             )
-            return self.datastore.forget(ids)
-
-    def restore(self, examples: list[StoredExample], docs: list[Doc]) -> None:
-        """Restore corrections that later ones replaced, as they were.
-
-        examples (list[StoredExample]): The corrections.
-        docs (list[Doc]): Their texts after the components in front.
-        """
-        keys = self.encoder.read(docs) if docs else []
-        with self.lock:
-            for earlier, key in zip(examples, keys, strict=True):
-                self.datastore.restore(earlier, key)
+            present = self.datastore.examples.present(ids)
+            removed = self.datastore.forget(present)
+            for example, keys in self.history.forget(ids):
+                if not self._has(example):
+                    self.datastore.restore(example, keys)
             self._keep_strings()
+            return removed
+
+    def _has(self, example: StoredExample) -> bool:
+        present = self.datastore.examples.present([example.example_id])
+        stored = self.datastore.example
+        return bool(present) and stored(present[0]).annotated == example.annotated
 
     def relabel(self, old_label: str, new_label: str) -> int:
         """Rename a label in all examples. A label of the tagger's stays: it goes on to
@@ -252,6 +256,7 @@ class Memory:
         """
         with self.lock:
             count = self.datastore.relabel(old_label, new_label)
+            self.history = History()
             self._keep_strings()
             return count
 
@@ -261,6 +266,7 @@ class Memory:
         RETURNS (int): How many examples were moved.
         """
         with self.lock:
+            self.history = History()
             return self.datastore.consolidate()
 
     def _keep_strings(self) -> None:

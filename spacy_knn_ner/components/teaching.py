@@ -22,6 +22,8 @@ def add(
     knn: "KnnNer", examples: Any, source: str | None, allow_duplicates: bool
 ) -> Added:
     """Add corrections; see `KnnNer.add`."""
+    if source is not None and (not isinstance(source, str) or not source):
+        raise KnnNerError(Errors.E057, found=source)
     given = given_docs(knn.nlp, examples, knn.name)
     texts = [annotated_text(doc, knn.name) for doc in given]
     docs = knn.memory.encoder.docs(texts)
@@ -51,7 +53,7 @@ def _tuples(spans: list[Span]) -> list[SpanTuple]:
 
 
 def forget(knn: "KnnNer", examples: Any, source: str | None, text: str | None) -> int:
-    """Remove examples, and restore what they replaced; see `KnnNer.forget`."""
+    """Remove examples; see `KnnNer.forget`."""
     if isinstance(examples, str) and text is None:
         examples, text = None, examples
     if isinstance(examples, int):
@@ -61,9 +63,6 @@ def forget(knn: "KnnNer", examples: Any, source: str | None, text: str | None) -
     ):
         found = type(examples).__name__
         raise KnnNerError(Errors.E056, name=knn.name, found=found)
-    revised = examples.revised if isinstance(examples, Added) else []
-    docs = knn.memory.encoder.docs([earlier.annotated for earlier in revised])
-    with knn.memory.lock:
-        removed = knn.memory.forget(examples, source=source, text=text)
-        knn.memory.restore(revised, docs)
-    return removed
+    if isinstance(examples, Added):
+        examples = examples.new_ids
+    return knn.memory.forget(examples, source=source, text=text)

@@ -1,7 +1,8 @@
 """Conflicts: which of two contradicting statements counts.
 
 Between corrections of one sentence, when they are added: the later one. What it
-contradicts in an earlier one is taken away, entities as a whole.
+contradicts in an earlier one is taken away, entities as a whole (`without_conflicts`;
+see revising.py).
 
 Between spans that overlap, when a text is predicted (`without_overlaps`):
 
@@ -14,20 +15,17 @@ Between a corrected span and a predicted entity that overlaps it and is not the 
 front have set stay; see reading/rulers.py.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
-from ..datastore.datastore import CORRECTIONS, Datastore
 from ..tags import MISSING, SpanTuple, TagSet
 from ..types import (
     AnnotatedText,
     CorrectedSpan,
     Corrections,
     CorrectionVotes,
-    StoredExample,
-    TokenKeys,
 )
 
 # --- when a text is predicted ----------------------------------------------------
@@ -92,66 +90,6 @@ def override(
 
 
 # --- when corrections are added ----------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Addition:
-    """A correction that was added.
-
-    example_id (int): Its id.
-    is_new (bool): Whether it was added; otherwise it existed already.
-    revised (tuple[StoredExample, ...]): Earlier corrections that lost annotation, as
-        they were.
-    """
-
-    example_id: int
-    is_new: bool
-    revised: tuple[StoredExample, ...] = ()
-
-
-def add_corrections(
-    datastore: Datastore,
-    texts: Sequence[AnnotatedText],
-    keys: Sequence[TokenKeys],
-    *,
-    source: str | None = None,
-) -> list[Addition]:
-    """Add corrections, each of them once.
-
-    A correction that exists already is not added again. Earlier ones of the same words
-    lose the annotation that it contradicts, and are forgotten if none is left.
-
-    datastore (Datastore): Is changed.
-    texts, keys, source: As for `Datastore.add`.
-    RETURNS (list[Addition]): What was added, in order.
-    RAISES (KnnNerError): As for `Datastore.add`; then nothing is changed.
-    """
-    datastore.checked(texts, keys)
-    additions: list[Addition] = []
-    for text, key in zip(texts, keys, strict=True):
-        same, revised, forgotten = None, [], set[int]()
-        for earlier in datastore.examples.corrections_of(text):
-            if is_same(earlier.annotated, text):
-                same = earlier.example_id if same is None else same
-                continue
-            left = without_conflicts(earlier.annotated, text)
-            if left.missing == earlier.annotated.missing:
-                continue
-            revised.append(earlier)
-            if len(left.missing) == len(left.words):
-                datastore.forget([earlier.example_id])
-                forgotten.add(earlier.example_id)
-            else:
-                datastore.replace_annotation(earlier.example_id, left)
-        new = same
-        if new is None:
-            new = datastore.add([text], [key], part=CORRECTIONS, source=source)[0]
-        additions = [
-            replace(a, example_id=new) if a.example_id in forgotten else a
-            for a in additions
-        ]
-        additions.append(Addition(new, same is None, tuple(revised)))
-    return additions
 
 
 def without_conflicts(earlier: AnnotatedText, later: AnnotatedText) -> AnnotatedText:

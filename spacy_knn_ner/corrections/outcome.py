@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from ..tags import SpanTuple
-from ..types import AnnotatedText, StoredExample
-from .conflicts import Addition
+from ..types import AnnotatedText
 from .matching import CorrectionMatcher
+from .revising import Addition, Revision
 from .taught import no_entities
 from .texts import visible_text
 
@@ -61,26 +61,23 @@ class Outcome:
     example_id (int): Its id.
     is_new (bool): Whether it was added; otherwise it existed already.
     spans (list[SpanOutcome]): Its annotated spans.
-    revised (tuple[StoredExample, ...]): Earlier corrections that it contradicts, as
-        they were.
+    revised (tuple[Revision, ...]): Earlier corrections that it contradicts.
     """
 
     example_id: int
     is_new: bool
     spans: list[SpanOutcome]
-    revised: tuple[StoredExample, ...] = ()
+    revised: tuple[Revision, ...] = ()
 
     @property
     def text(self) -> str:
         """The outcome in words, a line each."""
         lines = [span.line for span in self.spans]
-        for earlier in self.revised:
-            what = ", ".join(
-                f"{' '.join(earlier.annotated.words[start:end])} {label}"
-                for start, end, label in earlier.annotated.entities
-            )
-            source = f" of {earlier.source}" if earlier.source else ""
-            lines.append(f"It replaces an earlier correction{source}: {what or 'O'}.")
+        for revision in self.revised:
+            source = revision.earlier.source
+            whose = f" of {source}" if source else ""
+            what = ", ".join(_lost(revision))
+            lines.append(f"It replaces in an earlier correction{whose}: {what}.")
         return "\n".join(lines)
 
 
@@ -100,14 +97,9 @@ class Added(Sequence[int]):
         return [outcome.example_id for outcome in self.outcomes]
 
     @property
-    def revised(self) -> list[StoredExample]:
-        """Earlier corrections that these replaced, as they were; the first state of
-        each."""
-        states: dict[int, StoredExample] = {}
-        for outcome in self.outcomes:
-            for earlier in outcome.revised:
-                states.setdefault(earlier.example_id, earlier)
-        return list(states.values())
+    def new_ids(self) -> list[int]:
+        """Those that did not exist already, each once."""
+        return list(dict.fromkeys(o.example_id for o in self.outcomes if o.is_new))
 
     @property
     def text(self) -> str:
@@ -124,7 +116,9 @@ class Added(Sequence[int]):
     def __getitem__(self, i: slice) -> list[int]: ...
 
     def __getitem__(self, i: int | slice) -> int | list[int]:
-        return self.ids[i]
+        if isinstance(i, slice):
+            return self.ids[i]
+        return self.outcomes[i].example_id
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and self.ids == list(other)
@@ -173,6 +167,18 @@ def outcome_of(
             )
         )
     return Outcome(addition.example_id, addition.is_new, spans, addition.revised)
+
+
+def _lost(revision: Revision) -> list[str]:
+    """What an earlier correction does not say any more."""
+    before, left = revision.earlier.annotated, revision.left
+    lost = [e for e in before.entities if e not in left.entities]
+    others = set(left.missing) - set(before.missing)
+    others.difference_update(*(range(start, end) for start, end, _ in lost))
+    lost += [(i, i + 1, "no entity") for i in others]
+    return [
+        f"{_text(before, start, end)} {label}" for start, end, label in sorted(lost)
+    ]
 
 
 def _overlapping(spans: list[SpanTuple], start: int, end: int) -> list[SpanTuple]:

@@ -130,6 +130,16 @@ class ExampleStore:
         with self._lock, self._writing() as db:
             return [i for i in example_ids if db.execute(statement, (i,)).rowcount]
 
+    def present(self, example_ids: Iterable[int]) -> list[int]:
+        """Select the examples that there are.
+
+        example_ids (Iterable[int]): Perhaps unknown.
+        """
+        query = "SELECT 1 FROM examples WHERE example_id = ?"
+        with self._lock:
+            db = self._reading()
+            return [i for i in example_ids if db.execute(query, (int(i),)).fetchone()]
+
     def get(self, example_id: int) -> StoredExample:
         """Get one example.
 

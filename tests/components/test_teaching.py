@@ -3,7 +3,7 @@
 import pytest
 from spacy.tokens import Span
 from spacy.training import Example
-from util import annotated, annotated_docs, entities, view
+from util import annotated, annotated_docs, cnn_pipeline, entities, view
 
 from spacy_knn_ner.errors import KnnNerError
 
@@ -116,10 +116,75 @@ def test_forgetting_brings_back_what_was_replaced(built):
     for given in ({"Ada Lovelace": "one"}, {"Lovelace": "two"}, {"Ada": "three"}):
         states.append([view(doc) for doc in built.pipe([TEXT, OTHER])])
         steps.append(knn.teach(TEXT, given))
-    assert steps[1].outcomes[0].revised[0].example_id == steps[0][0]
+    assert steps[1].outcomes[0].revised[0].earlier.example_id == steps[0][0]
     for state, step in zip(reversed(states), reversed(steps), strict=True):
         knn.forget(step)
         assert [view(doc) for doc in built.pipe([TEXT, OTHER])] == state
+
+
+CHAINS = [
+    # corrections in order; those that are forgotten, in order; what is left
+    (["A+P", "B"], [0, 1], ""),
+    (["A", "B+P", "C"], [1, 2], "A"),
+    (["A", "B+P", "C"], [1], "C"),
+    (["A", "B", "C"], [1], "C"),
+    (["A", "B", "C"], [2, 1], "A"),
+    (["A", "B", "C"], [0, 2], "B"),
+    (["A+P", "B", "Q"], [1], "A+Q"),
+    (["A+P", "B", "Q"], [1, 2], "A+P"),
+]
+WORDS = {"A": "Ada", "B": "Ada", "C": "Ada", "P": "London", "Q": "London"}
+
+
+@pytest.mark.parametrize(("given", "forgotten", "left"), CHAINS)
+def test_forgetting_leaves_what_there_would_be_without_it(given, forgotten, left):
+    def pipeline():
+        nlp = cnn_pipeline()
+        return nlp, nlp.get_pipe("knn_ner")
+
+    def entities_of(names):
+        return {WORDS[name]: name for name in names.split("+") if name}
+
+    (nlp, knn), (other, expected) = pipeline(), pipeline()
+    added = [knn.teach(TEXT, entities_of(names)) for names in given]
+    for i in forgotten:
+        knn.forget(added[i])
+    if left:
+        expected.teach(TEXT, entities_of(left))
+    assert entities(nlp(TEXT)) == entities(other(TEXT))
+    assert len(knn.datastore.corrections) == len(expected.datastore.corrections)
+
+
+def test_what_was_moved_or_filtered_away_brings_nothing_back(built):
+    knn = built.get_pipe("knn_ner")
+    knn.teach(TEXT, {"Ada": "A", "London": "P"})
+    later = knn.teach(TEXT, {"Ada": "B"}, source="ada")
+    assert knn.forget(later, source="other") == 0
+    assert ("Ada", "B") in {(e.text, e.label_) for e in built(TEXT).ents}
+    knn.consolidate()
+    n_entries = len(knn.datastore.store)
+    assert knn.forget(later) == 1
+    assert len(knn.datastore.corrections) == 0
+    assert len(knn.datastore.store) == n_entries - 1
+
+
+def test_a_duplicate_belongs_to_who_gave_it_first(built):
+    knn = built.get_pipe("knn_ner")
+    first = knn.teach(TEXT, {"Ada": "A"}, source="ada")
+    assert knn.forget(knn.teach(TEXT, {"Ada": "A"}, source="bob")) == 0
+    assert knn.forget(first) == 1
+
+
+def test_a_wrong_source_changes_nothing(built):
+    knn = built.get_pipe("knn_ner")
+    knn.teach(TEXT, {"Ada": "A"})
+    for source in (["ada"], 5, ""):
+        with pytest.raises(KnnNerError, match="KNN-E057"):
+            knn.teach(TEXT, {"Ada": "B"}, source=source)
+    for wrong in ({"source": ["ada"]}, {"text": 5}):
+        with pytest.raises(KnnNerError, match="KNN-E056"):
+            knn.forget(**wrong)
+    assert ("Ada", "A") in {(e.text, e.label_) for e in built(TEXT).ents}
 
 
 def test_forgetting_by_text_id_and_nonsense(built):

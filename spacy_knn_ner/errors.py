@@ -219,11 +219,15 @@ class Errors:
         "Span with a label, an Example, a text with its entities (a dict of words and "
         "labels, or start, end and label in characters), or several of these."
     )
-    E055 = "{entity!r} does not name the bounds of tokens and a label, in {text!r}."
+    E055 = (
+        "{entity!r} does not name words, or the bounds of tokens, and a label, in "
+        "{text!r}. A label is a text, or None for no entity."
+    )
     E057 = "source={found!r} is no source. Name it with a text that is not empty."
+    E058 = "--span {given!r} is not words=label, nor words= for no entity."
     E056 = (
         "'{name}' cannot forget {found}. Give ids, what add returned, a part of the "
-        "text, or source=...."
+        "text, or a source."
     )
 
     # The command line
@@ -255,7 +259,7 @@ class Errors:
         "{path} cannot be edited in place. Load it, save it with nlp.to_disk to a "
         "folder of yours, and name that."
     )
-    E080 = "The entity {word!r} overlaps another one that was given. Name each once."
+    E080 = "{word!r} overlaps another entity that was given. Name only one of them."
     E079 = "Name either a .spacy file, or --text and its entities with --span."
     E074 = (
         "Cannot rename the label {old_label!r} to {new_label!r}: the datastore has the "
@@ -285,7 +289,7 @@ class Errors:
     E083 = "The request must be JSON with {name!r}, of type {kind}."
     E086 = "weight={value!r} is not valid: expected a number from 0 to 1."
     E084 = "{feature} needs {package}: pip install 'spacy-knn-ner[{extra}]'."
-    E070 = "The text has no token {word!r}; its tokens are {words}."
+    E070 = "The text does not have {word!r} as whole tokens; its tokens are {words}."
     E065 = "Pages and plots need matplotlib: pip install 'spacy-knn-ner[report]'."
 
 

@@ -79,6 +79,7 @@ def _entities(
                 changed=(span in final) != (span in base),
                 unknown=None if is_ruler else _unknown(doc, span, explainer),
                 by_ruler=is_ruler,
+                by_correction=bool(prediction.corrections.weight[start:end].any()),
             )
         )
     return found

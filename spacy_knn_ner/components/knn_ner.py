@@ -44,8 +44,7 @@ class KnnNer(Pipe):
 
     settings (Settings), index (IndexFactory), interpolation (Interpolation): How it
         predicts; the latter two are set with config blocks, or parts of them.
-    memory (Memory): The datastore and everything that changes it, and the calibration
-        of scores.
+    memory (Memory): The datastore, what changes it, and the calibration of scores.
     """
 
     k = Setting()
@@ -258,8 +257,8 @@ class KnnNer(Pipe):
     ) -> Added:
         """Add corrections: annotated examples that take effect immediately.
 
-        A correction that exists already is not added again. Earlier ones of the same
-        words lose the annotation that it contradicts.
+        What exists already is not added again. Earlier corrections of the same words
+        lose the annotation that is contradicted.
 
         examples (Given | Iterable[Given]): Docs, Spans, Examples, or texts with their
             entities; see `given_docs` in given.py. Annotate what you know: tokens
@@ -296,10 +295,10 @@ class KnnNer(Pipe):
         source: str | None = None,
         text: str | None = None,
     ) -> int:
-        """Remove examples from either part: those for which all that is given holds.
+        """Remove the examples for which all that is given holds; what they had replaced
+        comes back.
 
-        examples (Iterable[int] | int | str | Added | None): Ids; what `add` returned
-            (then earlier corrections that it replaced come back); or as `text`.
+        examples (Iterable[int] | int | str | Added | None): Ids, or `text`.
         source (str | None): As it was given to `add`.
         text (str | None): A part of the example's text, case-sensitive.
         RETURNS (int): How many entries (tokens) were removed.

@@ -4,6 +4,7 @@ and after."""
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from spacy.tokens import Doc, Span
 
 from ..corrections.outcome import Added, outcome_of
@@ -56,7 +57,7 @@ def forget(knn: "KnnNer", examples: Any, source: str | None, text: str | None) -
     """Remove examples; see `KnnNer.forget`."""
     if isinstance(examples, str) and text is None:
         examples, text = None, examples
-    if isinstance(examples, int):
+    if isinstance(examples, int | np.integer):
         examples = [examples]
     if isinstance(examples, str | bytes | Doc | Span) or not isinstance(
         examples, Iterable | None

@@ -187,7 +187,7 @@ def _overlapping(spans: list[SpanTuple], start: int, end: int) -> list[SpanTuple
 
 def _text(text: AnnotatedText, start: int, end: int) -> str:
     pairs = zip(text.words[start:end], text.spaces[start:end], strict=True)
-    return "".join(word + " " * space for word, space in pairs).strip()
+    return " ".join("".join(word + " " * space for word, space in pairs).split())
 
 
 def _reason(text: AnnotatedText, rulers: list[SpanTuple]) -> str:

@@ -38,8 +38,8 @@ class Addition:
 
 
 class History:
-    """What corrections of one sentence said before later ones contradicted them, so
-    that forgetting one leaves what there would be without it. It is kept in memory
+    """What corrections of one sentence annotated before later ones contradicted them,
+    so that forgetting one leaves what there would be without it. It is kept in memory
     alone: what was replaced is on no disk."""
 
     def __init__(self) -> None:
@@ -76,11 +76,11 @@ class History:
         ]
 
     def forget(self, example_ids: Iterable[int]) -> Iterator[Recorded]:
-        """Remove corrections, and find what the others of their sentences say without
-        them: as if those had been added alone, one after the other.
+        """Remove corrections, and find what the others of their sentences annotate
+        without them: as if those had been added alone, one after the other.
 
         example_ids (Iterable[int]): The corrections; others are passed over.
-        YIELDS (Recorded): Those that say something.
+        YIELDS (Recorded): Those that annotate something.
         """
         ids = [i for i in example_ids if i in self]
         sentences = dict.fromkeys(self._sentence_of[i] for i in ids)

@@ -261,7 +261,8 @@ class Datastore:
         RAISES (KnnNerError): If it does not exist; then nothing is changed.
         """
         before = self.tag_set
-        if old_label not in before.labels or not new_label:
+        is_label = isinstance(new_label, str) and new_label
+        if old_label not in before.labels or not is_label:
             known = list(before.labels)
             raise KnnNerError(
                 Errors.E074, old_label=old_label, new_label=new_label, known=known
@@ -298,7 +299,7 @@ class Datastore:
         """
         try:
             return self.examples.get(example_id)
-        except KeyError as error:
+        except (KeyError, OverflowError) as error:
             raise KnnNerError(Errors.E037, example_id=example_id) from error
 
     def check_width(self, vectors: np.ndarray) -> None:

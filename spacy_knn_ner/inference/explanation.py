@@ -80,6 +80,7 @@ class EntityExplanation:
     changed (bool): Whether neighbors made the difference.
     unknown (bool | None): Whether one of its tokens is unknown; see there.
     by_ruler (bool): Whether a ruler has set it.
+    by_correction (bool): Whether corrections decided about one of its tokens.
     """
 
     start: int
@@ -91,6 +92,7 @@ class EntityExplanation:
     changed: bool
     unknown: bool | None
     by_ruler: bool = False
+    by_correction: bool = False
 
     def to_text(self, bold: Callable[[str], str] = plain) -> str:
         """Format the entity on one line.
@@ -100,10 +102,11 @@ class EntityExplanation:
         how = "set by a ruler" if self.by_ruler else "no score"
         if self.score is not None:
             how = f"score {self.score:.2f}"
+        cause = "a correction" if self.by_correction else "neighbors"
         if not self.predicted:
-            how = "not predicted, because of neighbors"
+            how = f"not predicted, because of {cause}"
         elif self.changed:
-            how += ", predicted because of neighbors"
+            how += f", predicted because of {cause}"
         if self.unknown:
             how += ", unknown: unlike everything in the datastore"
         return f"{bold(self.text)}  {self.label}  {how}"

@@ -1,5 +1,6 @@
 """What users give as examples → annotated Docs."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -8,6 +9,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..errors import Errors, KnnNerError
+from .annotations import trimmed
 
 # {"words": "LABEL"}, {"entities": [...]}, or (start, end, "LABEL") in characters.
 Entities: TypeAlias = Mapping[str, Any] | Iterable[tuple[int, int, str | None]]
@@ -59,11 +61,11 @@ def _doc(nlp: Language, example: Any, name: str) -> Doc:
     text, entities = example
     doc = text if isinstance(text, Doc) else nlp.make_doc(text)
     if isinstance(entities, Mapping) and isinstance(entities.get("entities"), list):
-        doc = _copy(doc)
-        doc.set_ents(list(_by_characters(doc, entities["entities"])))
+        doc = partly(doc, list(_by_characters(doc, entities["entities"])))
+        doc.set_ents(list(doc.ents))  # and everything else is no entity
         return doc
     if isinstance(entities, Mapping):
-        return partly(doc, list(_by_words(doc, entities)))
+        return partly(doc, list(by_words(doc, entities.items())))
     return partly(doc, list(_by_characters(doc, entities)))
 
 
@@ -101,17 +103,33 @@ def _copy(doc: Doc) -> Doc:
     return new
 
 
-def _by_words(doc: Doc, labels: Mapping[str, str | None]) -> Iterator[Span]:
-    """All occurrences of the words; within longer ones that were given, those count."""
+def by_words(doc: Doc, given: Iterable[tuple[Any, Any]]) -> Iterator[Span]:
+    """Find words in a text: all of their occurrences, or, where they are given several
+    times, one each time. Within longer ones that were given, those count.
+
+    doc (Doc): The text.
+    given (Iterable[tuple[str, str | None]]): Words and labels; None or "" for no
+        entity.
+    YIELDS (Span): With their labels.
+    RAISES (KnnNerError): For words that are no whole tokens of it, or stand within
+        longer ones alone.
+    """
+    pairs = list(given)
+    for pair in pairs:
+        if not isinstance(pair[0], str) or not isinstance(pair[1], str | None):
+            raise KnnNerError(Errors.E055, entity=pair, text=doc.text)
+    times = Counter(words for words, _ in pairs)
     taken: set[int] = set()
-    for words in sorted(labels, key=len, reverse=True):
-        found = occurrences(doc, words, labels[words] or "")
+    for words, label in sorted(pairs, key=lambda pair: len(pair[0]), reverse=True):
+        found = occurrences(doc, words, label or "")
         if not found:
             raise KnnNerError(Errors.E070, word=words, words=[t.text for t in doc])
-        for span in found:
-            if taken.isdisjoint(range(span.start, span.end)):
-                taken.update(range(span.start, span.end))
-                yield span
+        free = [s for s in found if taken.isdisjoint(range(s.start, s.end))]
+        if not free:
+            raise KnnNerError(Errors.E080, word=words)
+        for span in free if times[words] == 1 else free[:1]:
+            taken.update(range(span.start, span.end))
+            yield span
 
 
 def occurrences(doc: Doc, words: str, label: str) -> list[Span]:
@@ -133,9 +151,13 @@ def _by_characters(doc: Doc, entities: Iterable[Any]) -> Iterator[Span]:
     for entity in entities:
         try:
             start, end, label = entity
-            span = doc.char_span(start, end, label=label or "")
+            span = doc.char_span(start, end)
         except (TypeError, ValueError):
             span = None
-        if span is None:
+        if span is None or not isinstance(label, str | None):
             raise KnnNerError(Errors.E055, entity=entity, text=doc.text)
-        yield span
+        bounds = trimmed(doc, [(span.start, span.end, label or "")])
+        if not bounds:  # whitespace alone
+            raise KnnNerError(Errors.E055, entity=entity, text=doc.text)
+        start, end, label = bounds[0]
+        yield Span(doc, start, end, label=label)

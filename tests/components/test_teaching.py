@@ -1,5 +1,6 @@
 """The front door: what can be given, what is told, and what is taken back."""
 
+import numpy as np
 import pytest
 from spacy.tokens import Span
 from spacy.training import Example
@@ -27,8 +28,18 @@ def test_words_wherever_they_stand(built):
         [1, 3, 4],
     )
     # The longer ones first; None is no entity.
-    found = taught(knn, TEXT, {"Ada": "x", "Ada Lovelace": "writer", "London": None})
-    assert found == ([(0, 2, "writer")], [2, 3])
+    text = "Ada Lovelace met Ada in London"
+    found = taught(knn, text, {"Ada": "x", "Ada Lovelace": "writer", "London": None})
+    assert found == ([(0, 2, "writer"), (3, 4, "x")], [2, 4])
+
+
+def test_spans_are_trimmed(built):
+    knn = built.get_pipe("knn_ner")
+    text = "Ada\nlived  in London"
+    assert taught(knn, text, [(3, 9, "x")]) == ([(2, 3, "x")], [0, 1, 3, 4, 5])
+    with pytest.raises(KnnNerError, match="KNN-E055"):
+        knn.teach(text, [(3, 4, "x")])
+    assert len(knn.datastore.corrections) == 1
 
 
 def test_characters(built):
@@ -62,6 +73,11 @@ def test_several_at_once(built):
     ("given", "code"),
     [
         ((TEXT, {"Eve": "x"}), "E070"),
+        ((TEXT, {"Ada": "x", "Ada Lovelace": None}), "E080"),
+        ((TEXT, {"entities": [(0, 3, "x"), (0, 12, "y")]}), "E080"),
+        ((TEXT, {5: "x"}), "E055"),
+        ((TEXT, {"Ada": 5}), "E055"),
+        ((TEXT, [(0, 3, 5)]), "E055"),
         ((TEXT, [(1, 4, "x")]), "E055"),
         ((TEXT, [(0, 3)]), "E055"),
         ((TEXT, {"Ada": "x", "entities": []}), None),
@@ -191,7 +207,9 @@ def test_forgetting_by_text_id_and_nonsense(built):
     knn = built.get_pipe("knn_ner")
     first, _ = knn.teach([(TEXT, {"Ada": "x"}), (OTHER, {"met": None})])
     assert knn.forget("met Ada") == 1
-    assert knn.forget(first) == 1
+    assert knn.forget(np.int64(first)) == 1
+    with pytest.raises(KnnNerError, match="KNN-E037"):
+        knn.forget(2**70)
     for wrong in (built.make_doc("Ada"), 0.5, ["Ada"], [built.make_doc("Ada")]):
         with pytest.raises(KnnNerError, match="KNN-E056"):
             knn.forget(wrong)

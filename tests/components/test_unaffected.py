@@ -58,3 +58,16 @@ def test_with_a_store_every_doc_is_read(built):
     knn = built.get_pipe("knn_ner")
     docs = [built.make_doc("nothing of it")]
     assert affected(docs, knn.matcher) == docs
+
+
+@pytest.mark.filterwarnings("ignore:.*KNN-W005")
+def test_entities_of_whitespace_pass():
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "BREAK", "pattern": [{"IS_SPACE": True}]}])
+    knn = nlp.add_pipe("knn_ner")
+    text = "Hello\nworld"
+    expected = [ent.label_ for ent in nlp(text).ents]
+    knn.add([annotated(nlp.vocab, "the b c", [(1, 2, "one")], "missing")])
+    assert [ent.label_ for ent in nlp(text).ents] == expected
+    assert [ent.label_ for ent in nlp("b\nworld").ents] == ["one", "BREAK"]

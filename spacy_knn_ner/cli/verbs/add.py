@@ -24,9 +24,9 @@ def add(
     span: Annotated[
         list[str] | None,
         typer.Option(
-            help="An entity in the text: 'words=label'; 'words=' marks a non-entity. "
-            "Can be repeated; the second time it is the next occurrence of the words. "
-            "Other tokens stay without annotation."
+            help="An entity in the text: 'words=label'; 'words=' is no entity. All "
+            "occurrences of the words, or, if they are given several times, one each "
+            "time. Other tokens stay without annotation."
         ),
     ] = None,
     source: Annotated[
@@ -75,24 +75,15 @@ def annotated(doc: Any, spans: list[str]) -> Any:
     """Annotate some entities of a Doc; other tokens stay without annotation.
 
     doc (Doc): Without entities.
-    spans (list[str]): `words=label`, or `words=` for a non-entity.
-    RETURNS (Doc): The same Doc.
+    spans (list[str]): `words=label`, or `words=` for no entity.
+    RETURNS (Doc): A copy.
     RAISES (KnnNerError): For words that are no whole tokens of it.
     """
-    from ...reading.given import occurrences
+    from ...reading.given import by_words, partly
 
-    entities: list[Any] = []
-    outside: list[Any] = []
-    taken: set[int] = set()
-    for given in spans:
-        words, _, label = given.rpartition("=")
-        candidates = occurrences(doc, words, label)
-        if not candidates:
-            raise KnnNerError(Errors.E070, word=words, words=[t.text for t in doc])
-        free = [s for s in candidates if taken.isdisjoint(range(s.start, s.end))]
-        if not free:
-            raise KnnNerError(Errors.E080, word=words)
-        taken |= set(range(free[0].start, free[0].end))
-        (entities if label else outside).append(free[0])
-    doc.set_ents(entities, outside=outside, default="missing")
-    return doc
+    for each in spans:
+        if "=" not in each:
+            raise KnnNerError(Errors.E058, given=each)
+    parts = (each.rpartition("=") for each in spans)
+    given = [(words, label) for words, _, label in parts]
+    return partly(doc, list(by_words(doc, given)))

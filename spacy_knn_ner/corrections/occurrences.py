@@ -13,6 +13,7 @@ import numpy as np
 from ..datastore import distances as metrics
 from ..datastore.entries import EntryTable
 from ..datastore.index.flat import compare_all
+from ..tags import SpanTuple
 from ..types import TokenBatch
 from .phrase_index import PhraseIndex
 from .texts import VisibleText, visible_texts
@@ -28,15 +29,15 @@ class Candidate:
     text (list[str]): The words of its line, without whitespace.
     start, end (int): Its words there.
     tokens (ndarray): Their tokens in the batch, shape (n_words,).
-    around (tuple[int, int] | None): The entity that is predicted here, where it has
-        these words and more.
+    entity (SpanTuple | None): What is predicted here: these words, or these and more,
+        and the label.
     """
 
     text: list[str]
     start: int
     end: int
     tokens: np.ndarray
-    around: tuple[int, int] | None = None
+    entity: SpanTuple | None = None
 
     @cached_property
     def lower(self) -> tuple[str, ...]:
@@ -61,35 +62,31 @@ def candidates(
         spans = set(phrases.taught.phrases_in(ids, phrases.table.removed))
         predicted = []
         of_doc = tags[start:end]
-        for first, last, _ in batch.tag_set.spans(of_doc) if of_doc.any() else ():
+        for first, last, label in batch.tag_set.spans(of_doc) if of_doc.any() else ():
             place = text.position(start + first), text.position(start + last)
-            predicted.append(place)
+            predicted.append((*place, label))
             if phrases.may_have(ids[slice(*place)]):
                 spans.add(place)
         for first, last in sorted(spans):
             if first < last:
-                around = _span_around(predicted, first, last)
-                yield _candidate(text, first, last, around)
+                entity = _entity_with(predicted, first, last)
+                yield _candidate(text, first, last, entity)
 
 
 def _candidate(
-    text: VisibleText, first: int, last: int, around: tuple[int, int] | None
+    text: VisibleText, first: int, last: int, entity: SpanTuple | None
 ) -> Candidate:
     tokens = np.array(text.tokens[first:last], dtype=np.int64)
-    outer = around or (first, last)
-    start, end = text.line(*outer)
-    around = around and (around[0] - start, around[1] - start)
-    return Candidate(text.words[start:end], first - start, last - start, tokens, around)
+    start, end = text.line(*(entity[:2] if entity else (first, last)))
+    if entity:
+        entity = entity[0] - start, entity[1] - start, entity[2]
+    return Candidate(text.words[start:end], first - start, last - start, tokens, entity)
 
 
-def _span_around(
-    spans: list[tuple[int, int]], first: int, last: int
-) -> tuple[int, int] | None:
-    """The span that has these words and more, of spans in order."""
-    i = bisect_right(spans, first, key=itemgetter(0)) - 1
-    if i < 0 or spans[i] == (first, last) or spans[i][1] < last:
-        return None
-    return spans[i]
+def _entity_with(entities: list[SpanTuple], first: int, last: int) -> SpanTuple | None:
+    """The one that has these words, of entities in order."""
+    i = bisect_right(entities, first, key=itemgetter(0)) - 1
+    return entities[i] if i >= 0 and entities[i][1] >= last else None
 
 
 def nearest_occurrences(

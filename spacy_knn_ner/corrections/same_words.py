@@ -20,6 +20,7 @@ from .occurrences import Candidate, nearest_occurrences, token_distances
 from .phrase_index import PhraseIndex
 
 NONE, OTHER = -1, -2  # readings of a phrase: no entity; a part of one, or several
+_PERSON = ("person", "per")  # labels
 _ENDS, _UNSEEN = -2, -3  # the word beside a candidate: none that counts; seen nowhere
 
 
@@ -175,14 +176,18 @@ class SameWords:
         for i, candidate in enumerate(candidates):
             place = candidate.text, candidate.start, candidate.end
             words = words_beside(*place, self.orthography)
-            for side, word in enumerate((words.left, words.right)):
+            first, last, label = candidate.entity or (0, 0, "")
+            is_longer = last - first > candidate.end - candidate.start
+            # What stands before a person is a title.
+            is_person = not is_longer and label.lower() in _PERSON
+            left = "" if is_person else words.left
+            for side, word in enumerate((left, words.right)):
                 if word:
                     seen = ids([word])[0]
                     beside[i, side] = seen if seen >= 0 else _UNSEEN
             positions = range(candidate.start, candidate.end)
             written[i] = [writing(candidate.text, position) for position in positions]
-            around = candidate.around
-            is_part[i] = around is not None and is_part_in_headline(*place, around)
+            is_part[i] = is_longer and is_part_in_headline(*place, (first, last))
         left, right = beside[of].T
         fits: np.ndarray = (left == _ENDS) | (postings["left"][:, 0] == left)
         fits &= (right == _ENDS) | (postings["right"][:, -1] == right)

@@ -103,6 +103,15 @@ def test_words_are_the_same_only_if_their_capitals_are():
     assert not applies("a Apple b", "Apple", "c apple d")
 
 
+def test_a_word_before_a_person_is_a_title():
+    person = np.array([0.1, 0.025, 0.025, 0.025, 0.825])
+    for label, expected in (("person", "other"), ("group", "group")):
+        nlp = pipeline(p_base={"B": person}, labels=[label])
+        knn = nlp.get_pipe("knn_ner")
+        knn.add([annotated(nlp.vocab, "c B", [(1, 2, "other")], "missing")])
+        assert found(nlp, "D B c") == [(1, 2, expected)]
+
+
 def test_a_line_is_where_a_phrase_ends():
     nlp = pipeline()
     nlp.get_pipe("knn_ner").add([annotated(nlp.vocab, "b c", [(0, 1, LABEL)])])

@@ -169,7 +169,7 @@ def _pool(pieces: Pieces, pooling: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _usable(doc: Doc, vectors: np.ndarray, tokens: np.ndarray) -> TokenKeys:
     """Without whitespace tokens and zero vectors, whose distances mean nothing."""
-    is_space = np.array([token.is_space for token in doc], dtype=bool)
+    is_space = doc.to_array("IS_SPACE").astype(bool)
     keep = ~is_space[tokens]
     vectors, tokens = vectors[keep], tokens[keep]
     finite = np.isfinite(vectors).all(axis=1)
@@ -178,8 +178,9 @@ def _usable(doc: Doc, vectors: np.ndarray, tokens: np.ndarray) -> TokenKeys:
         raise KnnNerError(Errors.E042, token=doc[i].text, i=i)
     nonzero = vectors.any(axis=1)
     keys = TokenKeys(vectors[nonzero], tokens[nonzero].astype(np.int64), len(doc))
-    without_vector = np.setdiff1d(np.flatnonzero(~is_space), keys.tokens)
-    lost = [doc[int(i)].text for i in without_vector if _is_visible(doc[int(i)].text)]
+    is_space[keys.tokens] = True  # what is left has no vector
+    without_vector = np.flatnonzero(~is_space).tolist()
+    lost = [doc[i].text for i in without_vector if _is_visible(doc[i].text)]
     if lost:
         message = warning(Warnings.W001, n=len(lost), total=len(doc), token=lost[0])
         warnings.warn(message, stacklevel=2)

@@ -77,7 +77,7 @@ class Outcome:
             source = revision.earlier.source
             whose = f" of {source}" if source else ""
             what = ", ".join(_lost(revision))
-            lines.append(f"It replaces in an earlier correction{whose}: {what}.")
+            lines.append(f"It replaces an earlier correction{whose}: {what}.")
         return "\n".join(lines)
 
 

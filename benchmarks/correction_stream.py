@@ -50,8 +50,8 @@ def main(
     without, met = stream.uncorrected, stream.uncorrected.copy()
     corrected = 0
     ends = np.linspace(0, n, _PARTS + 1).astype(int)
+    ids, _ = stream.predict()
     for i in tqdm(range(n + 1), desc="Correcting", unit="doc"):
-        ids, _ = stream.predict()
         if i in ends:
             rest = range(i, n)
             rows.append(
@@ -71,6 +71,7 @@ def main(
         if stream.entities(ids, i) != stream.gold_entities(i):
             stream.correct(i)
             corrected += 1
+            ids, _ = stream.predict()
     every = range(n)
     found = {
         "radius": knn.corrections.radius,

@@ -116,15 +116,23 @@ def test_leaving_one_out_needs_the_docs_of_the_store():
 
 
 def test_corrections_are_tuned_as_the_pipeline_would_score():
-    """The same words, here in capitals, have other vectors."""
+    """The same words have other vectors elsewhere, where they end in a capital."""
     nlp, _, dev = noisy_pipeline(weight=0.2)
     knn, planted = nlp.get_pipe("knn_ner"), nlp.get_pipe("planted")
     rng = np.random.default_rng(0)
     for word, vector in [*planted.vectors.items()]:
-        planted.vectors[word.upper()] = vector + rng.normal(size=4)
-        planted.p_base[word.upper()] = planted.p_base[word]
-    knn.add(dev[:6])
-    dev = [annotated(nlp.vocab, doc.text.upper(), entities(doc)) for doc in dev]
+        planted.vectors[word + "x"] = vector
+        planted.vectors[word + "X"] = vector + rng.normal(size=4)
+        for end in "xX":
+            planted.p_base[word + end] = planted.p_base[word]
+
+    def ending_in(end, docs):
+        texts = (" ".join(token.text + end for token in doc) for doc in docs)
+        pairs = zip(texts, docs, strict=True)
+        return [annotated(nlp.vocab, text, entities(doc)) for text, doc in pairs]
+
+    knn.add(ending_in("x", dev[:6]))
+    dev = ending_in("X", dev)
     trials = tune_corrections(knn, dev, radii=(0.05, 0.5, 2.0), votes=(0.3, 1.0))
     assert len(trials) == 7
     present = knn.corrections

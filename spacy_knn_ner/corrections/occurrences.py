@@ -19,6 +19,7 @@ from .phrase_index import PhraseIndex
 from .texts import VisibleText, visible_texts
 
 _AT_ONCE = 4096  # pairs of vectors that are compared
+_SURE = 0.9  # probability of every token's tag
 _MOST = 64  # occurrences of a phrase in a table that vote
 
 
@@ -31,6 +32,7 @@ class Candidate:
     tokens (ndarray): Their tokens in the batch, shape (n_words,).
     entity (SpanTuple | None): What is predicted here: these words, or these and more,
         and the label.
+    is_sure (bool): Whether the components in front are sure of that entity.
     """
 
     text: list[str]
@@ -38,6 +40,7 @@ class Candidate:
     end: int
     tokens: np.ndarray
     entity: SpanTuple | None = None
+    is_sure: bool = False
 
     @cached_property
     def lower(self) -> tuple[str, ...]:
@@ -70,17 +73,26 @@ def candidates(
         for first, last in sorted(spans):
             if first < last:
                 entity = _entity_with(predicted, first, last)
-                yield _candidate(text, first, last, entity)
+                is_sure = False
+                if entity and entity[:2] != (first, last):
+                    inside = text.tokens[entity[0] : entity[1]]
+                    is_sure = bool((batch.p_base[inside, tags[inside]] >= _SURE).all())
+                yield _candidate(text, first, last, entity, is_sure)
 
 
 def _candidate(
-    text: VisibleText, first: int, last: int, entity: SpanTuple | None
+    text: VisibleText,
+    first: int,
+    last: int,
+    entity: SpanTuple | None,
+    is_sure: bool,
 ) -> Candidate:
     tokens = np.array(text.tokens[first:last], dtype=np.int64)
     start, end = text.line(*(entity[:2] if entity else (first, last)))
     if entity:
         entity = entity[0] - start, entity[1] - start, entity[2]
-    return Candidate(text.words[start:end], first - start, last - start, tokens, entity)
+    words, first, last = text.words[start:end], first - start, last - start
+    return Candidate(words, first, last, tokens, entity, is_sure)
 
 
 def _entity_with(entities: list[SpanTuple], first: int, last: int) -> SpanTuple | None:

@@ -173,6 +173,8 @@ class SameWords:
         beside = np.full((len(candidates), 2), _ENDS)
         written = np.zeros((len(candidates), postings.shape[1]), dtype=int)
         is_part = np.zeros(len(candidates), dtype=bool)
+        inside = np.full(len(candidates), _ENDS)
+        labels = {label: i for i, label in enumerate(self.datastore.tag_set.labels)}
         for i, candidate in enumerate(candidates):
             place = candidate.text, candidate.start, candidate.end
             words = words_beside(*place, self.orthography)
@@ -188,10 +190,13 @@ class SameWords:
             positions = range(candidate.start, candidate.end)
             written[i] = [writing(candidate.text, position) for position in positions]
             is_part[i] = is_longer and is_part_in_headline(*place, (first, last))
+            if is_longer and candidate.is_sure:
+                inside[i] = labels.get(label, _ENDS)
         left, right = beside[of].T
         fits: np.ndarray = (left == _ENDS) | (postings["left"][:, 0] == left)
         fits &= (right == _ENDS) | (postings["right"][:, -1] == right)
         fits &= is_same_writing(postings["writing"], written[of]).all(axis=1)
+        fits &= self.readings(postings, CORRECTIONS) != inside[of]
         return fits & ~is_part[of]
 
     def readings(self, postings: np.ndarray, part: str) -> np.ndarray:

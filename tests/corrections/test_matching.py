@@ -112,6 +112,19 @@ def test_a_word_before_a_person_is_a_title():
         assert found(nlp, "D B c") == [(1, 2, expected)]
 
 
+@pytest.mark.parametrize(("sure", "expected"), [(0.95, (0, 2)), (0.85, (1, 2))])
+def test_a_longer_entity_that_is_sure_stays_if_its_label_is_the_same(sure, expected):
+    first, last = np.full(5, (1 - sure) / 4), np.full(5, (1 - sure) / 4)
+    first[1] = last[3] = sure  # B, L
+    nlp = pipeline("the b c", p_base={"the": first, "b": last})
+    knn = nlp.get_pipe("knn_ner")
+    ids = knn.add([annotated(nlp.vocab, "b", [(0, 1, LABEL)], "missing")])
+    assert found(nlp, "the b c") == [(*expected, LABEL)]
+    knn.forget(ids)
+    knn.add([annotated(nlp.vocab, "b", [(0, 1, "other")], "missing")])
+    assert found(nlp, "the b c") == [(1, 2, "other")]
+
+
 def test_a_line_is_where_a_phrase_ends():
     nlp = pipeline()
     nlp.get_pipe("knn_ner").add([annotated(nlp.vocab, "b c", [(0, 1, LABEL)])])

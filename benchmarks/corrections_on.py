@@ -110,6 +110,7 @@ def main(
     if not nlp.has_pipe("knn_ner"):
         nlp.add_pipe("knn_ner")
     knn: Any = nlp.get_pipe("knn_ner")
+    own = knn.corrections
     others = [("radius", value) for value in radius or ()]
     others += [("votes", value) for value in votes or ()]
     rows: dict[str, dict[str, Counts]] = {}
@@ -124,7 +125,7 @@ def main(
         for setting, value in others:
             knn.corrections = {setting: value}
             rows[name][f"{setting} {value:g}"] = _taught(stream, found)
-            knn.corrections = {}
+            knn.corrections = own  # {} would leave the other value
         if updates:
             some = list(_sample(found, updates))
             rows[name]["updated"] = _updated(nlp, stream, some, learn_rate)

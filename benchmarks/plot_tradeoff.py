@@ -5,6 +5,7 @@ python benchmarks/plot_tradeoff.py docs/tradeoff.png \
     en_core_web_sm sm.json "MiniLM, trained" tagger.json
 """
 
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +27,9 @@ def main(
     """One line for each pipeline; its default is a star."""
     figure, axis = plt.subplots(figsize=(6.2, 4.2))
     names, paths = pipelines[::2], pipelines[1::2]
-    for name, path, color in zip(names, paths, _COLORS, strict=False):
+    for (name, path), color in zip(
+        zip(names, paths, strict=True), cycle(_COLORS), strict=False
+    ):
         total = srsly.read_json(path)["total"]
         radii = {
             float(system.removeprefix("radius ")): _point(counts)

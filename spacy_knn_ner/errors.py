@@ -223,12 +223,12 @@ class Errors:
         "{entity!r} does not name words, or the bounds of tokens, and a label, in "
         "{text!r}. A label is a text, or None for no entity."
     )
-    E057 = "source={found!r} is no source. Name it with a text that is not empty."
-    E058 = "--span {given!r} is not words=label, nor words= for no entity."
     E056 = (
         "'{name}' cannot forget {found}. Give ids, what add returned, a part of the "
         "text, or a source."
     )
+    E057 = "source={found!r} is no source. Name it with a text that is not empty."
+    E058 = "--span {given!r} is not words=label, nor words= for no entity."
 
     # The command line
     E060 = (

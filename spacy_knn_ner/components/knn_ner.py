@@ -298,7 +298,7 @@ class KnnNer(Pipe):
         """Remove the examples for which all that is given holds; what they had replaced
         comes back.
 
-        examples (Iterable[int] | int | str | Added | None): Ids, or `text`.
+        examples (Iterable[int] | int | str | Added | None): Ids, or as `text`.
         source (str | None): As it was given to `add`.
         text (str | None): A part of the example's text, case-sensitive.
         RETURNS (int): How many entries (tokens) were removed.

@@ -9,7 +9,7 @@ capitals.py        whether a word is written as it was taught
 radius.py          how far apart the same words are
 other_words.py     corrections that are near, whatever their words
 conflicts.py       which of two contradicting statements counts
-revising.py        what earlier corrections lose, and get back
+revising.py        adding; what earlier corrections lose, and get back
 outcome.py         what became of a correction that was added
 phrase_index.py    words → entries
 taught.py          phrases and sentences

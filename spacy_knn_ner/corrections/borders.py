@@ -2,8 +2,9 @@
 
 "cancer" that was taught stands in "breast cancer" too, and "Washington" in "Washington
 Post". The longer phrase is another thing, unless the word beside it is the same as in
-the sentence that was taught. The rules use the words alone, so they hold for every
-pipeline; where words show nothing, in headlines, the pipeline's prediction is used.
+the sentence that was taught. The rules use the words, so they hold for every pipeline.
+What is predicted is used in headlines, where words show nothing, and for the titles of
+persons.
 """
 
 from collections.abc import Set
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from .capitals import is_capitalized, is_headline
 
 _JOINING = ("-", "/")
+_PERSON = ("person", "per")  # labels
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,21 @@ class Orthography:
 
 
 def words_beside(
-    words: list[str], start: int, end: int, orthography: Orthography
+    words: list[str], start: int, end: int, orthography: Orthography, label: str = ""
 ) -> Beside:
     """Find the words by which a phrase seems to go on.
 
     A capitalized phrase goes on with another capitalized word on either side; an
-    acronym only with one that is in capitals as well ("Turkish PKU"). A phrase in lower
-    case goes on to the left, with any word that is no stop word: there stands what
-    narrows it down; and on either side with a hyphen or a slash. Where everything is
-    capitalized, as in headlines, and in scripts without capitals, nothing can be told.
+    acronym to its left only with one that is in capitals as well ("Turkish PKU"); a
+    person not to the left, where titles stand. A phrase in lower case goes on to the
+    left, with any word that is no stop word: there stands what narrows it down; and on
+    either side with a hyphen or a slash. Where everything is capitalized, as in
+    headlines, and in scripts without capitals, nothing can be told.
 
     words (list[str]): Of the line, without whitespace.
     start, end (int): The phrase.
     orthography (Orthography): Where all nouns are capitalized, capitals show nothing.
+    label (str): Of the entity that is predicted with exactly these words. Default: "".
     RETURNS (Beside): The words beside it.
     """
     first, last = words[start], words[end - 1]
@@ -65,7 +69,8 @@ def words_beside(
         return Beside()
     before = words[start - 1] if start > 0 else ""
     behind = words[end] if end < len(words) else ""
-    left = _goes_on_left(before, words[start:end])
+    is_person = label.lower() in _PERSON
+    left = not is_person and _goes_on_left(before, words[start:end])
     right = is_capitalized(last) and is_capitalized(behind)
     right |= _is_lower(first) and behind in _JOINING
     before, behind = before.lower(), behind.lower()

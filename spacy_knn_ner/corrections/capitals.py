@@ -9,7 +9,8 @@ from enum import IntEnum
 import numpy as np
 
 _AROUND = 8  # words to either side that show whether everything is capitalized
-_ENDS = frozenset(".?!…:;。？！：；\"“”«»'‘’()[]-–—•*")
+_ENDS = frozenset('.?!…。？！"“”«»')  # of sentences; and quotation marks
+_STARTS = _ENDS | frozenset(":;：；'‘’()[]-–—•*")  # capitals may follow them
 
 
 class Writing(IntEnum):
@@ -34,7 +35,7 @@ _SAME[Writing.CAPITALIZED, [Writing.CAPITALIZED, Writing.CAPITALS, Writing.FIRST
 )
 _SAME[Writing.CAPITALS, [Writing.CAPITALS]] = True
 _SAME[[Writing.ANY]] = _SAME[:, Writing.ANY] = True
-# What was taught at the start of a sentence is a name, unless it is seen otherwise.
+# What was taught at the start of a sentence counts as capitalized everywhere.
 _SAME[Writing.FIRST] = _SAME[Writing.CAPITALIZED]
 
 
@@ -62,7 +63,7 @@ def writing(words: list[str], i: int) -> Writing:
         return Writing.ANY
     if len(word) > 1 and word.isupper():
         return Writing.CAPITALS
-    is_first = i == 0 or words[i - 1] in _ENDS or len(word) == 1
+    is_first = i == 0 or words[i - 1] in _STARTS or len(word) == 1
     return Writing.FIRST if is_first else Writing.CAPITALIZED
 
 
@@ -83,5 +84,5 @@ def is_headline(words: list[str], start: int, end: int) -> bool:
 
 
 def ends_sentence(word: str) -> bool:
-    """Check whether a sentence may begin behind a word."""
+    """Check whether a sentence may end with a word, and another begin behind it."""
     return word in _ENDS

@@ -24,6 +24,7 @@ from .other_words import other_words
 from .own_sentences import own_sentences
 from .phrase_index import PhraseIndex
 from .same_words import NONE, Evidence, SameWords
+from .texts import visible_texts
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,14 @@ class CorrectionMatcher:
             return Corrections.none(batch)
         phrases = self._updated(CORRECTIONS)
         self._updated(STORE)
-        matches = dict(own_sentences(batch, self.datastore, phrases, self.settings))
-        for evidence in self._same_words.find(candidates(batch, tags, phrases), batch):
+        texts = [
+            (text, phrases.ids([word.lower() for word in text.words]))
+            for text in visible_texts(batch)
+        ]
+        own = own_sentences(texts, batch, self.datastore, phrases, self.settings)
+        matches = dict(own)
+        spans = candidates(texts, batch, tags, phrases)
+        for evidence in self._same_words.find(spans, batch):
             matches.update(self._decisions(evidence))
         if not matches:
             return Corrections.none(batch)

@@ -2,7 +2,7 @@
 words are from the same words elsewhere."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -16,7 +16,8 @@ from ..datastore.index.flat import compare_all
 from ..tags import SpanTuple
 from ..types import TokenBatch
 from .phrase_index import PhraseIndex
-from .texts import VisibleText, visible_texts
+from .taught import WordIds
+from .texts import VisibleText
 
 _AT_ONCE = 4096  # pairs of vectors that are compared
 _SURE = 0.9  # probability of every token's tag
@@ -49,19 +50,22 @@ class Candidate:
 
 
 def candidates(
-    batch: TokenBatch, tags: np.ndarray, phrases: PhraseIndex
+    texts: Iterable[tuple[VisibleText, WordIds]],
+    batch: TokenBatch,
+    tags: np.ndarray,
+    phrases: PhraseIndex,
 ) -> Iterator[Candidate]:
     """Find the spans that corrections may apply to: those with the words of a phrase
     that was taught, and those that are predicted as entities without corrections.
 
+    texts (Iterable[tuple[VisibleText, WordIds]]): Of the batch, with their words' ids.
     batch (TokenBatch): The tokens.
     tags (ndarray): Their tags without corrections, shape (n_tokens,).
     phrases (PhraseIndex): Of the corrections.
     YIELDS (Candidate): Each span once.
     """
     starts = np.cumsum([0, *batch.lengths]).tolist()
-    for (start, end), text in zip(pairwise(starts), visible_texts(batch), strict=True):
-        ids = phrases.ids([word.lower() for word in text.words])
+    for (start, end), (text, ids) in zip(pairwise(starts), texts, strict=True):
         spans = set(phrases.taught.phrases_in(ids, phrases.table.removed))
         predicted = []
         of_doc = tags[start:end]

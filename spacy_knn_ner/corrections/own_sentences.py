@@ -1,7 +1,7 @@
 """Own sentences: where the sentence of a correction itself occurs, everything that was
 annotated in it holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -11,12 +11,16 @@ from ..settings import Settings
 from ..types import AnnotatedText, CorrectedSpan, Matches, TokenBatch
 from .capitals import ends_sentence
 from .phrase_index import PhraseIndex
-from .taught import Sentence
-from .texts import VisibleText, visible_text, visible_texts
+from .taught import Sentence, WordIds
+from .texts import VisibleText, visible_text
 
 
 def own_sentences(
-    batch: TokenBatch, datastore: Datastore, phrases: PhraseIndex, settings: Settings
+    texts: Iterable[tuple[VisibleText, WordIds]],
+    batch: TokenBatch,
+    datastore: Datastore,
+    phrases: PhraseIndex,
+    settings: Settings,
 ) -> Iterator[tuple[CorrectedSpan, Matches]]:
     """Find the spans that were annotated in the sentences of a batch: entities, and
     single tokens that are none.
@@ -25,14 +29,14 @@ def own_sentences(
     taught says nothing of "New York", nor "Washington was tall." of "George Washington
     was tall."
 
+    texts (Iterable[tuple[VisibleText, WordIds]]): Of the batch, with their words' ids.
     batch (TokenBatch): The tokens.
     datastore (Datastore): With the corrections.
     phrases (PhraseIndex): Of the corrections.
     settings (Settings): Of the component.
     YIELDS (tuple[CorrectedSpan, Matches]): The spans, and the entries of their tokens.
     """
-    for text in visible_texts(batch):
-        ids = phrases.ids([word.lower() for word in text.words])
+    for text, ids in texts:
         removed = phrases.table.removed
         for first, sentence in phrases.taught.sentences_in(ids, removed):
             given = datastore.example(sentence.example_id).annotated

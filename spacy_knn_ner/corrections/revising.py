@@ -1,5 +1,5 @@
-"""Revising: a later correction takes away what it contradicts in earlier ones of its
-sentence; when it is forgotten, that comes back."""
+"""Revising: a correction that is added takes away what it contradicts in earlier ones
+of its sentence; when it is forgotten, that comes back."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -113,7 +113,7 @@ def add_corrections(
     keys: Sequence[TokenKeys],
     *,
     source: str | None = None,
-    history: "History | None" = None,
+    history: History | None = None,
 ) -> list[Addition]:
     """Add corrections, each of them once.
 

@@ -20,8 +20,9 @@ from .occurrences import Candidate, nearest_occurrences, token_distances
 from .phrase_index import PhraseIndex
 
 NONE, OTHER = -1, -2  # readings of a phrase: no entity; a part of one, or several
-_PERSON = ("person", "per")  # labels
-_ENDS, _UNSEEN = -2, -3  # the word beside a candidate: none that counts; seen nowhere
+# The word beside a candidate: it does not go on with any; it is seen nowhere. The
+# entity around it: none that is sure.
+_ENDS, _UNSEEN, _NO_ENTITY = -2, -3, -3
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ class SameWords:
         found = self._occurrences(candidates, CORRECTIONS)
         of = np.repeat(np.arange(len(candidates)), [len(each) for each in found])
         postings = np.concatenate(found)
-        fits = self._fit(candidates, of, postings)
-        fits &= self.readings(postings, CORRECTIONS) != OTHER
+        readings = self.readings(postings, CORRECTIONS)
+        fits = self._fit(candidates, of, postings, readings) & (readings != OTHER)
         kept, starts = np.unique(of[fits], return_index=True)
         if not len(kept):
             return None
@@ -165,25 +166,27 @@ class SameWords:
         return Evidence(candidates, of, postings, readings, in_store, distances)
 
     def _fit(
-        self, candidates: list[Candidate], of: np.ndarray, postings: np.ndarray
+        self,
+        candidates: list[Candidate],
+        of: np.ndarray,
+        postings: np.ndarray,
+        readings: np.ndarray,
     ) -> np.ndarray:
-        """Whether occurrences in corrections end where their candidates end, and are
-        written alike: "US" is no "us". Shape (n,), bool."""
+        """Whether occurrences in corrections end where their candidates end, are
+        written alike, and do not contradict what is sure. Shape (n,), bool."""
         ids = self.phrases[CORRECTIONS].ids
         beside = np.full((len(candidates), 2), _ENDS)
         written = np.zeros((len(candidates), postings.shape[1]), dtype=int)
         is_part = np.zeros(len(candidates), dtype=bool)
-        inside = np.full(len(candidates), _ENDS)
+        inside = np.full(len(candidates), _NO_ENTITY)
         labels = {label: i for i, label in enumerate(self.datastore.tag_set.labels)}
         for i, candidate in enumerate(candidates):
             place = candidate.text, candidate.start, candidate.end
-            words = words_beside(*place, self.orthography)
             first, last, label = candidate.entity or (0, 0, "")
             is_longer = last - first > candidate.end - candidate.start
-            # What stands before a person is a title.
-            is_person = not is_longer and label.lower() in _PERSON
-            left = "" if is_person else words.left
-            for side, word in enumerate((left, words.right)):
+            exact = "" if is_longer else label
+            words = words_beside(*place, self.orthography, exact)
+            for side, word in enumerate((words.left, words.right)):
                 if word:
                     seen = ids([word])[0]
                     beside[i, side] = seen if seen >= 0 else _UNSEEN
@@ -191,12 +194,12 @@ class SameWords:
             written[i] = [writing(candidate.text, position) for position in positions]
             is_part[i] = is_longer and is_part_in_headline(*place, (first, last))
             if is_longer and candidate.is_sure:
-                inside[i] = labels.get(label, _ENDS)
+                inside[i] = labels.get(label, _NO_ENTITY)
         left, right = beside[of].T
         fits: np.ndarray = (left == _ENDS) | (postings["left"][:, 0] == left)
         fits &= (right == _ENDS) | (postings["right"][:, -1] == right)
         fits &= is_same_writing(postings["writing"], written[of]).all(axis=1)
-        fits &= self.readings(postings, CORRECTIONS) != inside[of]
+        fits &= readings != inside[of]
         return fits & ~is_part[of]
 
     def readings(self, postings: np.ndarray, part: str) -> np.ndarray:

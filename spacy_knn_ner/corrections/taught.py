@@ -11,19 +11,16 @@ from .texts import visible_text
 
 WordIds = tuple[int, ...]
 _FEW = 5  # words of a text that may be named as no entity as a whole
-_FIRST = 3  # words by which sentences are found
 
 
 @dataclass(frozen=True)
 class Sentence:
     """The sentence of a correction.
 
-    words (WordIds): Without whitespace.
     example_id (int): The correction.
     row_of (dict[int, int]): Token → its first row, of those that have entries.
     """
 
-    words: WordIds
     example_id: int
     row_of: dict[int, int]
 
@@ -39,9 +36,9 @@ class Taught:
         """Start without any."""
         # By their first word; and a row of each mention.
         self._phrases: dict[int, dict[WordIds, list[int]]] = {}
-        # By their first words, their length, and all of their words.
-        self._sentences: dict[WordIds, dict[int, dict[WordIds, list[Sentence]]]] = {}
-        self._first_words: set[int] = set()  # of sentences
+        # By their words; and how long those are that begin with a word.
+        self._sentences: dict[WordIds, list[Sentence]] = {}
+        self._lengths: dict[int, set[int]] = {}
 
     def add(
         self,
@@ -66,10 +63,9 @@ class Taught:
                 known = self._phrases.setdefault(words[0], {})
                 known.setdefault(words, []).append(rows[0])
         sentence = tuple(ids.values())
-        by_length = self._sentences.setdefault(sentence[:_FIRST], {})
-        alike = by_length.setdefault(len(sentence), {}).setdefault(sentence, [])
-        alike.append(Sentence(sentence, example_id, row_of))
-        self._first_words.add(sentence[0])
+        alike = self._sentences.setdefault(sentence, [])
+        alike.append(Sentence(example_id, row_of))
+        self._lengths.setdefault(sentence[0], set()).add(len(sentence))
 
     def phrases_in(
         self, ids: WordIds, removed: np.ndarray
@@ -94,20 +90,17 @@ class Taught:
         ids, removed: As for `phrases_in`.
         YIELDS (tuple[int, Sentence]): First word, and the sentence.
         """
-        starts = [i for i, word in enumerate(ids) if word in self._first_words]
-        for start in starts:
-            for n in range(1, min(_FIRST, len(ids) - start) + 1):
-                by_length = self._sentences.get(ids[start : start + n], {})
-                for length, sentences in by_length.items():
-                    for sentence in sentences.get(ids[start : start + length], ()):
-                        if not removed[list(sentence.row_of.values())].all():
-                            yield start, sentence
+        for start, word in enumerate(ids):
+            for length in self._lengths.get(word, ()):
+                for sentence in self._sentences.get(ids[start : start + length], ()):
+                    if not removed[list(sentence.row_of.values())].all():
+                        yield start, sentence
 
 
 def no_entities(text: AnnotatedText) -> list[tuple[int, int]]:
     """List the phrases that were named as no entity: the runs of tokens that are
-    annotated as `O`, in a text where most others have no annotation; and a whole text
-    of a few words. (In one that is annotated throughout, such runs only end at
+    annotated as `O`, in a text where as many or more have no annotation; and a whole
+    text of a few words. (In one that is annotated throughout, such runs only end at
     entities.)
 
     text (AnnotatedText): The text.

@@ -9,7 +9,7 @@ from spacy_knn_ner.corrections.borders import (
     is_part_in_headline,
     words_beside,
 )
-from spacy_knn_ner.corrections.capitals import is_headline
+from spacy_knn_ner.corrections.capitals import ends_sentence, is_headline
 
 
 def beside(text, code="en"):
@@ -79,3 +79,8 @@ def test_headlines_are_mostly_in_capitals():
         ["The", "US", "and", "the", "UK", "agree", "on", "NATO"], 1, 2
     )
     assert not is_headline(["US"], 0, 1)
+
+
+def test_sentences_end_with_their_punctuation_and_quotation_marks():
+    assert all(map(ends_sentence, [".", "?", "!", "。", "”"]))
+    assert not any(map(ends_sentence, ["-", "(", "'", ":", "York"]))

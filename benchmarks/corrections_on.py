@@ -36,7 +36,7 @@ from thinc.api import Adam
 from tqdm import tqdm
 from wasabi import msg
 
-from spacy_knn_ner.components import editing
+from spacy_knn_ner.components.memory import editing
 from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.reading.annotations import make_doc
 from spacy_knn_ner.types import AnnotatedText

@@ -1,4 +1,4 @@
-"""Train a tagger as configs/recipes.yml says, once.
+"""Train a tagger, or one stage of NerCo, as configs/recipes.yml says, once.
 
 python project/train.py wnut17 training/wnut17/default/0 --seed 0
 """
@@ -17,21 +17,28 @@ from data_sets import DATASETS, find_data_set
 from encoder import MINILM, find_encoder
 from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
+from spacy.training import Example
 from thinc.api import Config
 from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs, write_docs
 from spacy_knn_ner.digest import sha256
+from spacy_knn_ner.reading.entity_batches import make_batcher
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 DEFAULT, CNN = "default", "cnn"
+CONTRAST = ("contrast", "contrast-outside")  # stage one of NerCo
+FROM_CONTRAST = ("nerco", "nerco-softmax")  # stage two
+METHODS = ("softmax", "crf", *CONTRAST, *FROM_CONTRAST, "joint", "ner")
 
 
-def recipe(dataset: str, encoder: str) -> dict[str, Any]:
+def recipe(dataset: str, encoder: str, method: str = "softmax") -> dict[str, Any]:
     """How to train on a data set with an encoder; for one that is not listed there, as
-    any other of its kind."""
+    any other of its kind. Stage one has recipes of its own."""
     recipes = srsly.read_yaml(CONFIGS / "recipes.yml")
+    if method in CONTRAST:
+        return dict(recipes["contrast"].get(dataset, recipes["contrast"]["default"]))
     kind = "cnn" if encoder == CNN else "transformer"
     if encoder not in recipes[dataset]:
         msg.info(f"No recipe for {encoder} on {dataset}: training as any {kind}.")
@@ -62,33 +69,80 @@ def overrides(
     }
 
 
-def config_for(encoder: str, component: str, output: Path) -> Path:
-    """The config file to train with: a transformer's or the CNN's, with an ner_tagger
-    or, to compare, with spaCy's own ner."""
+def contrast_overrides(recipe: dict[str, Any], train: Path) -> dict[str, Any]:
+    """A recipe of stage one as overrides of contrast.cfg: batches are made by their
+    entities there."""
+    docs = read_docs(train, spacy.blank("xx").vocab)
+    batcher = make_batcher(recipe["entities"], recipe["batch"])
+    steps = len(list(batcher(Example(doc, doc) for doc in docs)))
+    total = steps * recipe["epochs"]
+    return {
+        "vars.total_steps": total,
+        "training.batcher.size": recipe["entities"],
+        "training.batcher.max_docs": recipe["batch"],
+        "training.optimizer.learn_rate.warmup_steps": round(recipe["warmup"] * total),
+        "training.eval_frequency": max(1, (total - 1) // recipe["epochs"]),
+        "training.patience": steps * recipe["patience"],
+        "components.token_contrast.temperature": recipe["temperature"],
+    }
+
+
+def method_overrides(
+    method: str, recipe: dict[str, Any], train: Path, start: Path | None
+) -> dict[str, Any]:
+    """What a method changes in its config file."""
+    if method in CONTRAST:
+        outside = {"components.token_contrast.include_outside": True}
+        more = outside if method == "contrast-outside" else {}
+        return {**contrast_overrides(recipe, train), **more}
+    heads = {"crf": "CrfTagger", "joint": "CrfTagger", "nerco-softmax": "NerTagger"}
+    changes: dict[str, Any] = {}
+    if method in heads:
+        name = f"spacy_knn_ner.{heads[method]}.v1"
+        changes["components.ner_tagger.model.@architectures"] = name
+    if start is not None:
+        changes["paths.start"] = str(start)
+    return changes
+
+
+def config_for(encoder: str, method: str, output: Path) -> Path:
+    """The config file to train with; those that are there only to compare are made of
+    others."""
+    if method in CONTRAST:
+        return CONFIGS / "contrast.cfg"
+    if method in FROM_CONTRAST:
+        return CONFIGS / "nerco.cfg"
     path = CONFIGS / ("cnn.cfg" if encoder == CNN else "transformer.cfg")
-    if component == "ner_tagger":
+    if method in ("softmax", "crf"):
         return path
     config = Config().from_disk(path, interpolate=False)
-    tagger = config["components"].pop("ner_tagger")
-    config["components"]["ner"] = {
-        "factory": "ner",
-        "model": {
-            "@architectures": "spacy.TransitionBasedParser.v2",
-            "state_type": "ner",
-            "extra_state_tokens": False,
-            "hidden_width": 64,
-            "maxout_pieces": 2,
-            "use_upper": encoder == CNN,
-            "nO": None,
-            "tok2vec": tagger["model"]["tok2vec"],
-        },
-    }
-    config["nlp"]["pipeline"] = [
-        "ner" if name == "ner_tagger" else name for name in config["nlp"]["pipeline"]
-    ]
+    if method == "joint":
+        contrast = Config().from_disk(CONFIGS / "contrast.cfg", interpolate=False)
+        block = contrast["components"]["token_contrast"]
+        config["components"]["token_contrast"] = block
+        config["nlp"]["pipeline"].insert(1, "token_contrast")
+    else:
+        tagger = config["components"].pop("ner_tagger")
+        config["components"]["ner"] = {
+            "factory": "ner",
+            "model": {
+                "@architectures": "spacy.TransitionBasedParser.v2",
+                "state_type": "ner",
+                "extra_state_tokens": False,
+                "hidden_width": 64,
+                "maxout_pieces": 2,
+                "use_upper": encoder == CNN,
+                "nO": None,
+                "tok2vec": tagger["model"]["tok2vec"],
+            },
+        }
+        config["nlp"]["pipeline"] = [
+            "ner" if name == "ner_tagger" else name
+            for name in config["nlp"]["pipeline"]
+        ]
     output.mkdir(parents=True, exist_ok=True)
-    config.to_disk(output / "ner.cfg", interpolate=False)
-    return output / "ner.cfg"
+    config.to_disk(output / f"{method}.cfg", interpolate=False)
+    return output / f"{method}.cfg"
 
 
 def part_of(path: Path, share: float, seed: int, output: Path) -> Path:
@@ -116,6 +170,12 @@ def _weights(encoder: str) -> str | None:
     return " ".join(sha256(path) for path in files) or None
 
 
+def _hash_folder(folder: Path) -> str:
+    """A hash of the weights in a saved pipeline."""
+    files = sorted(path for path in folder.rglob("*") if path.name == "model")
+    return " ".join(sha256(path) for path in files)
+
+
 def main(
     dataset: Annotated[str, typer.Argument(help="One of project/data_sets.py.")],
     output: Annotated[Path, typer.Argument(help="Where the model goes.")],
@@ -125,12 +185,22 @@ def main(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     gpu: Annotated[int, typer.Option(help="GPU id, or -1.")] = -1,
     share: Annotated[float, typer.Option(help="Of the training data.")] = 1.0,
-    component: Annotated[str, typer.Option(help="ner_tagger, or ner.")] = "ner_tagger",
+    method: Annotated[
+        str, typer.Option(help=f"One of {', '.join(METHODS)}.")
+    ] = "softmax",
+    start: Annotated[
+        Path | None, typer.Option(help="A trained stage one, for stage two.")
+    ] = None,
 ) -> None:
     """Train, unless just this was done before. The best check on dev is kept."""
     known = find_data_set(dataset, trained=True)
+    if method not in METHODS or (start is None) == (method in FROM_CONTRAST):
+        raise SystemExit(
+            f"--method is one of {', '.join(METHODS)}; those named nerco start from a "
+            f"stage one (--start), the others do not."
+        )
     data = Path("corpus") / dataset
-    settings = recipe(dataset, encoder)
+    settings = recipe(dataset, encoder, method)
     if encoder == DEFAULT:
         encoder = CNN if known.lang == "zh" else MINILM
     train = data / "train.spacy"
@@ -138,13 +208,14 @@ def main(
         train = part_of(train, share, seed, output)
     n_docs = len(DocBin().from_disk(train))
     changes = overrides(settings, dataset, n_docs, seed)
-    path = config_for(encoder, component, output)
+    changes |= method_overrides(method, settings, train, start)
+    path = config_for(encoder, method, output)
     done = output / "training.json"
     this = {
         "data": dataset,
         "share": share,
         "encoder": encoder,
-        "component": component,
+        "method": method,
         "seed": seed,
         **settings,
         # Whatever else the model depends on, but for dev.spacy; see project.yml.
@@ -153,6 +224,7 @@ def main(
             "config": _hash(_text(path)),
             "overrides": _hash(json.dumps(changes)),
             "encoder": _weights(encoder),
+            "start": None if start is None else _hash_folder(start),
         },
     }
     if done.exists() and json.loads(done.read_text()) == this:
@@ -161,7 +233,7 @@ def main(
     done.unlink(missing_ok=True)
     changes["paths.train"] = str(train)
     changes["paths.dev"] = str(data / "dev.spacy")
-    if encoder != CNN:
+    if encoder != CNN and method not in FROM_CONTRAST:
         changes["vars.encoder"] = find_encoder(encoder)
     spacy_train(path, output, use_gpu=gpu, overrides=changes)
     shutil.rmtree(output / "model-last")

@@ -142,7 +142,7 @@ def ner_commands(name: str) -> list[dict[str, Any]]:
             "name": f"{name}-ner",
             "help": "Train and score spaCy's own ner, to compare",
             "script": [
-                f"python project/train.py {name} {training} --component ner --encoder "
+                f"python project/train.py {name} {training} --method ner --encoder "
                 "${vars.encoder} --seed ${vars.seed} --gpu ${vars.gpu}",
                 f"python project/score.py {training}/model-best "
                 f"corpus/{name}/test.spacy {report} --gpu ${{vars.gpu}}",

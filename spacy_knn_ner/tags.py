@@ -129,6 +129,37 @@ class TagSet:
         return np.array([other.ids[tag] for tag in self.tags], dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class Transitions:
+    """The tags that may open a sequence, follow each other, and close it.
+
+    first, last (ndarray): Shape (n_tags,), bool.
+    step (ndarray): Shape (n_tags, n_tags), bool: row may be followed by column.
+    """
+
+    first: np.ndarray
+    step: np.ndarray
+    last: np.ndarray
+
+
+@lru_cache(maxsize=64)
+def transitions(tag_set: TagSet) -> Transitions:
+    """List the valid transitions of a tag set."""
+    scheme, tags = tag_set.scheme, tag_set.tags
+    prefixes = np.array([split_tag(tag)[0] for tag in tags])
+    owners = np.array([split_tag(tag)[1] for tag in tags], dtype=object)
+    continues = np.isin(prefixes, ["I", "L"])
+    same_label = owners[:, None] == owners[None, :]
+    if scheme == "BIO":
+        # An I needs a B or I of its label before it; nothing must be closed.
+        step = ~continues[None, :] | (same_label & (prefixes != "O")[:, None])
+        return Transitions(first=~continues, step=step, last=np.ones(len(tags), bool))
+    # B and I must be continued by I or L of their label; nothing else may be.
+    is_open = np.isin(prefixes, ["B", "I"])
+    step = (is_open[:, None] == continues[None, :]) & (same_label | ~is_open[:, None])
+    return Transitions(first=~continues, step=step, last=~is_open)
+
+
 def tags_to_spans(tags: Iterable[str]) -> list[SpanTuple]:
     """Read entities from tags, whether or not the sequence is valid.
 

@@ -30,7 +30,7 @@ from ..settings import Setting, Settings
 from . import config_blocks, explaining, extensions, teaching  # noqa: F401 (registers span._.knn_score)
 from .annotating import DocPrediction, annotate, per_doc
 from .config_blocks import BlockSetting
-from .memory import Memory
+from .memory.memory import Memory
 from .unaffected import affected, pass_on
 
 

@@ -1,9 +1,10 @@
-"""The factory `ner_tagger`: the distribution that neighbors are interpolated with."""
+"""The component `ner_tagger`: learns, predicts and annotates tags."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import srsly
@@ -14,80 +15,38 @@ from spacy.pipeline.ner import ner_score
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, get_array_module
+from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..errors import Errors, KnnNerError
 from ..inference.decoding import decode
+from ..ml.heads import SoftmaxHead, TagHead
 from ..reading import tagger_output
 from ..reading.annotations import (
-    SCORE_WEIGHTS,
     entity_spans,
     gold_labels,
     gold_tag_ids,
 )
 from ..reading.find_encoder import is_listener
 from ..reading.vectors import to_numpy
-from ..tags import MISSING, TagSet
-
-DEFAULT_CONFIG = """
-[model]
-@architectures = "spacy_knn_ner.NerTagger.v1"
-hidden_size = null
-
-[model.tok2vec]
-@architectures = "spacy.Tok2Vec.v2"
-
-[model.tok2vec.embed]
-@architectures = "spacy.MultiHashEmbed.v2"
-width = 96
-rows = [5000, 1000, 2500, 1000]
-attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"]
-include_static_vectors = false
-
-[model.tok2vec.encode]
-@architectures = "spacy.MaxoutWindowEncoder.v2"
-width = ${model.tok2vec.embed.width}
-window_size = 1
-maxout_pieces = 3
-depth = 4
-"""
-
-DEFAULT_MODEL = Config().from_str(DEFAULT_CONFIG)["model"]
-
-# One Doc's distribution and, where the encoder is the tagger's own, its vectors.
-TaggerPrediction = tuple[np.ndarray, np.ndarray | None]
+from ..tags import TagSet, transitions
 
 
-@Language.factory(
-    "ner_tagger",
-    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc._.ner_tagger"],
-    default_config={
-        "model": DEFAULT_MODEL,
-        "tag_scheme": "BILUO",
-        "scorer": {"@scorers": "spacy.ner_scorer.v1"},
-    },
-    default_score_weights=SCORE_WEIGHTS,
-)
-def make_ner_tagger(
-    nlp: Language,
-    name: str,
-    model: Model[list[Doc], list[Floats2d]],
-    tag_scheme: str,
-    scorer: Callable | None,
-) -> "NerTagger":
-    """Make a NerTagger component.
+class TaggerPrediction(NamedTuple):
+    """What is predicted for one Doc.
 
-    model (Model[list[Doc], list[Floats2d]]): Docs → tag probabilities, such as
-        `spacy_knn_ner.NerTagger.v1` over any tok2vec or transformer sublayer.
-    tag_scheme (str): `"BILUO"` (default) or `"BIO"`.
-    scorer (Callable | None): Scores examples. Default: spaCy's span F1.
+    probabilities (ndarray): Shape (n_tokens, n_tags).
+    vectors (ndarray | None): Of its tokens, where the encoder is the tagger's own.
+    tags (ndarray): The best valid sequence, shape (n_tokens,).
     """
-    return NerTagger(nlp.vocab, model, name, tag_scheme=tag_scheme, scorer=scorer)
+
+    probabilities: np.ndarray
+    vectors: np.ndarray | None
+    tags: np.ndarray
 
 
 class NerTagger(TrainablePipe):
-    """Tags tokens with a softmax over BILUO or BIO tags (equation 1).
+    """Tags tokens with BILUO or BIO tags: by a softmax (equation 1), or by a CRF.
 
     Sets `doc.ents` from the best valid tag sequence, replacing what was there,
     and leaves the distribution in `doc._.ner_tagger` (see `TaggerOutput`).
@@ -100,6 +59,8 @@ class NerTagger(TrainablePipe):
         name: str = "ner_tagger",
         *,
         tag_scheme: str = "BILUO",
+        head_only_updates: int = 0,
+        head_learn_rate: float = 1.0,
         scorer: Callable | None = ner_score,
     ) -> None:
         """Initialize the tagger.
@@ -107,7 +68,8 @@ class NerTagger(TrainablePipe):
         vocab (Vocab): The shared vocabulary.
         model (Model): As for `make_ner_tagger`.
         name (str): The component's name in the pipeline.
-        tag_scheme (str): `"BILUO"` (default) or `"BIO"`.
+        tag_scheme (str), head_only_updates (int), head_learn_rate (float): As for
+            `make_ner_tagger`.
         scorer (Callable | None): The scoring method.
         RAISES (KnnNerError): For an unknown tag scheme.
         """
@@ -115,6 +77,11 @@ class NerTagger(TrainablePipe):
         self.model = model
         self.name = name
         self.scorer = scorer
+        self.head_only_updates, self.head_learn_rate = (
+            head_only_updates,
+            head_learn_rate,
+        )
+        self._n_updates = 0
         self.cfg: dict[str, Any] = {"labels": [], "tag_scheme": tag_scheme}
         TagSet(tag_scheme)  # raises now, not at the first text
 
@@ -178,17 +145,28 @@ class NerTagger(TrainablePipe):
         """Apply the model, without modifying the Docs.
 
         docs (Iterable[Doc]): The Docs.
-        RETURNS (list[TaggerPrediction]): Per Doc, probabilities of shape (n_tokens,
-            n_tags), and the token vectors where the encoder is the tagger's own.
+        RETURNS (list[TaggerPrediction]): One per Doc.
         """
-        docs = list(docs)
-        width = len(self.tag_set)
+        docs, tag_set = list(docs), self.tag_set
         if not any(len(doc) for doc in docs):
-            return [(np.zeros((0, width), dtype=np.float32), None) for _ in docs]
+            nothing = np.zeros((0, len(tag_set)), dtype=np.float32)
+            no_tags = np.zeros(0, dtype=np.int64)
+            return [TaggerPrediction(nothing, None, no_tags) for _ in docs]
         vectors = self.model.get_ref("tok2vec").predict(docs)
-        probabilities = self.model.get_ref("head").predict(vectors)
+        scores = self.model.get_ref("head").predict(vectors)
+        head, allowed = self._head, transitions(tag_set)
+        distribution = head.distribution(self.model, scores, allowed)
+        probabilities = [to_numpy(p) for p in distribution]
+        tags = head.best_tags(self.model, scores, allowed)
+        if tags is None:
+            tags = [decode(p, tag_set) for p in probabilities]
         own = [None] * len(docs) if self.listens else [to_numpy(v) for v in vectors]
-        return [(to_numpy(p), v) for p, v in zip(probabilities, own, strict=True)]
+        columns = zip(probabilities, own, tags, strict=True)
+        return [TaggerPrediction(*column) for column in columns]
+
+    @property
+    def _head(self) -> TagHead:
+        return self.model.attrs.get("tag_head", SoftmaxHead())
 
     @property
     def listens(self) -> bool:
@@ -204,9 +182,8 @@ class NerTagger(TrainablePipe):
         scores (list[TaggerPrediction]): From `predict`.
         """
         tag_set = self.tag_set
-        for doc, (probabilities, vectors) in zip(docs, scores, strict=True):
-            ids = decode(probabilities, tag_set)
-            doc.set_ents(entity_spans(doc, tag_set, ids))
+        for doc, (probabilities, vectors, tags) in zip(docs, scores, strict=True):
+            doc.set_ents(entity_spans(doc, tag_set, tags))
             value = tagger_output.TaggerOutput(
                 scheme=tag_set.scheme,
                 tags=list(tag_set.tags),
@@ -219,52 +196,103 @@ class NerTagger(TrainablePipe):
     def get_loss(
         self, examples: Iterable[Example], scores: list[Floats2d]
     ) -> tuple[float, list[Floats2d]]:
-        """Compute cross-entropy over the annotated tokens, and its gradient.
+        """Compute the negative log-likelihood of the annotation, and its gradient.
 
         examples (Iterable[Example]): The batch.
-        scores (list[Floats2d]): The model's probabilities per Doc.
-        RETURNS (tuple[float, list[Floats2d]]): The summed loss, and the gradient
-            with regard to the logits; unannotated tokens have none.
+        scores (list[Floats2d]): The model's output per Doc.
+        RETURNS (tuple[float, list[Floats2d]]): The sum over annotated tokens (of a
+            CRF: over Docs), and the gradient as the model's head defines it.
         RAISES (KnnNerError): For a label the tagger was not initialized with.
         """
-        examples = list(examples)
+        examples, tag_set = list(examples), self.tag_set
         validate_examples(examples, "NerTagger.get_loss")
-        loss = 0.0
-        gradients: list[Floats2d] = []
-        for example, p in zip(examples, scores, strict=True):
-            try:
-                gold = gold_tag_ids(example, self.tag_set)
-            except KeyError as error:
-                label = str(error.args[0]).partition("-")[2]
-                raise KnnNerError(Errors.E011, name=self.name, label=label) from error
-            known = np.flatnonzero(gold != MISSING)
-            xp = get_array_module(p)
-            gradient = xp.zeros_like(p)
-            if len(known):
-                rows, columns = xp.asarray(known), xp.asarray(gold[known])
-                gradient[rows] = p[rows]
-                gradient[rows, columns] -= 1
-                loss -= float(xp.log(xp.maximum(p[rows, columns], 1e-12)).sum())
-            gradients.append(gradient)
-        return loss, gradients
+        try:
+            gold = [gold_tag_ids(example, tag_set) for example in examples]
+        except KeyError as error:
+            label = str(error.args[0]).partition("-")[2]
+            raise KnnNerError(Errors.E011, name=self.name, label=label) from error
+        return self._head.loss(self.model, scores, gold, transitions(tag_set))
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn from a batch.
+
+        examples (Iterable[Example]): The batch.
+        drop (float): Dropout rate. Default: 0.
+        sgd (Optimizer | None): If given, weights are updated.
+        losses (dict[str, float] | None): The loss is added under the tagger's name.
+        RETURNS (dict[str, float]): The losses.
+        """
+        examples, losses = list(examples), {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        validate_examples(examples, "NerTagger.update")
+        docs = [example.predicted for example in examples]
+        if not any(map(len, docs)):
+            return losses
+        set_dropout_rate(self.model, drop)
+        vectors, backprop_encoder = self.model.get_ref("tok2vec").begin_update(docs)
+        scores, backprop_head = self.model.get_ref("head").begin_update(vectors)
+        loss, gradients = self.get_loss(examples, scores)
+        gradients = backprop_head(gradients)
+        if self._n_updates >= self.head_only_updates:
+            backprop_encoder(gradients)
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Update the weights by the gradients, those of the head at its own rate.
+
+        sgd (Optimizer): The optimizer.
+        """
+        rate = self.head_learn_rate
+
+        def faster(key: Any, weights: Any, gradient: Any, lr_scale: float = 1.0) -> Any:
+            return sgd(key, weights, gradient, lr_scale=rate * lr_scale)
+
+        self.model.get_ref("tok2vec").finish_update(sgd)
+        self.model.get_ref("head").finish_update(faster if rate != 1 else sgd)
+        self._n_updates += 1
 
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "NerTagger":
-        """Load from `to_bytes`; the scheme of the saved tagger must be this one's."""
+        """Load from `to_bytes`; scheme and model must be those it was saved
+        with."""
         msg = srsly.msgpack_loads(bytes_data)
         if "cfg" in msg:
             self._check_scheme(srsly.json_loads(msg["cfg"]))
-        return super().from_bytes(bytes_data, exclude=exclude)
+        with self._checked_model():
+            return super().from_bytes(bytes_data, exclude=exclude)
 
     def from_disk(
         self, path: str | Path, *, exclude: Iterable[str] = ()
     ) -> "NerTagger":
-        """Load from `to_disk`; the scheme of the saved tagger must be this one's."""
+        """Load from `to_disk`; scheme and model must be those it was saved
+        with."""
         cfg = util.ensure_path(path) / "cfg"
         if cfg.exists():
             self._check_scheme(srsly.read_json(cfg))
-        return super().from_disk(path, exclude=exclude)
+        with self._checked_model():
+            return super().from_disk(path, exclude=exclude)
+
+    @contextmanager
+    def _checked_model(self) -> Iterator[None]:
+        """Say what to do if saved weights do not fit the model."""
+        try:
+            yield
+        except KnnNerError:
+            raise
+        except (ValueError, AttributeError) as error:
+            reason = str(error)
+            raise KnnNerError(Errors.E088, name=self.name, reason=reason) from error
 
     def _check_scheme(self, saved: dict[str, Any]) -> None:
         given, scheme = self.cfg["tag_scheme"], saved["tag_scheme"]

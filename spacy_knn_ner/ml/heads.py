@@ -1,7 +1,9 @@
-"""The tagger's model: token vectors → a distribution over tags (equation 1)."""
+"""The tagger's model: token vectors → scores of tags. What the scores mean is up to its
+head: here the softmax of equation 1, in crf_head.py a CRF."""
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
+import numpy as np
 from spacy.tokens import Doc
 from thinc.api import (
     Dropout,
@@ -9,12 +11,95 @@ from thinc.api import (
     Model,
     Softmax_v2,
     chain,
+    get_array_module,
     glorot_uniform_init,
     with_array,
 )
 from thinc.types import Floats2d
 
+from ..tags import MISSING, Transitions
+
 TokenVectors = list[Floats2d]
+
+
+class TagHead(Protocol):
+    """What the scores of a tagger's model mean. A model has it in
+    `model.attrs["tag_head"]`; without one its scores are probabilities."""
+
+    def distribution(
+        self, model: Model, scores: TokenVectors, allowed: Transitions
+    ) -> TokenVectors:
+        """Compute the distribution over tags of each token.
+
+        model (Model): The tagger's.
+        scores (list[Floats2d]): Its output, shape (n_tokens, n_tags) per Doc.
+        allowed (Transitions): The valid transitions.
+        RETURNS (list[Floats2d]): Of the same shapes.
+        """
+
+    def best_tags(
+        self, model: Model, scores: TokenVectors, allowed: Transitions
+    ) -> list[np.ndarray] | None:
+        """Find the best sequences.
+
+        model, scores, allowed: As for `distribution`.
+        RETURNS (list[ndarray] | None): Tag ids, shape (n_tokens,) per Doc; None: those
+            with the highest product of probabilities.
+        """
+
+    def loss(
+        self,
+        model: Model,
+        scores: TokenVectors,
+        gold: list[np.ndarray],
+        allowed: Transitions,
+    ) -> tuple[float, TokenVectors]:
+        """Compute the negative log-likelihood, and its gradient.
+
+        model, scores, allowed: As for `distribution`. The gradients of weights beside
+            the scores are added to the model's.
+        gold (list[ndarray]): Tag ids, shape (n_tokens,) per Doc; `MISSING` where there
+            is no annotation.
+        RETURNS (tuple[float, list[Floats2d]]): The sum, and the gradient with regard to
+            what the model's last layer returns before it is normalized.
+        """
+
+
+class SoftmaxHead:
+    """Scores are probabilities: each token has a softmax of its own."""
+
+    def distribution(
+        self, model: Model, scores: TokenVectors, allowed: Transitions
+    ) -> TokenVectors:
+        """Return the scores; see `TagHead.distribution`."""
+        return scores
+
+    def best_tags(
+        self, model: Model, scores: TokenVectors, allowed: Transitions
+    ) -> list[np.ndarray] | None:
+        """Return None; see `TagHead.best_tags`."""
+        return None
+
+    def loss(
+        self,
+        model: Model,
+        scores: TokenVectors,
+        gold: list[np.ndarray],
+        allowed: Transitions,
+    ) -> tuple[float, TokenVectors]:
+        """Compute cross-entropy over the annotated tokens; see `TagHead.loss`."""
+        total, gradients = 0.0, []
+        for p, tags in zip(scores, gold, strict=True):
+            known = np.flatnonzero(tags != MISSING)
+            xp = get_array_module(p)
+            gradient = xp.zeros_like(p)
+            if len(known):
+                rows, columns = xp.asarray(known), xp.asarray(tags[known])
+                gradient[rows] = p[rows]
+                gradient[rows, columns] -= 1
+                total -= float(xp.log(xp.maximum(p[rows, columns], 1e-12)).sum())
+            gradients.append(gradient)
+        return total, gradients
 
 
 def build_ner_tagger(
@@ -33,18 +118,50 @@ def build_ner_tagger(
         (n_tokens, n_tags) per Doc. References: "tok2vec", "head",
         "output_layer".
     """
-    nI = tok2vec.get_dim("nO") if tok2vec.has_dim("nO") else None
-    output = softmax_layer(nO, hidden_size or nI)
+    output = softmax_layer(nO, hidden_size or width_of(tok2vec))
+    head = with_array(cast(Any, chain(*hidden_layers(tok2vec, hidden_size), output)))
+    return assemble(tok2vec, head, output, SoftmaxHead(), resize_output)
+
+
+def width_of(tok2vec: Model) -> int | None:
+    """Look up the width of a model's vectors, if it is known yet."""
+    return tok2vec.get_dim("nO") if tok2vec.has_dim("nO") else None
+
+
+def hidden_layers(tok2vec: Model, hidden_size: int | None) -> list[Model[Any, Any]]:
+    """Build what is between the vectors and the last layer.
+
+    tok2vec (Model), hidden_size (int | None): As for `build_ner_tagger`.
+    """
     # The rate is set by [training.dropout].
     layers: list[Model[Any, Any]] = [Dropout()]
     if hidden_size:
-        layers += [Gelu(hidden_size, nI), Dropout()]
-    head: Model[Any, Any] = with_array(cast(Any, chain(*layers, output)))
+        layers += [Gelu(hidden_size, width_of(tok2vec)), Dropout()]
+    return layers
+
+
+def assemble(
+    tok2vec: Model[list[Doc], TokenVectors],
+    head: Model[Any, Any],
+    output: Model[Any, Any],
+    tag_head: TagHead,
+    resize: Any,
+) -> Model[list[Doc], TokenVectors]:
+    """Build a tagger's model with the references that `ner_tagger` and spaCy look for.
+
+    tok2vec (Model): Docs → vectors.
+    head (Model): Vectors → scores.
+    output (Model): The layer in the head that has a row per tag.
+    tag_head (TagHead): What the scores mean.
+    resize (Callable[[Model, int], Model]): Makes room for new tags.
+    RETURNS (Model): Both, one after the other.
+    """
     model: Model[list[Doc], TokenVectors] = chain(tok2vec, head)
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("head", head)
     model.set_ref("output_layer", output)
-    model.attrs["resize_output"] = resize_output  # what spaCy looks for
+    model.attrs["tag_head"] = tag_head
+    model.attrs["resize_output"] = resize  # what spaCy looks for
     return model
 
 
@@ -55,12 +172,23 @@ def resize_output(model: Model[Any, Any], nO: int) -> Model[Any, Any]:
     nO (int): New number of tags, not smaller than before.
     RETURNS (Model): The same model.
     """
+    replace_output(model, nO, softmax_layer)
+    return model
+
+
+def replace_output(model: Model[Any, Any], nO: int, layer: Any) -> None:
+    """Replace the last layer by a larger one.
+
+    model (Model): A tagger's.
+    nO (int): New number of tags, not smaller than before.
+    layer (Callable[[int, int | None], Model]): Builds such a layer.
+    """
     output = model.get_ref("output_layer")
     if not output.has_dim("nO"):
         output.set_dim("nO", nO)
-        return model
+        return
     known = output.get_dim("nO")
-    larger = softmax_layer(nO, output.get_dim("nI") if output.has_dim("nI") else None)
+    larger = layer(nO, output.get_dim("nI") if output.has_dim("nI") else None)
     if output.has_param("W"):
         W, b = output.get_param("W"), output.get_param("b")
         new_W = output.ops.alloc2f(nO, output.get_dim("nI"))
@@ -75,7 +203,6 @@ def resize_output(model: Model[Any, Any], nO: int) -> Model[Any, Any]:
     for node in model.walk():
         if node.has_dim("nO") and not node.param_names and larger in node.walk():
             node.set_dim("nO", nO, force=True)
-    return model
 
 
 def softmax_layer(nO: int | None, nI: int | None) -> Model[Floats2d, Floats2d]:

@@ -10,11 +10,12 @@ from spacy.training import Example
 
 from ..corpora.sentence import DOCUMENT
 from ..errors import Errors, KnnNerError
-from ..tags import MISSING, SpanTuple, TagSet, tags_to_spans
+from ..tags import MISSING, OUTSIDE, SpanTuple, TagSet, split_tag, tags_to_spans
 from ..types import AnnotatedText
 
 # What a component that predicts entities is scored by in training: span F1.
 SCORE_WEIGHTS = {"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None}
+CLASSES = ("labels", "tags")  # that tokens can be contrasted by
 
 
 def entity_spans(doc: Doc, tag_set: TagSet, ids: np.ndarray) -> list[Span]:
@@ -113,6 +114,29 @@ def gold_tag_ids(example: Example, tag_set: TagSet) -> np.ndarray:
     ids = tag_set.encode(len(biluo), spans)
     ids[missing] = MISSING
     return ids
+
+
+def gold_classes(examples: Iterable[Example], classes: str) -> np.ndarray:
+    """Encode the classes that tokens are contrasted by.
+
+    examples (Iterable[Example]): A batch.
+    classes (str): `"labels"`: one per entity type; `"tags"`: one per BILUO tag.
+    RETURNS (ndarray): Of all tokens, one Doc after the other, shape (n_tokens,),
+        int64: 0 outside of entities, negative without annotation. The numbers of
+        classes hold for this batch.
+    """
+    numbers: dict[str, int] = {}
+    found = []
+    for example in examples:
+        for tag in example.get_aligned_ner():
+            if tag is None or tag == "-":
+                found.append(MISSING)
+            elif tag == OUTSIDE:
+                found.append(0)
+            else:
+                name = split_tag(str(tag))[1] if classes == "labels" else str(tag)
+                found.append(numbers.setdefault(name, len(numbers) + 1))
+    return np.array(found, dtype=np.int64)
 
 
 def gold_labels(examples: Iterable[Example]) -> list[str]:

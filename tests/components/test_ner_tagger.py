@@ -158,3 +158,50 @@ def test_another_scheme_cannot_be_loaded(tmp_path):
         spacy.load(tmp_path, config={"components.ner_tagger.tag_scheme": "BIO"})
     with pytest.raises(KnnNerError, match="KNN-E001"):
         tagger_pipeline(tag_scheme="IOB")
+
+
+def weights_of(model):
+    nodes = [node for node in model.walk() if node.param_names]
+    names = [(node, name) for node in nodes for name in node.param_names]
+    return np.concatenate([n.get_param(name).ravel() for n, name in names])
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_the_first_updates_can_train_the_head_alone(listening):
+    nlp = spacy.blank("en")
+    if listening:
+        nlp.add_pipe("tok2vec", config={"model": TOK2VEC})
+    model = tagger_model(LISTENER if listening else TOK2VEC)
+    nlp.add_pipe("ner_tagger", config={"model": model, "head_only_updates": 3})
+    examples = examples_of(nlp)
+    sgd = nlp.initialize(lambda: examples)
+    tagger = nlp.get_pipe("ner_tagger")
+    head = tagger.model.get_ref("head")
+    encoder = nlp.get_pipe("tok2vec").model if listening else tagger.model.layers[0]
+    moved = []
+    for _ in range(5):
+        before = weights_of(encoder), weights_of(head)
+        nlp.update(examples, sgd=sgd)
+        after = weights_of(encoder), weights_of(head)
+        moved.append([(b != a).any() for b, a in zip(before, after, strict=True)])
+    # spaCy applies the gradients of a tok2vec one update later.
+    assert moved == [[False, True]] * 3 + [[not listening, True], [True, True]]
+
+
+def test_the_head_can_learn_at_a_rate_of_its_own():
+    changes = []
+    for rate in (1.0, 10.0):
+        nlp = initialized(tagger_pipeline(head_learn_rate=rate))
+        model = nlp.get_pipe("ner_tagger").model
+        parts = [model.get_ref("tok2vec"), model.get_ref("head")]
+        before = [weights_of(part) for part in parts]
+        nlp.update(examples_of(nlp), sgd=Adam(0.001, grad_clip=0.0, L2=0.0))
+        changes.append(
+            [
+                np.abs(weights_of(p) - b).max()
+                for p, b in zip(parts, before, strict=True)
+            ]
+        )
+    (encoder, head), (same_encoder, faster_head) = changes
+    assert same_encoder == pytest.approx(encoder, rel=1e-3)
+    assert faster_head == pytest.approx(10 * head, rel=1e-3)

@@ -11,11 +11,11 @@ from spacy import util
 from spacy.tokens import Doc
 from tqdm import tqdm
 
-from ..datastore.datastore import CORRECTIONS, PARTS, STORE, Datastore
-from ..reading.annotations import annotated_text
-from ..reading.cache import EncodingCache
-from ..reading.encoder import KeyEncoder
-from ..types import AnnotatedText, TokenKeys
+from ...datastore.datastore import CORRECTIONS, PARTS, STORE, Datastore
+from ...reading.annotations import annotated_text
+from ...reading.cache import EncodingCache
+from ...reading.encoder import KeyEncoder
+from ...types import AnnotatedText, TokenKeys
 
 
 @dataclass

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..corrections.revising import Addition, History, add_corrections
-from ..datastore.datastore import CORRECTIONS, Datastore
-from ..errors import Errors, KnnNerError
-from ..reading.encoder import KeyEncoder
-from ..types import AnnotatedText, TokenKeys
+from ...corrections.revising import Addition, History, add_corrections
+from ...datastore.datastore import CORRECTIONS, Datastore
+from ...errors import Errors, KnnNerError
+from ...reading.encoder import KeyEncoder
+from ...types import AnnotatedText, TokenKeys
 
 
 def add(

@@ -1,44 +1,4 @@
-"""Every message a user can meet, with a code to search for.
-
-`raise KnnNerError(Errors.E001, scheme="BIOX")` fills in the braces and puts the
-code in front. Codes are never reused.
-"""
-
-from typing import Any
-
-
-class KnnNerError(ValueError):
-    """Something the user can fix; the message says how.
-
-    code (str): The message's code, such as `"KNN-E001"`.
-    """
-
-    def __init__(self, message: str, /, **details: Any) -> None:
-        self.code = f"KNN-{_CODES[message]}"
-        super().__init__(f"[{self.code}] {message.format(**details)}")
-        self._made_of = message, details
-
-    def __reduce__(self) -> Any:
-        """Errors are pickled between processes."""
-        return _make_error, self._made_of
-
-
-def _make_error(message: str, details: dict[str, Any]) -> KnnNerError:
-    return KnnNerError(message, **details)
-
-
-class KnnNerWarning(UserWarning):
-    """Something the user probably did not intend."""
-
-
-def warning(message: str, /, **details: Any) -> KnnNerWarning:
-    """Fill in code and details, for `warnings.warn`."""
-    return KnnNerWarning(f"[KNN-{_CODES[message]}] {message.format(**details)}")
-
-
-def note(message: str, /, **details: Any) -> str:
-    """Fill in code and details, for the log."""
-    return f"[KNN-{_CODES[message]}] {message.format(**details)}"
+"""The texts. A name is a code, and is never used for another text."""
 
 
 class Errors:
@@ -66,6 +26,12 @@ class Errors:
     )
 
     # Corpora
+    E088 = (
+        "The saved model of '{name}' does not fit its config ({reason}). Load it with "
+        "the config it was saved with: the same head (spacy_knn_ner.NerTagger.v1 or "
+        "CrfTagger.v1), hidden_size and encoder."
+    )
+    E087 = "reduction={value!r} is not possible: use one of {known}."
     E014 = "bad_lines={value!r} is not possible: use one of {known}."
     E015 = (
         "{path} is in spaCy 2's JSON format for training. Convert it with `spacy "
@@ -337,11 +303,3 @@ class Notes:
         "Calibrating the index {kind!r} before its first search; knn.make_index() does "
         "that earlier."
     )
-
-
-_CODES = {
-    text: code
-    for holder in (Errors, Warnings, Notes)
-    for code, text in vars(holder).items()
-    if not code.startswith("_")
-}

@@ -10,19 +10,19 @@ from typing import Any
 from spacy import util
 from spacy.tokens import Doc
 
-from ..corrections.phrase_index import PhraseIndex
-from ..corrections.radius import find_radius
-from ..corrections.revising import Addition, History
-from ..datastore.datastore import CORRECTIONS, Datastore
-from ..datastore.index.base import IndexFactory
-from ..errors import Errors, KnnNerError, Warnings, warning
-from ..inference.confidence import Calibration
-from ..inference.retriever import StoreRetriever, warn_if_unfaithful
-from ..locking import Lock
-from ..reading.cache import EncodingCache
-from ..reading.encoder import KeyEncoder, scheme_of
-from ..settings import Settings
-from ..types import AnnotatedText, StoredExample
+from ...corrections.phrase_index import PhraseIndex
+from ...corrections.radius import find_radius
+from ...corrections.revising import Addition, History
+from ...datastore.datastore import CORRECTIONS, Datastore
+from ...datastore.index.base import IndexFactory
+from ...errors import Errors, KnnNerError, Warnings, warning
+from ...inference.confidence import Calibration
+from ...inference.retriever import StoreRetriever, warn_if_unfaithful
+from ...locking import Lock
+from ...reading.cache import EncodingCache
+from ...reading.encoder import KeyEncoder, scheme_of
+from ...settings import Settings
+from ...types import AnnotatedText, StoredExample
 from . import building, editing
 
 

@@ -1,0 +1,198 @@
+"""A tagger's model whose tags depend on each other: a CRF over a linear layer."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from spacy.tokens import Doc
+from thinc.api import Linear, Model, chain, torch2xp, with_array, xp2torch
+
+from ..tags import MISSING, Transitions
+from .crf import INVALID, Chain, best_tags, marginals, negative_log_likelihood
+from .heads import TokenVectors, assemble, hidden_layers, replace_output, width_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_PARAMS = ("start", "step", "end")
+
+
+def build_crf_tagger(
+    tok2vec: Model[list[Doc], TokenVectors],
+    hidden_size: int | None = None,
+    nO: int | None = None,
+) -> Model[list[Doc], TokenVectors]:
+    """p(y|x) over whole sequences: a linear-chain CRF, as in stage two of NerCo. The
+    marginals of its tokens are p_base.
+
+    tok2vec, hidden_size, nO: As for `build_ner_tagger`.
+    RETURNS (Model[list[Doc], list[Floats2d]]): Emissions, one array of shape
+        (n_tokens, n_tags) per Doc. References: "tok2vec", "head", "output_layer",
+        "crf".
+    """
+    output = emission_layer(nO, hidden_size or width_of(tok2vec))
+    layers = chain(*hidden_layers(tok2vec, hidden_size), output)
+    crf = crf_layer(nO)
+    head = chain(with_array(cast(Any, layers)), crf)
+    model = assemble(tok2vec, head, output, CrfHead(), resize_output)
+    model.set_ref("crf", crf)
+    return model
+
+
+def emission_layer(nO: int | None, nI: int | None) -> Model[Any, Any]:
+    """Build the layer that scores each tag at each token."""
+    return Linear(nO, nI)
+
+
+def crf_layer(nO: int | None) -> Model[TokenVectors, TokenVectors]:
+    """Build the layer that holds the scores of transitions. It returns the emissions as
+    they are: what they mean together is computed by `CrfHead`.
+
+    nO (int | None): Number of tags; set when the labels are known.
+    """
+    return Model("crf", _forward, init=_init, dims={"nO": nO}, params=_no_params())
+
+
+def _no_params() -> dict[str, Any]:
+    return dict.fromkeys(_PARAMS)
+
+
+def _forward(
+    model: Model, emissions: TokenVectors, is_train: bool
+) -> tuple[TokenVectors, Callable[[TokenVectors], TokenVectors]]:
+    return emissions, lambda gradients: gradients
+
+
+def _init(model: Model, X: Any = None, Y: Any = None) -> None:
+    if model.has_dim("nO"):
+        nO = model.get_dim("nO")
+        model.set_param("start", model.ops.alloc1f(nO))
+        model.set_param("step", model.ops.alloc2f(nO, nO))
+        model.set_param("end", model.ops.alloc1f(nO))
+
+
+def resize_output(model: Model[Any, Any], nO: int) -> Model[Any, Any]:
+    """Make room for new tags behind the known ones, which keep their weights.
+
+    model (Model): Built by `build_crf_tagger`.
+    nO (int): New number of tags, not smaller than before.
+    RETURNS (Model): The same model.
+    """
+    replace_output(model, nO, emission_layer)
+    crf = model.get_ref("crf")
+    if not crf.has_dim("nO"):
+        crf.set_dim("nO", nO)
+    elif crf.has_param("step"):
+        larger = crf_layer(nO)
+        _init(larger)
+        for name in _PARAMS:
+            known = crf.get_param(name)
+            larger.get_param(name)[tuple(map(slice, known.shape))] = known
+        # As for the last layer: an optimizer keeps arrays of the old size.
+        model.replace_node(crf, larger)
+    else:
+        crf.set_dim("nO", nO, force=True)
+    return model
+
+
+class CrfHead:
+    """Scores are emissions of a CRF; see `TagHead`."""
+
+    def distribution(
+        self, model: Model, scores: TokenVectors, allowed: Transitions
+    ) -> TokenVectors:
+        """Compute the marginals; see `TagHead.distribution`."""
+        result = list(scores)
+        for group, emissions, mask in _padded(scores):
+            p = marginals(emissions, mask, _chain(model, allowed, emissions))
+            for row, i in enumerate(group):
+                result[i] = torch2xp(p[row, : len(scores[i])], ops=model.ops)
+        return result
+
+    def best_tags(
+        self, model: Model, scores: TokenVectors, allowed: Transitions
+    ) -> list[np.ndarray] | None:
+        """Find the sequences with the highest score; see `TagHead.best_tags`."""
+        result = [np.zeros(0, dtype=np.int64) for _ in scores]
+        for group, emissions, mask in _padded(scores):
+            tags = best_tags(emissions, mask, _chain(model, allowed, emissions))
+            for row, i in enumerate(group):
+                result[i] = tags[row, : len(scores[i])].cpu().numpy()
+        return result
+
+    def loss(
+        self,
+        model: Model,
+        scores: TokenVectors,
+        gold: list[np.ndarray],
+        allowed: Transitions,
+    ) -> tuple[float, TokenVectors]:
+        """Compute −log p(gold|x), summed over Docs; see `TagHead.loss`. Where a tag is
+        missing, p is the sum over all that it could be."""
+        import torch
+
+        total, gradients = 0.0, [model.ops.xp.zeros_like(s) for s in scores]
+        crf = model.get_ref("crf")
+        for group, emissions, mask in _padded(scores):
+            emissions.requires_grad_()
+            params = {name: _tensor(crf, name, emissions) for name in _PARAMS}
+            tags = torch.full(mask.shape, MISSING, device=mask.device)
+            for row, i in enumerate(group):
+                tags[row, : len(gold[i])] = torch.as_tensor(gold[i])
+            chain_ = _masked(Chain(**params), allowed)
+            loss = negative_log_likelihood(emissions, tags, mask, chain_).sum()
+            loss.backward()
+            total += float(loss)
+            for row, i in enumerate(group):
+                gradient = emissions.grad[row, : len(scores[i])]  # type: ignore[index]
+                gradients[i] = torch2xp(gradient, ops=model.ops)
+            for name, tensor in params.items():
+                crf.inc_grad(name, torch2xp(tensor.grad, ops=model.ops))
+        return total, gradients
+
+
+def _chain(model: Model, allowed: Transitions, like: "Tensor") -> Chain:
+    crf = model.get_ref("crf")
+    params = {name: _tensor(crf, name, like) for name in _PARAMS}
+    return _masked(Chain(**params), allowed)
+
+
+def _tensor(crf: Model, name: str, like: "Tensor") -> "Tensor":
+    return xp2torch(crf.get_param(name), requires_grad=True, device=like.device)
+
+
+def _masked(chain_: Chain, allowed: Transitions) -> Chain:
+    """The scores of valid transitions; the others are not possible."""
+
+    def masked(scores: "Tensor", valid: np.ndarray) -> "Tensor":
+        import torch
+
+        mask = torch.as_tensor(valid, device=scores.device)
+        return scores.masked_fill(~mask, INVALID)
+
+    return Chain(
+        masked(chain_.start, allowed.first),
+        masked(chain_.step, allowed.step),
+        masked(chain_.end, allowed.last),
+    )
+
+
+def _padded(
+    scores: TokenVectors,
+) -> Iterator[tuple[list[int], "Tensor", "Tensor"]]:
+    """Sequences of similar length side by side: their numbers, emissions and mask."""
+    import torch
+
+    longest_first = sorted(
+        (i for i in range(len(scores)) if len(scores[i])), key=lambda i: -len(scores[i])
+    )
+    start = 0
+    while start < len(longest_first):
+        longest = len(scores[longest_first[start]])
+        group = [i for i in longest_first[start:] if 2 * len(scores[i]) >= longest]
+        start += len(group)
+        tensors = [xp2torch(scores[i]) for i in group]
+        emissions = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+        lengths = torch.tensor([len(t) for t in tensors], device=emissions.device)
+        mask = torch.arange(longest, device=emissions.device) < lengths[:, None]
+        yield group, emissions, mask

@@ -60,6 +60,11 @@ def _count_or_none(value: Any) -> str:
     return "" if valid else "expected an integer >= 1, or null for all"
 
 
+def _width_or_none(value: Any) -> str:
+    valid = value is None or (_is_int(value) and value >= 1)
+    return "" if valid else "expected an integer >= 1, or null for none"
+
+
 def _boolean(value: Any) -> str:
     return "" if isinstance(value, bool) else "expected true or false"
 
@@ -102,6 +107,12 @@ class KeySettings:
         _one_of(POOLINGS),
         'a token\'s vector is the `"mean"`, `"first"` or `"last"` of its word '
         'pieces; `"pieces"`: one key per word piece, as in the paper\'s code',
+    )
+    projection: int | None = _setting(
+        None,
+        _width_or_none,
+        "numbers per key, such as 128, after a linear projection that `build` fits to "
+        "the store's tags by contrast; `null`: the vectors as they are",
     )
     dtype: str = _setting(
         "float32", _one_of(DTYPES), 'how keys are stored: `"float32"` or `"float16"`'

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import srsly
@@ -258,7 +258,7 @@ class NerTagger(TrainablePipe):
             return sgd(key, weights, gradient, lr_scale=rate * lr_scale)
 
         self.model.get_ref("tok2vec").finish_update(sgd)
-        self.model.get_ref("head").finish_update(faster if rate != 1 else sgd)
+        self.model.get_ref("head").finish_update(cast(Optimizer, faster))
         self._n_updates += 1
 
     def from_bytes(

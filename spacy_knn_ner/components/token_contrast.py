@@ -6,7 +6,7 @@ trains an `ner_tagger` from there; the vectors also serve as keys of a `knn_ner`
 
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from spacy import util
@@ -177,7 +177,7 @@ class TokenContrast(TrainablePipe):
         vectors = xp2torch(xp.concatenate(scores), requires_grad=True)
         loss = self._loss(examples, vectors, self.reduction)
         loss.backward()
-        gradient: Any = torch2xp(vectors.grad, ops=self.model.ops)
+        gradient: Any = torch2xp(cast(Any, vectors.grad), ops=self.model.ops)
         ends = np.cumsum([len(vectors) for vectors in scores])[:-1].tolist()
         return float(loss), xp.split(gradient, ends)
 

@@ -27,6 +27,7 @@ class Datastore:
     fingerprint (dict[str, Any] | None): What the keys were made with; see
         reading/fingerprint.py. Stored as it is.
     tag_set (TagSet): The meaning of tag ids.
+    projection (ndarray | None): What keys were projected with. Stored as it is.
     saved_as (dict[Path, str]): Where it was loaded from or saved to, and which version
         that was.
     n_changes (int): How often examples were added, removed, moved or changed.
@@ -49,6 +50,7 @@ class Datastore:
         self.dtype = dtype
         self.tag_set = TagSet(scheme)
         self.fingerprint = fingerprint
+        self.projection: np.ndarray | None = None
         self.examples = ExampleStore()
         self.store, self.corrections = EntryTable(dtype=dtype), EntryTable(dtype=dtype)
         self.saved_as: dict[Path, str] = {}

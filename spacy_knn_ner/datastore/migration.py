@@ -22,11 +22,13 @@ class Loaded:
     manifest (dict[str, Any]): With the names of the current format.
     tables (dict[str, EntryTable]): By part.
     examples (ExampleStore): The examples.
+    projection (ndarray | None): What keys were projected with.
     """
 
     manifest: dict[str, Any]
     tables: dict[str, EntryTable]
     examples: ExampleStore
+    projection: np.ndarray | None = None
 
 
 def load_format_3(generation: Path, manifest: dict[str, Any]) -> Loaded:

@@ -6,6 +6,7 @@
     store.entries.npy      example, token and weight of each entry
     store.*.npy            more of the index, such as projections
     corrections.*          the same of the corrections
+    projection.npy         what keys were projected with, if they were
     examples.sqlite        the annotated texts
 
 Every file named `*.faiss` is readable by `faiss.read_index`, with one vector per entry.
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from .datastore import Datastore
 
 _FIELD_LIMIT = 4 * 1024**3 - 1
-_INDEX, _KEYS = "index.faiss", "keys.faiss"
+_INDEX, _KEYS, _PROJECTION = "index.faiss", "keys.faiss", "projection.npy"
 
 
 def to_disk(datastore: "Datastore", folder: Path) -> None:
@@ -45,6 +46,8 @@ def to_disk(datastore: "Datastore", folder: Path) -> None:
             persistence.next_generation(folder, based_on=based_on)
         )
         datastore.examples.save(generation.path / "examples.sqlite")
+        if datastore.projection is not None:
+            np.save(generation.path / _PROJECTION, datastore.projection)
         about = _about(datastore)
         if datastore.width is not None:
             about["index"] = {
@@ -113,7 +116,10 @@ def _load(datastore: "Datastore", folder: Path, check: bool) -> Loaded:
             if index is not None:
                 table.load_index(generation / part, index)
         tables[part] = table
-    return Loaded(manifest, tables, ExampleStore(generation / "examples.sqlite"))
+    path = generation / _PROJECTION
+    projection = np.load(path, allow_pickle=False) if path.exists() else None
+    examples = ExampleStore(generation / "examples.sqlite")
+    return Loaded(manifest, tables, examples, projection)
 
 
 def _load_table(prefix: Path, manifest: dict[str, Any], n: int) -> EntryTable:
@@ -147,7 +153,7 @@ def _use(datastore: "Datastore", loaded: Loaded) -> None:
     loaded.tables[STORE].index_factory = datastore.store.index_factory
     datastore.store = loaded.tables[STORE]
     datastore.corrections = loaded.tables[CORRECTIONS]
-    datastore.examples = loaded.examples
+    datastore.examples, datastore.projection = loaded.examples, loaded.projection
 
 
 def to_bytes(datastore: "Datastore") -> bytes:
@@ -156,6 +162,8 @@ def to_bytes(datastore: "Datastore") -> bytes:
         "about": _about(datastore),
         "examples": datastore.examples.to_bytes(),
     }
+    if datastore.projection is not None:
+        msg["projection"] = _npy(datastore.projection)
     for part, table in datastore.tables.items():
         keep = ~table.removed
         for name in ("keys", "entries", "tags"):
@@ -171,13 +179,16 @@ def from_bytes(datastore: "Datastore", data: bytes) -> None:
     msg = srsly.msgpack_loads(data)
     tables = {}
     for part in datastore.tables:
-        columns = [
-            np.load(io.BytesIO(msg[f"{part}.{name}"]), allow_pickle=False)
-            for name in ("keys", "entries", "tags")
-        ]
+        names = [f"{part}.{name}" for name in ("keys", "entries", "tags")]
+        columns = [_array(msg[name]) for name in names]
         tables[part] = EntryTable.of_arrays(*columns)
     examples = ExampleStore.from_bytes(msg["examples"])
-    _use(datastore, Loaded(msg["about"], tables, examples))
+    projection = _array(msg["projection"]) if "projection" in msg else None
+    _use(datastore, Loaded(msg["about"], tables, examples, projection))
+
+
+def _array(data: bytes) -> np.ndarray:
+    return np.load(io.BytesIO(data), allow_pickle=False)
 
 
 def _npy(array: np.ndarray) -> bytes:

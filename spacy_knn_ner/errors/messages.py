@@ -26,6 +26,10 @@ class Errors:
     )
 
     # Corpora
+    E089 = (
+        "No projection of keys can be fitted: no two tokens in the store have the same "
+        "tag. Build with more examples, or set keys.projection to null."
+    )
     E088 = (
         "The saved model of '{name}' does not fit its config ({reason}). Load it with "
         "the config it was saved with: the same head (spacy_knn_ner.NerTagger.v1 or "

@@ -31,9 +31,9 @@ def build_crf_tagger(
         "crf".
     """
     output = emission_layer(nO, hidden_size or width_of(tok2vec))
-    layers = chain(*hidden_layers(tok2vec, hidden_size), output)
+    layers: Any = chain(*hidden_layers(tok2vec, hidden_size), output)
     crf = crf_layer(nO)
-    head = chain(with_array(cast(Any, layers)), crf)
+    head: Any = chain(with_array(layers), cast(Any, crf))
     model = assemble(tok2vec, head, output, CrfHead(), resize_output)
     model.set_ref("crf", crf)
     return model
@@ -86,8 +86,8 @@ def resize_output(model: Model[Any, Any], nO: int) -> Model[Any, Any]:
         larger = crf_layer(nO)
         _init(larger)
         for name in _PARAMS:
-            known = crf.get_param(name)
-            larger.get_param(name)[tuple(map(slice, known.shape))] = known
+            known, new = crf.get_param(name), cast(Any, larger.get_param(name))
+            new[tuple(map(slice, known.shape))] = known
         # As for the last layer: an optimizer keeps arrays of the old size.
         model.replace_node(crf, larger)
     else:
@@ -102,7 +102,7 @@ class CrfHead:
         self, model: Model, scores: TokenVectors, allowed: Transitions
     ) -> TokenVectors:
         """Compute the marginals; see `TagHead.distribution`."""
-        result = list(scores)
+        result: list[Any] = list(scores)
         for group, emissions, mask in _padded(scores):
             p = marginals(emissions, mask, _chain(model, allowed, emissions))
             for row, i in enumerate(group):
@@ -131,7 +131,8 @@ class CrfHead:
         missing, p is the sum over all that it could be."""
         import torch
 
-        total, gradients = 0.0, [model.ops.xp.zeros_like(s) for s in scores]
+        total = 0.0
+        gradients: list[Any] = [model.ops.xp.zeros_like(s) for s in scores]
         crf = model.get_ref("crf")
         for group, emissions, mask in _padded(scores):
             emissions.requires_grad_()
@@ -144,10 +145,11 @@ class CrfHead:
             loss.backward()
             total += float(loss)
             for row, i in enumerate(group):
-                gradient = emissions.grad[row, : len(scores[i])]  # type: ignore[index]
+                gradient = cast(Any, emissions.grad)[row, : len(scores[i])]
                 gradients[i] = torch2xp(gradient, ops=model.ops)
             for name, tensor in params.items():
-                crf.inc_grad(name, torch2xp(tensor.grad, ops=model.ops))
+                gradient = cast(Any, tensor.grad)
+                crf.inc_grad(name, cast(Any, torch2xp(gradient, ops=model.ops)))
         return total, gradients
 
 

@@ -1,7 +1,7 @@
 """The tagger's model: token vectors → scores of tags. What the scores mean is up to its
 head: here the softmax of equation 1, in crf_head.py a CRF."""
 
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 from spacy.tokens import Doc
@@ -119,7 +119,9 @@ def build_ner_tagger(
         "output_layer".
     """
     output = softmax_layer(nO, hidden_size or width_of(tok2vec))
-    head = with_array(cast(Any, chain(*hidden_layers(tok2vec, hidden_size), output)))
+    head: Any = with_array(
+        cast(Any, chain(*hidden_layers(tok2vec, hidden_size), output))
+    )
     return assemble(tok2vec, head, output, SoftmaxHead(), resize_output)
 
 

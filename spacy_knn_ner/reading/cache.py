@@ -204,6 +204,8 @@ def _upstream(encoder: KeyEncoder) -> str:
         parts.append([name, nlp.get_pipe_config(name), labels, weights])
     # Another version may compute keys otherwise.
     versions = [spacy_version, version("spacy-knn-ner")]
-    settings = vars(encoder.settings)
+    is_projected = encoder.projection is not None
+    projection = encoder.projection_digest() if is_projected else None
+    settings = {**vars(encoder.settings), "projection": projection}
     everything = [parts, nlp.config["nlp"], settings, versions]
     return json.dumps(everything, sort_keys=True, default=str)

@@ -1,13 +1,17 @@
 """The key encoder: annotated texts → keys, by the components in front of a
 `knn_ner`."""
 
+import hashlib
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..datastore.datastore import Datastore
 from ..errors import Errors, KnnNerError
+from ..ml.projection import project
 from ..settings import KeySettings
 from ..types import AnnotatedText, TokenKeys
 from . import tagger_output
@@ -38,9 +42,13 @@ class KeyEncoder:
         component (Any): One of its components; those before it encode.
         name (str): The component, for messages.
         settings (KeySettings): Which vectors are keys.
+
+        `projection` (ndarray | None) is what a datastore was built with; see
+        ml/projection.py.
         """
         self.nlp, self.component, self.name = nlp, component, name
         self.settings = settings
+        self.projection: np.ndarray | None = None
         self._checked: tuple[Any, str] | None = None
         self._found: tuple[Any, Encoder] | None = None
 
@@ -88,6 +96,25 @@ class KeyEncoder:
         RETURNS (list[TokenKeys]): One per Doc.
         RAISES (KnnNerError): If an encoder in front has left nothing.
         """
+        keys = self._vectors(docs)
+        if self.projection is None:
+            return keys
+        return [self._projected(key) if len(key) else key for key in keys]
+
+    def _projected(self, key: TokenKeys) -> TokenKeys:
+        assert self.projection is not None
+        return replace(key, vectors=project(key.vectors, self.projection))
+
+    def with_projection(self, projection: np.ndarray | None) -> "KeyEncoder":
+        """Make a key encoder with another projection, or with none.
+
+        projection (ndarray | None): From `fit_projection`.
+        """
+        other = KeyEncoder(self.nlp, self.component, self.name, self.settings)
+        other.projection = projection
+        return other
+
+    def _vectors(self, docs: list[Doc]) -> list[TokenKeys]:
         encoder = self.find()
         if encoder.source in LEFT_ON_DOCS or self._has_vectors(docs):
             return [read_keys(doc, self.settings, self.name) for doc in docs]
@@ -102,7 +129,15 @@ class KeyEncoder:
 
     def fingerprint(self) -> Fingerprint:
         """Compute what the keys are made with."""
-        return fingerprint(self.nlp, self.pipe_name(), self.settings)
+        of_vectors = fingerprint(self.nlp, self.pipe_name(), self.settings)
+        return {**of_vectors, "projection": self.projection_digest()}
+
+    def projection_digest(self) -> str | None:
+        """Compute what tells one projection from another; None without one."""
+        if self.settings.projection is None and self.projection is None:
+            return None
+        matrix = b"" if self.projection is None else self.projection.tobytes()
+        return f"{self.settings.projection}:{hashlib.sha256(matrix).hexdigest()}"
 
     def check(self, datastore: Datastore) -> None:
         """Refuse keys of another encoder. Weights are hashed once, and again when the
@@ -115,7 +150,7 @@ class KeyEncoder:
             return
         model = self.find().model
         state = None if model is None else training_state(model)
-        seen = datastore.fingerprint, self.settings, state
+        seen = datastore.fingerprint, self.settings, id(self.projection), state
         if self._checked is None or self._checked[0] != seen:
             self._checked = seen, difference(datastore.fingerprint, self.fingerprint())
         if self._checked[1]:

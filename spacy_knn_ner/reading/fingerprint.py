@@ -38,6 +38,7 @@ _ENTITIES = ("doc.ents", "token.ent_", "doc.spans", "span.", "doc._.ner_tagger")
 _PARTS = {
     "layer": "keys.layer",
     "pooling": "keys.pooling",
+    "projection": "keys.projection",
     "weights": "weights",
     "config": "config of the encoder, or components before it",
 }

@@ -103,7 +103,7 @@ class KnownKeys:
     def __init__(self, scheme, keys):
         self.scheme, self.made, self.calls = scheme, keys, []
         self.nlp, self.component = spacy.blank("en"), None
-        self.settings = KeySettings()
+        self.settings, self.projection = KeySettings(), None
 
     def keys(self, texts, scheme):
         self.calls.append(len(texts))

@@ -19,6 +19,8 @@ from ..terminal import (
     print_json,
 )
 
+_WIDTH = 128  # of a projection
+
 
 @clear_errors
 def build(
@@ -41,6 +43,14 @@ def build(
         typer.Option(
             help="Of a token's word pieces: mean, first, last, or pieces: each has a "
             "key of its own, as in the paper's published code."
+        ),
+    ] = None,
+    project: Annotated[
+        bool | None,
+        typer.Option(
+            "--project/--no-project",
+            help="Fit a projection to 128 numbers per key by contrast, in seconds: for "
+            "encoders that were not trained for entities.",
         ),
     ] = None,
     metric: Annotated[
@@ -68,6 +78,8 @@ def build(
     knn = find_component(nlp, name)
     keys = {"dtype": dtype, "pooling": pooling}
     knn.set_settings(keys={k: value for k, value in keys.items() if value is not None})
+    if project is not None and project != bool(knn.keys.projection):
+        knn.set_settings(keys={"projection": _WIDTH if project else None})
     if metric is not None:
         knn.set_settings(metric=metric)
     if index is not None:

@@ -16,6 +16,7 @@ from ...reading.annotations import annotated_text
 from ...reading.cache import EncodingCache
 from ...reading.encoder import KeyEncoder
 from ...types import AnnotatedText, TokenKeys
+from .projecting import projected
 
 
 @dataclass
@@ -53,16 +54,18 @@ def build_store(
     RETURNS (Built): The new datastore.
     RAISES (KnnNerError): If the pipeline's encoder leaves no vectors.
     """
-    built = Built(_copy_examples(old, encoder, [CORRECTIONS]))
+    vectors = encoder.with_projection(None)
+    built = Built(_copy_examples(old, vectors, [CORRECTIONS]))
     datastore = built.datastore
     bar = tqdm(docs, desc="Building", unit="doc", disable=not show_progress)
     for batch in util.minibatch(bar, size=batch_size):
         texts = [annotated_text(doc, encoder.name) for doc in batch]
-        keys = _encode(datastore, encoder, texts, cache)
+        keys = _encode(datastore, vectors, texts, cache)
         added = datastore.add(texts, keys, part=STORE)
         built.without_entry += without_entry(added, texts, keys)
         built.ids += added
-    _encode_examples(datastore, encoder, CORRECTIONS, batch_size, False, cache)
+    _encode_examples(datastore, vectors, CORRECTIONS, batch_size, False, cache)
+    built.datastore = projected(datastore, encoder)
     return built
 
 
@@ -80,10 +83,11 @@ def rebuild_entries(
     RETURNS (Datastore): The new datastore.
     RAISES (KnnNerError): If the pipeline's encoder leaves no vectors.
     """
-    datastore = _copy_examples(old, encoder, PARTS)
+    vectors = encoder.with_projection(None)
+    datastore = _copy_examples(old, vectors, PARTS)
     for part in PARTS:
-        _encode_examples(datastore, encoder, part, batch_size, show_progress, None)
-    return datastore
+        _encode_examples(datastore, vectors, part, batch_size, show_progress, None)
+    return projected(datastore, encoder)
 
 
 def _copy_examples(

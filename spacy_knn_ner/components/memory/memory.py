@@ -60,6 +60,7 @@ class Memory:
         """
         self.datastore, self.history = datastore, History()
         datastore.store.index_factory = self.index_factory
+        self.encoder.projection = datastore.projection
         self.phrases = {
             part: PhraseIndex(table, of_corrections=part == CORRECTIONS)
             for part, table in datastore.tables.items()

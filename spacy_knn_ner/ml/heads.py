@@ -119,9 +119,8 @@ def build_ner_tagger(
         "output_layer".
     """
     output = softmax_layer(nO, hidden_size or width_of(tok2vec))
-    head: Any = with_array(
-        cast(Any, chain(*hidden_layers(tok2vec, hidden_size), output))
-    )
+    layers: Any = chain(*hidden_layers(tok2vec, hidden_size), output)
+    head: Any = with_array(layers)
     return assemble(tok2vec, head, output, SoftmaxHead(), resize_output)
 
 

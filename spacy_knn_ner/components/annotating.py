@@ -78,6 +78,21 @@ def annotate(
         tagger_output.write_base(doc, _saved_base(doc, prediction))
 
 
+def leave_prediction(doc: Doc, prediction: DocPrediction, name: str) -> None:
+    """Leave p_final on a Doc, for the next `knn_ner`.
+
+    doc (Doc): The Doc to modify.
+    prediction (DocPrediction): From `KnnNer.predict`, with every token looked up.
+    name (str): Of the component.
+    """
+    value = tagger_output.Distribution(
+        scheme=prediction.tag_set.scheme,
+        tags=list(prediction.tag_set.tags),
+        probabilities=prediction.p,
+    )
+    tagger_output.write_stage(doc, name, value)
+
+
 def entities_of(
     doc: Doc, prediction: DocPrediction, preserved: list[Span]
 ) -> list[Span]:

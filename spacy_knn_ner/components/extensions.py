@@ -18,7 +18,7 @@ def value_of(span: Span, *, values: str) -> float | bool | None:
     values (str): `"scores"` or `"unknown"`.
     RETURNS (float | bool | None): None if it is no such entity, or was not computed.
     """
-    for group in span.doc.spans.values():
+    for group in reversed(list(span.doc.spans.values())):  # the last component's
         ours = group.attrs.get("factory") == FACTORY["factory"]
         if ours and values in group.attrs:
             for other, value in zip(group, group.attrs[values], strict=True):

@@ -25,6 +25,7 @@ from .knn_ner import KnnNer
         "token.ent_type",
         "doc.spans",
         "doc._.knn_ner_base",
+        "doc._.knn_ner_stages",
         "span._.knn_score",
         "span._.knn_unknown",
     ],

@@ -11,7 +11,6 @@ from spacy.pipeline.pipe import Pipe
 from spacy.tokens import Doc, Span, Token
 from spacy.training import Example
 
-from ..corrections.borders import Orthography
 from ..corrections.matching import CorrectionMatcher
 from ..corrections.outcome import Added
 from ..datastore.datastore import Datastore
@@ -26,11 +25,13 @@ from ..reading.batch import BatchReader
 from ..reading.encoder import KeyEncoder
 from ..reading.given import Entities, Given
 from ..reading.rulers import upstream_rulers
+from ..reading.stages import is_followed
 from ..settings import Setting, Settings
 from . import config_blocks, explaining, extensions, teaching  # noqa: F401 (registers span._.knn_score)
-from .annotating import DocPrediction, annotate, per_doc
+from .annotating import DocPrediction, annotate, leave_prediction, per_doc
 from .config_blocks import BlockSetting
 from .memory.memory import Memory
+from .parts import make_matcher, make_predictor
 from .unaffected import affected, pass_on
 
 
@@ -120,24 +121,12 @@ class KnnNer(Pipe):
     @property
     def matcher(self) -> CorrectionMatcher:
         """Finds the corrections that apply."""
-        return CorrectionMatcher(
-            self.datastore,
-            self.memory.phrases,
-            self.settings,
-            Orthography(self.nlp.Defaults.stop_words, self.nlp.lang or ""),
-            self.calibration.correction_radius,
-        )
+        return make_matcher(self)
 
     @property
     def predictor(self) -> Predictor:
         """Predicts tags and probabilities of batches."""
-        return Predictor(
-            self.retriever,
-            self._interpolation,
-            self.matcher,
-            self.settings.lookup,
-            self.settings.decoding,
-        )
+        return make_predictor(self)
 
     # --- settings ------------------------------------------------------------------
 
@@ -210,8 +199,11 @@ class KnnNer(Pipe):
         predictions (list[DocPrediction]): From `predict`.
         """
         rulers = upstream_rulers(self.nlp, self)[0] if predictions else []
+        followed = is_followed(self.nlp, self)
         for doc, prediction in zip(docs, predictions, strict=True):
             annotate(doc, prediction, rulers, self.name, self.calibration)
+            if followed:
+                leave_prediction(doc, prediction, self.name)
 
     def explain(self, target: Doc | Span | Token, *, n: int = 5) -> Explanation:
         """Explain why these are the entities of a Doc, a span or a token.

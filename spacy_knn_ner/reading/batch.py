@@ -16,6 +16,7 @@ from . import tagger_output
 from .annotations import annotated_entities
 from .encoder import KeyEncoder
 from .rulers import upstream_rulers
+from .stages import previous_stage
 from .vectors import concatenate_keys, empty_keys
 
 
@@ -54,6 +55,7 @@ class BatchReader:
             name,
             outside=not (rulers and alone),
             use_saved=use_saved_base,
+            previous=previous_stage(self.encoder.nlp, self.encoder.component),
         )
         lengths = [len(doc) for doc in docs]
         words = [token.text for doc in docs for token in doc]
@@ -101,6 +103,7 @@ def read_p_base(
     *,
     outside: bool = True,
     use_saved: bool = False,
+    previous: str | None = None,
 ) -> tuple[TagSet, np.ndarray]:
     """Read the distribution of the components in front.
 
@@ -115,12 +118,15 @@ def read_p_base(
     name (str): The component, for messages.
     outside (bool): Whether the `O` of `doc.ents` is a prediction; rulers predict none.
         Default: True.
-    use_saved (bool): See `tagger_output.read_base`. Default: False.
+    use_saved (bool), previous (str | None): See `tagger_output.read_base`.
     RETURNS (tuple[TagSet, ndarray]): The columns, and p_base of shape (n_tokens,
         n_tags), float64.
     RAISES (KnnNerError): If a distribution is in another scheme, or for other tokens.
     """
-    values = [tagger_output.read_base(doc, use_saved=use_saved) for doc in docs]
+    values = [
+        tagger_output.read_base(doc, use_saved=use_saved, previous=previous)
+        for doc in docs
+    ]
     schemes = {value["scheme"] for value in values if value is not None}
     for scheme in sorted(schemes - {known.scheme} if known.labels else ()):
         raise KnnNerError(Errors.E035, stored=known.scheme, given=scheme)

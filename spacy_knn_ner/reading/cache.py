@@ -22,6 +22,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from tqdm import tqdm
 
+from ..datastore.datastore import Datastore
 from ..errors import Errors, KnnNerError
 from ..tags import TagSet
 from ..types import AnnotatedText, TokenBatch, TokenKeys
@@ -192,6 +193,16 @@ def _split_keys(saved: dict[str, np.ndarray]) -> list[TokenKeys]:
     return [TokenKeys(*column) for column in columns]
 
 
+def _hash_entries(datastore: Datastore) -> str:
+    """A SHA-256 over what a datastore is searched for."""
+    digest = hashlib.sha256(repr(datastore.tag_set.tags).encode())
+    for table in datastore.tables.values():
+        for column in (table.keys, table.entries, table.tags):
+            digest.update(np.ascontiguousarray(column.array()).data)
+        digest.update(table.removed.data)
+    return digest.hexdigest()
+
+
 def _upstream(encoder: KeyEncoder) -> str:
     """Everything in front of the component that encodings depend on."""
     nlp, parts = encoder.nlp, []
@@ -201,7 +212,9 @@ def _upstream(encoder: KeyEncoder) -> str:
         model = getattr(component, "model", None)
         weights = hash_model(model, nlp) if isinstance(model, Model) else None
         labels = list(getattr(component, "labels", ()))
-        parts.append([name, nlp.get_pipe_config(name), labels, weights])
+        store = getattr(component, "datastore", None)  # of another knn_ner
+        entries = _hash_entries(store) if isinstance(store, Datastore) else None
+        parts.append([name, nlp.get_pipe_config(name), labels, weights, entries])
     # Another version may compute keys otherwise.
     versions = [spacy_version, version("spacy-knn-ner")]
     is_projected = encoder.projection is not None

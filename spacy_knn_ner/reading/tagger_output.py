@@ -14,6 +14,7 @@ from ..tags import SpanTuple
 
 EXTENSION = "ner_tagger"
 BASE = "knn_ner_base"
+STAGES = "knn_ner_stages"
 
 
 class TaggerOutput(TypedDict):
@@ -35,6 +36,17 @@ class TaggerOutput(TypedDict):
     tagger: str | None
 
 
+class Distribution(TypedDict):
+    """What a `knn_ner` leaves for the next one: p_final.
+
+    scheme (str), tags (list[str]), probabilities (ndarray): As in `TaggerOutput`.
+    """
+
+    scheme: str
+    tags: list[str]
+    probabilities: np.ndarray
+
+
 class SavedBase(TypedDict):
     """p_base of a Doc whose entities `knn_ner` has replaced, where no tagger left a
     distribution.
@@ -49,7 +61,7 @@ class SavedBase(TypedDict):
     entities: list[SpanTuple]
 
 
-for _name in (EXTENSION, BASE):
+for _name in (EXTENSION, BASE, STAGES):
     if not Doc.has_extension(_name):
         Doc.set_extension(_name, default=None)
 
@@ -74,15 +86,28 @@ def write_base(doc: Doc, value: SavedBase) -> None:
     doc._.set(BASE, value)
 
 
-def read_base(doc: Doc, *, use_saved: bool) -> TaggerOutput | SavedBase | None:
+def write_stage(doc: Doc, name: str, value: Distribution) -> None:
+    """Leave what the `knn_ner` of this name has predicted."""
+    doc._.set(STAGES, {**(doc._.get(STAGES) or {}), name: value})
+
+
+def read_base(
+    doc: Doc, *, use_saved: bool, previous: str | None = None
+) -> TaggerOutput | Distribution | SavedBase | None:
     """Read the distribution that a Doc's entities are, or were, mixed from.
 
     doc (Doc): The Doc.
     use_saved (bool): Whether the Doc has been through `knn_ner`, and how its entities
         came about is wanted. Otherwise what was saved counts only while these
         entities are still there.
-    RETURNS (TaggerOutput | SavedBase | None): None where `doc.ents` is the base.
+    previous (str | None): The `knn_ner` before, whose prediction is the base if it has
+        run; see stages.py. Default: none.
+    RETURNS (TaggerOutput | Distribution | SavedBase | None): None where `doc.ents` is
+        the base.
     """
+    stages: dict[str, Distribution] = doc._.get(STAGES) or {}
+    if previous in stages:
+        return stages[previous]
     value = read(doc)
     if value is not None:
         return value

@@ -1,6 +1,7 @@
-"""The contrastive loss of NerCo: tokens of one class together, apart from all others.
+"""Contrastive losses: tokens of one class together, apart from all others.
 
-For an ordered pair of different tokens i, j of one class, with s = cosine similarity:
+`contrastive_loss` is that of NerCo. For an ordered pair of different tokens i, j of one
+class, with s = cosine similarity:
 
     loss(i, j) = −log( e^{s_ij/τ} / (e^{s_ij/τ} + Σ_n e^{s_in/τ}) )
                = softplus( logsumexp_n(s_in/τ) − s_ij/τ )
@@ -8,6 +9,11 @@ For an ordered pair of different tokens i, j of one class, with s = cosine simil
 where n runs over the tokens of other classes. Each pair has a denominator of its own:
 one positive, and all negatives (unlike the supervised contrastive loss, which has all
 positives there too).
+
+`vote_loss` is for keys: the negative log-likelihood of a token's class by the vote of
+the other tokens, which is equation 3 of kNN-NER with every entry as a neighbor. So a
+class may have several clusters, such as the words of a type. It is that of
+neighborhood components analysis (Goldberger et al. 2004), with cosine similarities.
 """
 
 from typing import TYPE_CHECKING
@@ -75,3 +81,29 @@ def contrastive_loss(
     present, owners = owners.unique(return_inverse=True)
     counts = torch.bincount(owners, minlength=len(present))
     return (losses / counts[owners]).sum()
+
+
+def vote_loss(
+    vectors: "Tensor", classes: "Tensor", n_queries: int, *, temperature: float = 0.1
+) -> "Tensor":
+    """Compute −log p_kNN of the classes of tokens, whose neighbors are all others.
+
+    vectors (Tensor): Shape (n_tokens, width).
+    classes (Tensor): Shape (n_tokens,), integers.
+    n_queries (int): The first so many tokens vote and are voted for; the others only
+        vote.
+    temperature (float): Of the votes, in units of cosine. Default: 0.1.
+    RETURNS (Tensor): The mean over the queries that have another token of their class;
+        0 if none has.
+    """
+    import torch
+    from torch.nn.functional import normalize
+
+    unit = normalize(vectors)
+    similarities = unit[:n_queries] @ unit.T / temperature
+    itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)[:n_queries]
+    similarities = similarities.masked_fill(itself, _NOTHING)
+    same = (classes[:n_queries, None] == classes) & ~itself
+    votes = similarities.masked_fill(~same, _NOTHING).logsumexp(dim=1)
+    losses = (similarities.logsumexp(dim=1) - votes)[same.any(dim=1)]
+    return losses.sum() / max(1, len(losses))

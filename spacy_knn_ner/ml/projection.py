@@ -1,5 +1,5 @@
-"""A linear projection of keys, fitted by contrast: fewer numbers per key, in which the
-tokens of one tag are close together.
+"""A linear projection of keys, fitted by contrast: fewer numbers per key, in which
+neighbors vote for the tag of a token more often.
 
     key = (x − mean) / deviation · W, scaled so that keys have length 1 on average
 
@@ -12,10 +12,10 @@ import math
 import numpy as np
 
 from ..errors import Errors, KnnNerError
-from .contrast import OUTSIDE, contrastive_loss
+from .contrast import OUTSIDE, vote_loss
 
-# Tokens of a step, in entities and outside.
-_ENTITIES, _OTHERS = 192, 320
+# Tokens of a step, in entities and outside: those that are voted for, and the others.
+_QUERIES, _VOTERS = (128, 64), (640, 704)
 
 
 def fit_projection(
@@ -23,17 +23,17 @@ def fit_projection(
     classes: np.ndarray,
     *,
     width: int = 128,
-    steps: int = 1500,
+    steps: int = 600,
     temperature: float = 0.1,
     learn_rate: float = 1e-3,
     seed: int = 0,
 ) -> np.ndarray:
-    """Fit a projection with the contrastive loss of NerCo (Zhang et al. 2023; see
+    """Fit a projection so that the other tokens vote for a token's class (see
     contrast.py), by AdamW with a cosine schedule.
 
     vectors (ndarray): Shape (n_keys, n_inputs), float32.
     classes (ndarray): Shape (n_keys,); 0 outside of entities. Keys vote for tags, so
-        these are tags and not types: those of the first and the last token of an
+        these are tags and not types: those at the beginning and at the end of an
         entity are told apart.
     width (int): Numbers per key, at most as many as inputs. Default: 128.
     steps (int), temperature (float), learn_rate (float), seed (int): Of the training.
@@ -54,18 +54,21 @@ def fit_projection(
     W.requires_grad_()
     optimizer = torch.optim.AdamW([W], lr=learn_rate)
     for step in range(steps):
-        parts = [
-            rng.choice(rows, min(n, len(rows)), replace=False)
-            for rows, n in ((entities, _ENTITIES), (others, _OTHERS))
-            if len(rows)
+        samples = [
+            rng.choice(rows, min(n_queries + n_voters, len(rows)), replace=False)
+            for rows, n_queries, n_voters in zip(
+                (entities, others), _QUERIES, _VOTERS, strict=True
+            )
         ]
-        rows = np.concatenate(parts)
+        queries = [s[:n] for s, n in zip(samples, _QUERIES, strict=True)]
+        voters = [s[n:] for s, n in zip(samples, _QUERIES, strict=True)]
+        rows = np.concatenate([*queries, *voters])
         inputs = torch.as_tensor((vectors[rows] - mean) / deviation)
-        loss = contrastive_loss(
+        loss = vote_loss(
             inputs @ W,
             torch.as_tensor(classes[rows]),
+            sum(map(len, queries)),
             temperature=temperature,
-            reduction="mean",
         )
         for group in optimizer.param_groups:
             group["lr"] = learn_rate * (1 + math.cos(math.pi * step / steps)) / 2

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.ml.contrast import contrastive_loss
+from spacy_knn_ner.ml.contrast import contrastive_loss, vote_loss
 
 TAU = 0.1
 
@@ -122,3 +122,34 @@ def test_a_step_downhill_brings_classes_together():
 def test_an_unknown_reduction():
     with pytest.raises(KnnNerError, match=r"KNN-E087.*class_mean"):
         contrastive_loss(torch.ones(2, 2), torch.tensor([1, 1]), reduction="average")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    classes=st.lists(st.integers(0, 3), min_size=1, max_size=10),
+    n_queries=st.integers(1, 10),
+    seed=st.integers(0, 1000),
+)
+def test_votes_are_equation_3_without_the_token_itself(classes, n_queries, seed):
+    n_queries = min(n_queries, len(classes))
+    vectors = np.random.default_rng(seed).normal(size=(len(classes), 3))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    distances = 1 - unit @ unit.T
+    expected = []
+    for i in range(n_queries):
+        votes = np.exp(-distances[i] / TAU)
+        votes[i] = 0
+        for_class = votes[np.array(classes) == classes[i]].sum()
+        if for_class:
+            expected.append(-math.log(for_class / votes.sum()))
+    found = vote_loss(
+        torch.tensor(vectors), torch.tensor(classes), n_queries, temperature=TAU
+    )
+    mean = sum(expected) / max(1, len(expected))
+    assert float(found) == pytest.approx(mean, rel=1e-6, abs=1e-6)
+
+
+def test_the_gradient_of_votes():
+    vectors = torch.randn(8, 4, dtype=torch.float64, requires_grad=True)
+    classes = torch.tensor([1, 2, 0, 1, 0, 3, 2, 1])
+    assert torch.autograd.gradcheck(lambda v: vote_loss(v, classes, 6), vectors)

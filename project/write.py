@@ -1,4 +1,4 @@
-"""Write project.yml: the same seven steps for every data set.
+"""Write project.yml: the same seven steps for every data set, and those of NerCo.
 
 python project/write.py
 """
@@ -27,10 +27,20 @@ GPU = "--gpu-id ${vars.gpu}"
 CACHE = f"--cache cache {GPU}"
 NER = ("wnut17", "weibo")  # compared with spaCy's own ner
 LOW_RESOURCE = "conll2003"
+NERCO = ("weibo", "resume", "msra", "ontonotes4", "wnut17", "conll2003")
+HELP = {
+    "contrast": "Stage one of NerCo: contrast trains the encoder",
+    "contrast-outside": "Stage one, with O as a class like any other",
+    "nerco": "Stage two of NerCo: a CRF, from the encoder of stage one",
+    "crf": "Train a CRF without contrast",
+    "joint": "Train contrast and CRF at once",
+}
 TRAINING = (
     "configs/recipes.yml",
     "configs/transformer.cfg",
     "configs/cnn.cfg",
+    "configs/contrast.cfg",
+    "configs/nerco.cfg",
     "project/train.py",
 )
 DIRECTORIES = ("assets", "corpus", "training", "models", "reports", "packages")
@@ -69,49 +79,11 @@ def commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
     ]
     if dataset.model is None:
         steps += [
-            {
-                "name": "train",
-                "help": "Train the tagger as configs/recipes.yml says",
-                "script": [
-                    f"python project/train.py {name} {training} --encoder "
-                    "${vars.encoder} --seed ${vars.seed} --gpu ${vars.gpu}"
-                ],
-                "deps": [corpus["train"], *TRAINING],
-                "outputs": [f"{training}/model-best", f"{training}/training.json"],
-            },
-            {
-                "name": "build",
-                "help": "Fill the store with the training data",
-                "script": [
-                    f"python -m spacy knn build {training}/model-best "
-                    f"{corpus['train']} {built} {GPU} {dataset.build}".rstrip()
-                ],
-                "deps": [f"{training}/model-best", corpus["train"]],
-                "outputs": [built],
-            },
-            {
-                "name": "tune",
-                "help": "Choose settings on dev",
-                "script": [
-                    f"python -m spacy knn tune {built} {corpus['dev']} {tuned} "
-                    f"{CACHE} {dataset.tune}".rstrip()
-                ],
-                "deps": [built, corpus["dev"]],
-                "outputs": [tuned],
-            },
+            train_step(name, "softmax", training),
+            *fill_steps(name, dataset, training, built, tuned),
         ]
     steps += [
-        {
-            "name": "evaluate",
-            "help": "Report on test",
-            "script": [
-                f"python -m spacy knn evaluate {tuned} {corpus['test']} "
-                f'--output {report} --title "{dataset.title} test" '
-                f"{CACHE} {dataset.evaluate}".rstrip()
-            ],
-            "deps": [tuned, corpus["test"]],
-            "outputs": [report],
-        },
+        evaluate_step(name, dataset, tuned, report),
         {
             "name": "package",
             "help": "Build a wheel with a model card, and install it",
@@ -131,6 +103,128 @@ def commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
         },
     ]
     return [{**step, "name": f"{name}-{step['name']}"} for step in steps]
+
+
+def train_step(
+    name: str, method: str, training: str, start: str | None = None
+) -> dict[str, Any]:
+    """Train by one of the methods of train.py; stage two starts from a stage one."""
+    how = "" if method == "softmax" else f"--method {method} "
+    how += "" if start is None else f"--start {start}/model-best "
+    return {
+        "name": "train" if method == "softmax" else method,
+        "help": HELP.get(method, "Train the tagger as configs/recipes.yml says"),
+        "script": [
+            f"python project/train.py {name} {training} {how}--encoder "
+            "${vars.encoder} --seed ${vars.seed} --gpu ${vars.gpu}"
+        ],
+        "deps": [
+            f"corpus/{name}/train.spacy",
+            *([] if start is None else [f"{start}/model-best"]),
+            *TRAINING,
+        ],
+        "outputs": [f"{training}/model-best", f"{training}/training.json"],
+    }
+
+
+def fill_steps(
+    name: str, dataset: Dataset, training: str, built: str, tuned: str
+) -> list[dict[str, Any]]:
+    """Fill the store of a trained pipeline, and tune it."""
+    train, dev = f"corpus/{name}/train.spacy", f"corpus/{name}/dev.spacy"
+    return [
+        {
+            "name": "build",
+            "help": "Fill the store with the training data",
+            "script": [
+                f"python -m spacy knn build {training}/model-best "
+                f"{train} {built} {GPU} {dataset.build}".rstrip()
+            ],
+            "deps": [f"{training}/model-best", train],
+            "outputs": [built],
+        },
+        {
+            "name": "tune",
+            "help": "Choose settings on dev",
+            "script": [
+                f"python -m spacy knn tune {built} {dev} {tuned} "
+                f"{CACHE} {dataset.tune}".rstrip()
+            ],
+            "deps": [built, dev],
+            "outputs": [tuned],
+        },
+    ]
+
+
+def evaluate_step(
+    name: str, dataset: Dataset, tuned: str, report: str, of: str = "test"
+) -> dict[str, Any]:
+    """Report on the test data."""
+    test = f"corpus/{name}/test.spacy"
+    return {
+        "name": "evaluate",
+        "help": "Report on test",
+        "script": [
+            f"python -m spacy knn evaluate {tuned} {test} "
+            f'--output {report} --title "{dataset.title} {of}" '
+            f"{CACHE} {dataset.evaluate}".rstrip()
+        ],
+        "deps": [tuned, test],
+        "outputs": [report],
+    }
+
+
+def nerco_commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
+    """NerCo, and what its paper's table 5 compares it with: methods whose steps are
+    train, build, tune and evaluate."""
+    commands = []
+    first = {m: f"training/{name}/{m}-{RUN}" for m in ("contrast", "contrast-outside")}
+    runs = {  # run → its method, and where it starts from
+        "nerco": ("nerco", first["contrast"]),
+        "crf": ("crf", None),
+        "joint": ("joint", None),
+        "outside": ("nerco", first["contrast-outside"]),
+    }
+    for method, training in first.items():
+        commands.append(train_step(name, method, training))
+    for run, (method, start) in runs.items():
+        training, models = f"training/{name}/{run}-{RUN}", f"models/{name}/{run}-{RUN}"
+        built, tuned = f"{models}/built", f"{models}/tuned"
+        report = f"reports/{name}/{run}-{RUN}"
+        steps = [
+            {**train_step(name, method, training, start), "name": "train"},
+            *fill_steps(name, dataset, training, built, tuned),
+            evaluate_step(name, dataset, tuned, report, f"test, {run}"),
+        ]
+        commands += [{**step, "name": f"{run}-{step['name']}"} for step in steps]
+    stages = [f"{first['contrast']}/model-best", f"training/{name}/nerco-{RUN}"]
+    picture = f"reports/{name}/nerco-{RUN}/vectors.svg"
+    dev = f"corpus/{name}/dev.spacy"
+    commands.append(
+        {
+            "name": "vectors",
+            "help": "How far entity types are apart after each stage",
+            "script": [
+                f"python -m spacy knn vectors {dev} {stages[0]} "
+                f"{stages[1]}/model-best --picture {picture} {GPU}"
+            ],
+            "deps": [stages[0], f"{stages[1]}/model-best", dev],
+            "outputs": [picture],
+        }
+    )
+    return [{**step, "name": f"{name}-{step['name']}"} for step in commands]
+
+
+def nerco_workflows(name: str, commands: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """NerCo alone, and with the ablations of the paper's table 5."""
+    names = [command["name"] for command in commands]
+    first = [f"{name}-assets", f"{name}-convert"]
+    own = (f"{name}-contrast", f"{name}-nerco-", f"{name}-vectors")
+    alone = [n for n in names if n.startswith(own) and not n.endswith("-outside")]
+    return {
+        f"nerco-{name}": [*first, *alone],
+        f"nerco-{name}-ablations": [*first, *names],
+    }
 
 
 def ner_commands(name: str) -> list[dict[str, Any]]:
@@ -222,6 +316,10 @@ def project() -> dict[str, Any]:
         for step in (f"{name}-assets", f"{name}-convert", command["name"])
     ]
     every = [command for name in steps for command in steps[name]]
+    for name in NERCO:
+        contrasted = nerco_commands(name, DATASETS[name])
+        workflows |= nerco_workflows(name, contrasted)
+        every += contrasted
     return {
         "title": "kNN-NER on the data sets of the paper",
         "description": "Train, build, tune on dev, evaluate on test, package.",

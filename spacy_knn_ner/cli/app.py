@@ -14,6 +14,7 @@ from .verbs.info import info
 from .verbs.rebuild import rebuild
 from .verbs.serve import serve
 from .verbs.tune import tune
+from .verbs.vectors import vectors
 
 app = typer.Typer(
     name="knn",
@@ -36,6 +37,7 @@ VERBS = (
     rebuild,
     serve,
     audit,
+    vectors,
 )
 for verb in VERBS:
     app.command(verb.__name__)(verb)

@@ -26,6 +26,10 @@ class Errors:
     )
 
     # Corpora
+    E090 = (
+        "There are not two tokens of entities to compare. Use a corpus with more "
+        "entities."
+    )
     E089 = (
         "No projection of keys can be fitted: no two tokens in the store have the same "
         "tag. Build with more examples, or set keys.projection to null."

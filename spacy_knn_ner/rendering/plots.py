@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -210,3 +211,36 @@ def _best_of(
 def _legend_above(axes: Any, columns: int = 2) -> None:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
+
+
+# More colors of the same kind; further types share the last one.
+_TYPE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_REST = "#8a8f98"
+
+
+def scatter(panels: Sequence[tuple[str, np.ndarray, np.ndarray]], path: Path) -> None:
+    """Plot tokens in the plane, colored by their entity type, side by side.
+
+    panels (Sequence[tuple[str, ndarray, ndarray]]): Title, points of shape (n, 2), and
+        types of shape (n,).
+    path (Path): An .svg or .png file to write.
+    RAISES (KnnNerError): If matplotlib is not installed.
+    """
+    every = np.concatenate([types for _, _, types in panels])
+    names, counts = np.unique(every, return_counts=True)
+    frequent = [str(name) for name in names[np.argsort(-counts, kind="stable")]]
+    with _figure(3.4 * len(panels), 3.4, len(panels)) as axes:
+        for ax, (title, points, types) in zip(np.ravel(axes), panels, strict=True):
+            for i, name in enumerate(frequent):
+                color = _TYPE_COLORS[i] if i < len(_TYPE_COLORS) else _REST
+                own = points[types == name]
+                ax.scatter(*own.T, s=4, color=color, alpha=0.5, label=name, lw=0)
+            ax.set_title(title, fontsize=10)
+            ax.set_xticks([])
+            ax.set_yticks([])
+        figure = np.ravel(axes)[0].figure
+        handles, labels = np.ravel(axes)[0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=8, markerscale=2
+        )
+        figure.savefig(path, dpi=150)

@@ -15,7 +15,7 @@ from spacy_knn_ner.errors import KnnNerWarning
 from spacy_knn_ner.evaluation.card import flat
 
 VERBS = ["convert", "build", "tune", "compress", "evaluate", "info", "explain"]
-VERBS += ["add", "forget", "rebuild", "serve", "audit"]
+VERBS += ["add", "forget", "rebuild", "serve", "audit", "vectors"]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,45 @@ def test_outputs_may_lie_in_folders_that_are_not_there(folder, tmp_path):
     run("build", folder / "trained", folder / "text.spacy", one)
     run("tune", one, folder / "text.spacy", other, "--no-every-entry")
     assert (other / "meta.json").exists()
+
+
+def test_build_projects_keys_and_rebuild_does_so_again(folder, tmp_path):
+    one, text = tmp_path / "one", folder / "text.spacy"
+    found = run_json("build", folder / "trained", text, one, "--project")
+    width = found["datastore"]["width"]
+    unprojected = run_json("info", folder / "built")["datastore"]["width"]
+    assert width == min(128, unprojected)
+    assert found["settings"]["keys"]["projection"] == 128
+    run("rebuild", one)
+    assert run_json("info", one, "--check")["datastore"]["width"] == width
+    found = run_json("build", one, text, tmp_path / "two", "--no-project")
+    assert found["settings"]["keys"]["projection"] is None
+
+
+def test_build_can_add_a_second_key_space(folder, tmp_path):
+    arguments = folder / "text.spacy", tmp_path / "two", "--name", "second", "--project"
+    found = run_json("build", folder / "built", *arguments)
+    assert found["pipeline"][-2:] == ["knn_ner", "second"]
+    nlp = spacy.load(tmp_path / "two")
+    sizes = [len(nlp.get_pipe(name).datastore) for name in ("knn_ner", "second")]
+    assert sizes[0] == sizes[1] > 0
+    arguments = folder / "text.spacy", tmp_path / "tuned", "--no-every-entry"
+    run("tune", tmp_path / "two", *arguments, "--name", "second")
+
+
+def test_vectors_compares_pipelines(folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    models = folder / "trained", folder / "built"
+    picture = tmp_path / "vectors.svg"
+    arguments = folder / "text.spacy", *models, "--picture", picture
+    found = run_json("vectors", *arguments)
+    trained, built = found.values()
+    assert trained == built  # the same encoder
+    assert -1 <= trained["silhouette"] <= 1
+    assert set(trained["types"]) == {"location", "person"}
+    assert "person" in picture.read_text()
+    text, _ = run("vectors", *arguments)
+    assert "silhouette" in text and str(picture) in text
 
 
 def test_build_can_be_repeated_and_keeps_settings(folder, tmp_path):

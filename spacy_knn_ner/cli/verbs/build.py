@@ -45,6 +45,9 @@ def build(
             "key of its own, as in the paper's published code."
         ),
     ] = None,
+    layer: Annotated[
+        int | None, typer.Option(help="Of a transformer, for the keys: −1 is the last.")
+    ] = None,
     project: Annotated[
         bool | None,
         typer.Option(
@@ -62,9 +65,9 @@ def build(
 ) -> None:
     """Fill the store of a trained pipeline with annotated text.
 
-    The component knn_ner is added at the end if it is missing. Then tune its settings
-    with spacy knn tune. After an interruption the same command goes on with the keys in
-    OUTPUT.cache.
+    The component knn_ner (or --name) is added at the end if it is missing: a second
+    one has keys and votes of its own. Then tune its settings with spacy knn tune. After
+    an interruption the same command goes on with the keys in OUTPUT.cache.
 
     Example: spacy knn build training/model-best train.spacy model
     """
@@ -76,7 +79,7 @@ def build(
     if name not in nlp.component_names:
         nlp.add_pipe("knn_ner", name=name)
     knn = find_component(nlp, name)
-    keys = {"dtype": dtype, "pooling": pooling}
+    keys = {"dtype": dtype, "pooling": pooling, "layer": layer}
     knn.set_settings(keys={k: value for k, value in keys.items() if value is not None})
     if project is not None and project != bool(knn.keys.projection):
         knn.set_settings(keys={"projection": _WIDTH if project else None})

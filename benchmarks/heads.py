@@ -78,8 +78,8 @@ def main(
     tagging: dict[str, list[float]] = {head: [] for head in HEADS}
     for _ in range(5):
         for head, nlp in pipelines.items():
-            some = [example.predicted for example in examples(nlp, docs[:texts])]
-            tagging[head].append(timed(lambda n, d: list(n.pipe(d)), nlp, some))
+            to_tag = [example.predicted for example in examples(nlp, docs[:texts])]
+            tagging[head].append(timed(lambda n, d: list(n.pipe(d)), nlp, to_tag))
     found = {
         "training": {head: sum(times) for head, times in training.items()},
         "tagging": {head: median(times) for head, times in tagging.items()},

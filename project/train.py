@@ -28,8 +28,10 @@ from spacy_knn_ner.reading.entity_batches import make_batcher
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 DEFAULT, CNN = "default", "cnn"
-CONTRAST = ("contrast", "contrast-outside")  # stage one of NerCo
+LAYER = "contrast-layer"
+CONTRAST = ("contrast", "contrast-outside", LAYER)  # stage one of NerCo
 FROM_CONTRAST = ("nerco", "nerco-softmax")  # stage two
+STARTED = (LAYER, *FROM_CONTRAST)  # from another pipeline
 METHODS = ("softmax", "crf", *CONTRAST, *FROM_CONTRAST, "joint", "ner")
 
 
@@ -38,7 +40,8 @@ def recipe(dataset: str, encoder: str, method: str = "softmax") -> dict[str, Any
     any other of its kind. Stage one has recipes of its own."""
     recipes = srsly.read_yaml(CONFIGS / "recipes.yml")
     if method in CONTRAST:
-        return dict(recipes["contrast"].get(dataset, recipes["contrast"]["default"]))
+        of_stage = recipes["contrast-layer" if method == LAYER else "contrast"]
+        return dict(of_stage.get(dataset, of_stage["default"]))
     kind = "cnn" if encoder == CNN else "transformer"
     if encoder not in recipes[dataset]:
         msg.info(f"No recipe for {encoder} on {dataset}: training as any {kind}.")
@@ -93,7 +96,9 @@ def method_overrides(
     """What a method changes in its config file."""
     if method in CONTRAST:
         outside = {"components.token_contrast.include_outside": True}
-        more = outside if method == "contrast-outside" else {}
+        more: dict[str, Any] = outside if method == "contrast-outside" else {}
+        if method == LAYER:
+            more = {"vars.width": recipe["width"], "paths.encoder": str(start)}
         return {**contrast_overrides(recipe, train), **more}
     heads = {"crf": "CrfTagger", "joint": "CrfTagger", "nerco-softmax": "NerTagger"}
     changes: dict[str, Any] = {}
@@ -108,6 +113,8 @@ def method_overrides(
 def config_for(encoder: str, method: str, output: Path) -> Path:
     """The config file to train with; those that are there only to compare are made of
     others."""
+    if method == LAYER:
+        return CONFIGS / "contrast_layer.cfg"
     if method in CONTRAST:
         return CONFIGS / "contrast.cfg"
     if method in FROM_CONTRAST:
@@ -189,15 +196,16 @@ def main(
         str, typer.Option(help=f"One of {', '.join(METHODS)}.")
     ] = "softmax",
     start: Annotated[
-        Path | None, typer.Option(help="A trained stage one, for stage two.")
+        Path | None,
+        typer.Option(help="What a stage starts from: a pipeline."),
     ] = None,
 ) -> None:
     """Train, unless just this was done before. The best check on dev is kept."""
     known = find_data_set(dataset, trained=True)
-    if method not in METHODS or (start is None) == (method in FROM_CONTRAST):
+    if method not in METHODS or (start is None) == (method in STARTED):
         raise SystemExit(
-            f"--method is one of {', '.join(METHODS)}; those named nerco start from a "
-            f"stage one (--start), the others do not."
+            f"--method is one of {', '.join(METHODS)}; {', '.join(STARTED)} start from "
+            f"another pipeline (--start), and the others do not."
         )
     data = Path("corpus") / dataset
     settings = recipe(dataset, encoder, method)
@@ -233,7 +241,7 @@ def main(
     done.unlink(missing_ok=True)
     changes["paths.train"] = str(train)
     changes["paths.dev"] = str(data / "dev.spacy")
-    if encoder != CNN and method not in FROM_CONTRAST:
+    if encoder != CNN and method not in STARTED:
         changes["vars.encoder"] = find_encoder(encoder)
     spacy_train(path, output, use_gpu=gpu, overrides=changes)
     shutil.rmtree(output / "model-last")

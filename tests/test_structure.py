@@ -33,7 +33,7 @@ ROOMS += ["evaluation", "rendering", "serve", "cli"]
 
 def test_entry_points_import_nothing_heavy(tmp_path):
     n_points, added = run_python(LOADED, tmp_path, 120)
-    assert n_points == 13
+    assert n_points == 15
     assert "spacy_knn_ner.components.factory" in added
     assert HEAVY.isdisjoint(added)
 

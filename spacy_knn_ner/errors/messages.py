@@ -26,6 +26,10 @@ class Errors:
     )
 
     # Corpora
+    E091 = (
+        "The vectors have {found} numbers, and this layer was made for {expected}: put "
+        "it on the encoder that it was trained with, or set input_width."
+    )
     E090 = (
         "There are not two tokens of entities to compare. Use a corpus with more "
         "entities."

@@ -10,6 +10,9 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner
 from util import SENTENCES, annotated, annotated_docs
 
+from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.reading.fingerprint import hash_model
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
@@ -44,18 +47,81 @@ def test_training(name, tiny_bert, tmp_path):
     assert found == entities
 
 
-@pytest.mark.slow
-def test_an_encoder_without_training(tiny_bert, tmp_path):
-    """Neighbors decide alone, by vectors from the middle of the encoder."""
+def assembled(tiny_bert, tmp_path):
+    """encoder.cfg, with the first layer of a small encoder."""
     config, encoder = CONFIGS / "encoder.cfg", tmp_path / "encoder"
     overrides = ["--vars.encoder", tiny_bert, "--vars.layer", 1]
     arguments = map(str, ["assemble", config, encoder, *overrides])
     assert CliRunner().invoke(app, list(arguments)).exit_code == 0
-    nlp = spacy.load(encoder)
+    return str(encoder)
+
+
+@pytest.mark.slow
+def test_an_encoder_without_training(tiny_bert, tmp_path):
+    """Neighbors decide alone, by vectors from the middle of the encoder."""
+    nlp = spacy.load(assembled(tiny_bert, tmp_path))
     nlp.get_pipe("knn_ner").build(annotated_docs(nlp), show_progress=False)
     nlp.to_disk(tmp_path / "model")
     nlp = spacy.load(tmp_path / "model")
     for text, entities in SENTENCES:
         found = [(ent.start, ent.end, ent.label_) for ent in nlp(text).ents]
         assert found == entities
-    assert nlp.get_pipe("knn_ner").datastore.fingerprint["layer"] == 1
+    encoder = nlp.get_pipe("transformer").model.transformer
+    assert encoder.config.num_hidden_layers == 1
+    assert nlp.get_pipe("knn_ner").datastore.projection is not None
+
+
+def settings_for(tiny_bert, tmp_path, **more):
+    nlp = spacy.blank("en")
+    DocBin(docs=annotated_docs(nlp)).to_disk(tmp_path / "train.spacy")
+    return {
+        "paths.train": str(tmp_path / "train.spacy"),
+        "paths.dev": str(tmp_path / "train.spacy"),
+        "vars.epochs": 20,
+        "vars.total_steps": 20,
+        "vars.learn_rate": 0.01,
+        "training.eval_frequency": 5,
+        "training.optimizer.learn_rate.warmup_steps": 1,
+        **more,
+    }
+
+
+@pytest.mark.slow
+def test_both_stages_of_nerco(tiny_bert, tmp_path):
+    more = {"vars.encoder": str(tiny_bert)}
+    first = settings_for(tiny_bert, tmp_path, **more)
+    train(CONFIGS / "contrast.cfg", tmp_path / "one", overrides=first)
+    start = tmp_path / "one" / "model-best"
+    assert spacy.load(start).meta["performance"]["contrast_score"] > 0
+    more = {"paths.start": str(start), "components.ner_tagger.head_only_updates": 3}
+    second = settings_for(tiny_bert, tmp_path, **more)
+    train(CONFIGS / "nerco.cfg", tmp_path / "two", overrides=second)
+    nlp = spacy.load(tmp_path / "two" / "model-best")
+    text, entities = SENTENCES[0]
+    assert [(e.start, e.end, e.label_) for e in nlp(text).ents] == entities
+
+
+@pytest.mark.slow
+def test_contrast_on_top_of_a_frozen_encoder(tiny_bert, tmp_path):
+    more = {"paths.encoder": assembled(tiny_bert, tmp_path), "vars.width": 24}
+    more["training.patience"] = 0
+    settings = settings_for(tiny_bert, tmp_path, **more)
+    train(CONFIGS / "contrast_layer.cfg", tmp_path / "out", overrides=settings)
+    nlp = spacy.load(tmp_path / "out" / "model-best")
+    untouched = spacy.load(settings["paths.encoder"])
+    models = [pipeline.get_pipe("transformer").model for pipeline in (nlp, untouched)]
+    assert hash_model(models[0], nlp) == hash_model(models[1], untouched)
+    knn = nlp.add_pipe("knn_ner", config={"keys": {"source": "tensor"}})
+    knn.build(annotated_docs(nlp), show_progress=False)
+    assert knn.datastore.width == 128
+    text, entities = SENTENCES[0]
+    assert [(e.start, e.end, e.label_) for e in nlp(text).ents] == entities
+
+
+@pytest.mark.slow
+def test_an_encoder_that_the_layer_does_not_fit(tiny_bert, tmp_path):
+    """vars.width is not that of the encoder."""
+    more = {"paths.encoder": assembled(tiny_bert, tmp_path), "vars.width": 32}
+    settings = settings_for(tiny_bert, tmp_path, **more)
+    with pytest.raises(KnnNerError, match=r"KNN-E091.*24.*32"):
+        train(CONFIGS / "contrast_layer.cfg", tmp_path / "out", overrides=settings)

@@ -150,6 +150,13 @@ class CorrectionSettings:
         "radius for other words, where a correction is nearer than the whole store; "
         "for new entity types. 0: off",
     )
+    few_shot: float = _setting(
+        0.0,
+        _proportion,
+        "in texts of the corrections' domain, corrections vote for all words: in those "
+        "that are more like the corrections than all but this share of the store's own "
+        "texts, such as 0.005. 0: off",
+    )
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ SHORT = {
     "correction_votes": ("corrections", "votes"),
     "radius": ("corrections", "radius"),
     "other_words_radius": ("corrections", "other_words_radius"),
+    "few_shot": ("corrections", "few_shot"),
 }
 
 

@@ -7,7 +7,7 @@ same_words.py      where their words are annotated, and as what
 borders.py         where a phrase seems to go on
 capitals.py        whether a word is written as it was taught
 radius.py          how far apart the same words are
-other_words.py     corrections that are near, whatever their words
+other_words/       corrections that apply to other words, for new types
 conflicts.py       which of two contradicting statements counts
 revising.py        adding; what earlier corrections lose, and get back
 outcome.py         what became of a correction that was added

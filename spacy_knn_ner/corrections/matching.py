@@ -49,7 +49,7 @@ class CorrectionMatcher:
     left_out: tuple[np.ndarray, np.ndarray] | None = None
 
     def near(self, batch: TokenBatch) -> Corrections:
-        """Find the corrections that apply to other words; see other_words.py.
+        """Find the corrections that apply to other words; see other_words/.
 
         batch (TokenBatch): The tokens.
         RETURNS (Corrections): Votes per token, and no spans.

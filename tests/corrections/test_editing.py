@@ -37,6 +37,7 @@ from spacy_knn_ner.datastore.examples import PARTS
 from spacy_knn_ner.datastore.persistence import only_writer
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.locking import Lock
+from spacy_knn_ner.reading.encoder import KeyEncoder
 
 TEXT, ENTITIES = SENTENCES[0]
 
@@ -307,15 +308,15 @@ def test_after_the_encoder_has_changed_it_is_rebuilt(built):
 def test_a_rebuild_loses_nothing_that_happens_meanwhile(built, monkeypatch, tmp_path):
     knn = built.get_pipe("knn_ner")
     knn.add([annotated(built.vocab, "Eve left Rome", [(2, 3, "city")])])
-    keys_of = knn.memory.encoder.keys
+    keys_of = KeyEncoder.keys
 
     def meanwhile(change):
-        def keys(texts, scheme):
-            monkeypatch.setattr(knn.memory.encoder, "keys", keys_of)
+        def keys(self, texts, scheme):
+            monkeypatch.setattr(KeyEncoder, "keys", keys_of)
             change()
-            return keys_of(texts, scheme)
+            return keys_of(self, texts, scheme)
 
-        monkeypatch.setattr(knn.memory.encoder, "keys", keys)
+        monkeypatch.setattr(KeyEncoder, "keys", keys)
 
     meanwhile(lambda: knn.relabel("city", "town"))
     with pytest.raises(KnnNerError, match="KNN-E052"):

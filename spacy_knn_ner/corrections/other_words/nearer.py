@@ -1,36 +1,35 @@
-"""Other words: corrections that apply because their vectors are near, for new entity
-types. Only where they are nearer than the whole store, and within
-`corrections.other_words_radius`, which is 0 by default.
+"""Nearer: corrections that apply where they are nearer than the whole store, and within
+`corrections.other_words_radius`.
 """
 
 import numpy as np
 
-from ..datastore.datastore import Datastore
-from ..datastore.distribution import normalized
-from ..datastore.entries import EntryTable, distinct
-from ..settings import Settings
-from ..types import Corrections, CorrectionVotes, Matches, TokenBatch
+from ...datastore.datastore import Datastore
+from ...datastore.distribution import normalized
+from ...datastore.entries import EntryTable, distinct
+from ...settings import Settings
+from ...types import Corrections, CorrectionVotes, Matches, TokenBatch, TokenKeys
 
 _SLACK = 1e-9  # equal distances may differ in their last digits
 _K = 32  # neighbors, where every entry of the store votes
 
 
-def other_words(
-    datastore: Datastore, batch: TokenBatch, settings: Settings
-) -> Corrections:
-    """Find the corrections that are near, whatever their words.
+def nearer(datastore: Datastore, batch: TokenBatch, settings: Settings) -> Corrections:
+    """Find the corrections that are near, and nearer than the store.
 
-    datastore (Datastore): With the corrections.
+    datastore (Datastore): With corrections.
     batch (TokenBatch): The tokens.
     settings (Settings): Of the component.
     RETURNS (Corrections): Votes per token, and no spans.
     """
     given = settings.corrections
     table, radius = datastore.corrections, given.other_words_radius
-    # Keys of one number are of words alone, and all the same.
-    if radius == 0 or not len(table) or not len(batch.keys) or table.keys.tail == (1,):
+    if radius == 0:
         return Corrections.none(batch)
-    tokens, rows, distances = _near(table, batch, settings)
+    k = settings.k or _K
+    tokens, rows, distances = near_corrections(table, batch.keys, settings, k)
+    inside = distances < radius
+    tokens, rows, distances = tokens[inside], rows[inside], distances[inside]
     nearer = distances < _store_distances(datastore, batch, tokens, settings) - _SLACK
     tokens, rows, distances = tokens[nearer], rows[nearer], distances[nearer]
     nearest = np.full(len(batch), np.inf)
@@ -45,17 +44,22 @@ def other_words(
     return Corrections([], matches, CorrectionVotes(normalized(p), weight, nearest))
 
 
-def _near(
-    table: EntryTable, batch: TokenBatch, settings: Settings
+def near_corrections(
+    table: EntryTable, keys: TokenKeys, settings: Settings, k: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The nearest corrections of every token: tokens, first rows and distances."""
-    keys = batch.keys
+    """Find the nearest corrections of every token.
+
+    table (EntryTable): The corrections.
+    keys (TokenKeys): Of the tokens.
+    settings (Settings): Of the component.
+    k (int): How many per key.
+    RETURNS (tuple[ndarray, ndarray, ndarray]): Pairs, ordered by token: the token, the
+        first row of the corrected token, and the distance.
+    """
     first, back = distinct(keys.vectors)
-    k = settings.k or _K
     found = table.search(keys.vectors[first], k, metric=settings.metric)
     found_rows, found_distances = found.rows[back], found.distances[back]
     mask = found_rows >= 0
-    mask &= found_distances < settings.corrections.other_words_radius
     tokens = keys.tokens[np.nonzero(mask)[0]]
     rows = _first_rows(found_rows[mask], table)
     order = np.lexsort((found_distances[mask], rows, tokens))

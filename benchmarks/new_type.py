@@ -29,7 +29,10 @@ def main(
     original: Annotated[Path, typer.Option(help="Docs of the pipeline's own domain.")],
     output: Annotated[Path, typer.Option(help="JSON to write.")],
     examples: Annotated[str, typer.Option(help="How many.")] = "1,5,20",
-    radii: Annotated[str, typer.Option(help="Of other words.")] = "0,0.3,0.5",
+    variants: Annotated[
+        str, typer.Option(help="Of few_shot: VOTES:TRANSITIONS, or off.")
+    ] = "off,all:0,all:0.5,all:1,nearest:0.5",
+    share: Annotated[float, typer.Option(help="few_shot.share")] = 0.005,
     draws: Annotated[int, typer.Option(help="Of examples.")] = 5,
     cache: Annotated[Path | None, typer.Option(help="For encoder outputs.")] = None,
 ) -> None:
@@ -45,20 +48,25 @@ def main(
     every, every_own = range(len(stream.docs)), range(len(own.docs))
     rows = []
     for n in map(int, examples.split(",")):
-        found: dict[float, list[tuple[float, float]]] = {}
+        found: dict[str, list[tuple[float, float]]] = {}
         for seed in range(draws):
             ids = knn.add(random.Random(seed).sample(docs, n))
-            for radius in map(float, radii.split(",")):
-                knn.corrections = {"other_words_radius": radius}
+            for variant in variants.split(","):
+                votes, _, exponent = variant.partition(":")
+                knn.few_shot = (
+                    {"share": share, "votes": votes, "transitions": float(exponent)}
+                    if exponent
+                    else {"share": 0.0}
+                )
                 type_f1 = f1(stream, stream.predict()[0], every) or 0.0
                 own_f1 = f1(own, own.predict()[0], every_own) or 0.0
-                found.setdefault(radius, []).append((type_f1, own_f1))
+                found.setdefault(variant, []).append((type_f1, own_f1))
             knn.forget(ids)
-        for radius, scores in found.items():
+        for variant, scores in found.items():
             of_type, of_own = zip(*scores, strict=True)
             row = {
                 "examples": n,
-                "other_words_radius": radius,
+                "few_shot": variant,
                 "new": mean(of_type),
                 "least": min(of_type),
                 "most": max(of_type),

@@ -1,7 +1,8 @@
 """The settings of `knn_ner`: each is declared once, with default, check and
 description.
 
-They are grouped as the blocks of a config: `keys`, `corrections` and `lookup`. The
+They are grouped as the blocks of a config: `keys`, `corrections`, `few_shot` and
+`lookup`. The
 blocks `index` and `interpolation` name registered functions instead; see registry.py.
 """
 
@@ -19,6 +20,7 @@ from .errors import Errors, KnnNerError
 SOURCES = ("auto", "ner_tagger", "transformer", "tensor", "ner", "vectors", "words")
 POOLINGS = ("mean", "first", "last", "pieces")
 DECODINGS = ("viterbi", "argmax")
+FEW_SHOT_VOTES = ("all", "nearest")
 LOOKUP_MODES = ("lossless", "margin", "all")
 
 # A check returns what it expects, or an empty text if the value is valid.
@@ -150,12 +152,31 @@ class CorrectionSettings:
         "radius for other words, where a correction is nearer than the whole store; "
         "for new entity types. 0: off",
     )
-    few_shot: float = _setting(
+
+
+@dataclass(frozen=True)
+class FewShotSettings:
+    """How a new type is learned from a few corrections. See `describe` for what each
+    setting means."""
+
+    share: float = _setting(
         0.0,
         _proportion,
         "in texts of the corrections' domain, corrections vote for all words: in those "
         "that are more like the corrections than all but this share of the store's own "
         "texts, such as 0.005. 0: off",
+    )
+    votes: str = _setting(
+        "all",
+        _one_of(FEW_SHOT_VOTES),
+        '`"all"`: every corrected token votes; `"nearest"`: the nearest of each tag '
+        "(NNShot)",
+    )
+    transitions: float = _setting(
+        0.5,
+        _not_negative,
+        "how much it counts that parts of entities follow each other as in the store: "
+        "an exponent of probabilities (StructShot). 0: not at all",
     )
 
 
@@ -206,6 +227,7 @@ class Settings:
     )
     keys: KeySettings = field(default_factory=KeySettings)
     corrections: CorrectionSettings = field(default_factory=CorrectionSettings)
+    few_shot: FewShotSettings = field(default_factory=FewShotSettings)
     lookup: LookupSettings = field(default_factory=LookupSettings)
 
     def replace(self, name: str, **changes: Any) -> "Settings":

@@ -67,7 +67,9 @@ SHORT = {
     "correction_votes": ("corrections", "votes"),
     "radius": ("corrections", "radius"),
     "other_words_radius": ("corrections", "other_words_radius"),
-    "few_shot": ("corrections", "few_shot"),
+    "few_shot": ("few_shot", "share"),
+    "few_shot_votes": ("few_shot", "votes"),
+    "transitions": ("few_shot", "transitions"),
 }
 
 

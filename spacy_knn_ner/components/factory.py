@@ -46,6 +46,7 @@ def make_knn_ner(
     base_confidence: float,
     keys: dict[str, Any],
     corrections: dict[str, Any],
+    few_shot: dict[str, Any],
     lookup: dict[str, Any],
     index: IndexFactory,
     interpolation: Interpolation,
@@ -68,6 +69,7 @@ def make_knn_ner(
         base_confidence=base_confidence,
         keys=keys,
         corrections=corrections,
+        few_shot=few_shot,
         lookup=lookup,
     )
     if _without_encoder(nlp, settings.keys.source):

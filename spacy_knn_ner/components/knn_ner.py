@@ -55,6 +55,7 @@ class KnnNer(Pipe):
     base_confidence = Setting()
     keys = Setting()
     corrections = Setting()
+    few_shot = Setting()
     lookup = Setting()
     index = BlockSetting("memory.index_factory")
     interpolation = BlockSetting("_interpolation")

@@ -1,8 +1,9 @@
 """Corrections that apply to other words than their own, for new entity types.
 
-nearer.py    where a correction is nearer than the whole store, within a radius
-few_shot.py  in texts of the corrections' domain
-domain.py    which texts those are
+nearer.py       where a correction is nearer than the whole store, within a radius
+few_shot.py     in texts of the corrections' domain
+domain.py       which texts those are
+transitions.py  how parts of entities follow each other
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ def other_words(
     datastore (Datastore): With the corrections.
     batch (TokenBatch): The tokens.
     settings (Settings): Of the component: `corrections.other_words_radius` and
-        `corrections.few_shot`, both 0 by default.
+        `few_shot.share`, both 0 by default.
     RETURNS (Corrections): Votes per token, and no spans.
     """
     table = datastore.corrections

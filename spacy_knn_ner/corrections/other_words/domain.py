@@ -18,7 +18,7 @@ from ...types import TokenBatch
 _ENTRIES = 16_384  # of the store that distances are measured to
 _EXAMPLES = 1_000  # of the store that the corrections' domain is told from
 _AT_ONCE = 1_024
-_LEAST = 1e-3  # of the mean distance: what is nearer is as near
+_LEAST = 1e-3  # of the mean distance of corrections: added, for a logarithm of 0
 _SLACK = 1e-3  # equal texts may differ in their last digits
 
 
@@ -137,14 +137,16 @@ def in_domain(
     )
     to_taught = nearest(sample.texts, taught, metric, None)
     _, of = np.unique(sample.of, return_inverse=True)
-    ratios = _ratios(to_taught, sample.of_texts, of)
+    least = _LEAST * to_taught.mean()
+    ratios = _ratios(to_taught + least, sample.of_texts + least, of)
     threshold = np.quantile(ratios, share, method="lower")
     keys = batch.keys
     vectors = to_search_space(keys.vectors, metric)
     of_token = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
     of = of_token[keys.tokens]
-    to_taught = nearest(vectors, taught, metric, None)
-    ratios = _ratios(to_taught, sample.distances(vectors), of, len(batch.lengths))
+    to_taught = least + nearest(vectors, taught, metric, None)
+    to_store = least + sample.distances(vectors)
+    ratios = _ratios(to_taught, to_store, of, len(batch.lengths))
     return (ratios < threshold - _SLACK)[of_token]
 
 
@@ -152,9 +154,7 @@ def _ratios(
     to_taught: np.ndarray, to_store: np.ndarray, of: np.ndarray, n_texts: int = 0
 ) -> np.ndarray:
     """The mean of log(to_taught / to_store) of each text; inf without keys."""
-    finite = to_store[np.isfinite(to_store)]
-    least = _LEAST * (finite.mean() if len(finite) else 1.0)
-    ratios = np.log(to_taught + least) - np.log(to_store + least)
+    ratios = np.log(to_taught) - np.log(to_store)
     sums = np.bincount(of, weights=ratios, minlength=n_texts)
     counts = np.bincount(of, minlength=n_texts)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)

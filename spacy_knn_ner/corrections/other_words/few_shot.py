@@ -1,10 +1,13 @@
 """Few-shot: in texts of the corrections' domain (domain.py), corrections vote for all
 words, among themselves: the store, where nearly every token is `O`, does not.
 
-p(y) ∝ Σ over corrected tokens of 1[tag = y] · exp(−d/T) / √(number of tokens with y)
+    all      p(y) ∝ Σ over corrected tokens of 1[tag = y] · exp(−d/T) / √n_y
+    nearest  p(y) ∝ exp(−d_y/T), d_y the distance of the nearest one with y (NNShot,
+             Yang and Katiyar 2020)
 
-A token gets these votes if the best of its tags is one of an entity. The known types
-of other tokens stay what they are.
+n_y is the number of corrected tokens with y. Then transitions.py has its say: parts of
+entities follow each other as in the store. A token gets these votes if the best of its
+tags is one of an entity, so that known types elsewhere stay what they are.
 """
 
 import numpy as np
@@ -15,6 +18,7 @@ from ...settings import Settings
 from ...types import Corrections, CorrectionVotes, Matches, TokenBatch
 from .domain import in_domain
 from .nearer import near_corrections
+from .transitions import abstract_transitions, smoothed
 
 _MOST = 256  # corrected tokens that vote on a token
 
@@ -27,29 +31,41 @@ def few_shot(
     datastore (Datastore): With corrections; without a store there is no other domain to
         tell theirs from, and no votes.
     batch (TokenBatch): The tokens.
-    settings (Settings): Of the component: `corrections.few_shot` and `temperature`.
+    settings (Settings): Of the component: `few_shot`, `temperature`, and
+        `corrections.weight`.
     RETURNS (Corrections): Votes per token, and no spans.
     """
-    given, table = settings.corrections, datastore.corrections
-    if given.few_shot == 0 or not len(datastore.store):
+    given, table = settings.few_shot, datastore.corrections
+    if given.share == 0 or not len(datastore.store):
         return Corrections.none(batch)
-    metric, share = settings.metric, given.few_shot
-    mask = in_domain(datastore.store, table, batch, metric, share)
+    metric, tag_set = settings.metric, datastore.tag_set
+    mask = in_domain(datastore.store, table, batch, metric, given.share)
     keys = batch.keys.of_tokens(mask)
     if not len(keys):
         return Corrections.none(batch)
     tokens, rows, distances = near_corrections(table, keys, settings, _MOST)
     nearest = np.full(len(batch), np.inf)
     np.minimum.at(nearest, tokens, distances)
-    n_tags = len(datastore.tag_set)
     tags = table.tags.array().astype(np.int64)
-    counts = np.bincount(tags[~table.removed], minlength=n_tags)
+    counts = np.bincount(tags[~table.removed], minlength=len(tag_set))
     tags = tags[rows]
     sizes = np.exp(-(distances - nearest[tokens]) / settings.temperature)
-    sizes /= np.sqrt(np.maximum(counts[tags], 1))
+    found = np.zeros((len(batch), len(tag_set)))
+    if given.votes == "nearest":
+        np.maximum.at(found, (tokens, tags), sizes)
+    else:
+        sizes /= np.sqrt(np.maximum(counts[tags], 1))
+        np.add.at(found, (tokens, tags), sizes)
+    found = normalized(found)
+    of_states = abstract_transitions(datastore.store, tag_set)
+    if given.transitions and of_states[:, 1:-1].any():  # of entities
+        has = found.any(axis=1)
+        lengths = [n for n in map(int, _per_text(batch, has)) if n]
+        found[has] = smoothed(
+            found[has], lengths, tag_set, of_states, given.transitions
+        )
     p = np.zeros(batch.p_base.shape)
-    columns = datastore.tag_set.columns_in(batch.tag_set)
-    np.add.at(p, (tokens, columns[tags]), sizes)
+    p[:, tag_set.columns_in(batch.tag_set)] = found
     voted = p.argmax(axis=1) > 0
     p[~voted] = 0.0
     votes = voted[tokens]
@@ -57,6 +73,12 @@ def few_shot(
     matches = Matches(
         tokens[votes], rows[votes], distances[votes], sizes[votes], no, no
     )
-    weight = np.where(voted, given.weight, 0.0)
+    weight = np.where(voted, settings.corrections.weight, 0.0)
     nearest = np.where(voted, nearest, np.inf)
-    return Corrections([], matches, CorrectionVotes(normalized(p), weight, nearest))
+    return Corrections([], matches, CorrectionVotes(p, weight, nearest))
+
+
+def _per_text(batch: TokenBatch, mask: np.ndarray) -> np.ndarray:
+    """How many tokens of each text are in a mask."""
+    of_token = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
+    return np.bincount(of_token[mask], minlength=len(batch.lengths))

@@ -59,7 +59,7 @@ def few_shot(
     found = normalized(found)
     of_states = abstract_transitions(datastore.store, tag_set)
     if given.transitions and of_states[:, 1:-1].any():  # of entities
-        has = found.any(axis=1)
+        has = np.asarray(found.any(axis=1))
         lengths = [n for n in map(int, _per_text(batch, has)) if n]
         found[has] = smoothed(
             found[has], lengths, tag_set, of_states, given.transitions

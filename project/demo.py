@@ -7,6 +7,7 @@ python project/demo.py recognize corpus/conll2003     # an encoder becomes a rec
 import importlib.util
 import random
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import spacy
@@ -88,15 +89,16 @@ def recognize(corpus: Path, encoder: str = MINILM) -> None:
     print(
         f"{encoder}, layer {_LAYER}; {len(test)} sentences of {corpus.name}'s test.\n"
     )
-    ids = knn.build(random.Random(0).sample(train, min(_STORE[-1], len(train))))
-    batch = encode(knn.reader, test)
+    train = random.Random(0).sample(train, min(_STORE[-1], len(train)))
     found = {}
-    for n in reversed(_STORE):
-        knn.forget(ids[n:])
-        ids = ids[:n]
-        gold = Corpus(test, batch.tag_set)
-        tags = knn.predictor.predict(batch).tags
-        found[n] = gold.score(gold.spans(tags, batch.tag_set))
+    with TemporaryDirectory() as cache:  # what is encoded once is not again
+        for n in _STORE:
+            # The projection of the keys is fitted to what is there.
+            knn.build(train[:n], cache=cache)
+            batch = encode(knn.reader, test)
+            gold = Corpus(test, batch.tag_set)
+            tags = knn.predictor.predict(batch).tags
+            found[n] = gold.score(gold.spans(tags, batch.tag_set))
     rows = [
         (
             f"{n:,}",
@@ -106,7 +108,7 @@ def recognize(corpus: Path, encoder: str = MINILM) -> None:
     ]
     header = ("sentences in the store", "P", "R", "F1")
     msg.table(rows, header=header, divider=True, aligns=("r",) * 4)
-    print("Nothing was trained. With the whole corpus, and beside a trained tagger:")
+    print("The encoder was not trained. With the whole corpus, and beside a tagger:")
     print("docs/results.md; `make run-wnut17` trains one.\n")
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from util import run_python
 
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.ml.contrast import contrastive_loss, vote_loss
@@ -153,3 +154,25 @@ def test_the_gradient_of_votes():
     vectors = torch.randn(8, 4, dtype=torch.float64, requires_grad=True)
     classes = torch.tensor([1, 2, 0, 1, 0, 3, 2, 1])
     assert torch.autograd.gradcheck(lambda v: vote_loss(v, classes, 6), vectors)
+
+
+MEMORY = """
+import json, resource, sys, torch
+from spacy_knn_ner.ml.contrast import contrastive_loss
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+n = int(sys.argv[1])
+contrastive_loss(torch.randn(8, 8, requires_grad=True), torch.arange(8) % 2).backward()
+vectors = torch.randn(n, 128, requires_grad=True)
+before = peak()
+contrastive_loss(vectors, torch.arange(n) % 4 + 1).backward()
+print(json.dumps(peak() - before))
+"""
+
+
+@pytest.mark.slow
+def test_memory_is_linear_in_pairs(tmp_path):
+    """Every pair takes a few numbers; a list of negatives per pair would not."""
+    per_pair = [run_python(MEMORY, tmp_path, 120, n) / n**2 for n in (512, 1024, 2048)]
+    assert max(per_pair) < 100  # bytes
+    assert per_pair[2] < 2 * per_pair[1]

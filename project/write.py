@@ -197,18 +197,22 @@ def nerco_commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
             evaluate_step(name, dataset, tuned, report, f"test, {run}"),
         ]
         commands += [{**step, "name": f"{run}-{step['name']}"} for step in steps]
-    stages = [f"{first['contrast']}/model-best", f"training/{name}/nerco-{RUN}"]
+    stages = [
+        f"{first['contrast']}/untouched",
+        f"{first['contrast']}/model-best",
+        f"training/{name}/nerco-{RUN}/model-best",
+    ]
     picture = f"reports/{name}/nerco-{RUN}/vectors.svg"
     dev = f"corpus/{name}/dev.spacy"
     commands.append(
         {
             "name": "vectors",
-            "help": "How far entity types are apart after each stage",
+            "help": "How far entity types are apart before and after each stage",
             "script": [
-                f"python -m spacy knn vectors {dev} {stages[0]} "
-                f"{stages[1]}/model-best --picture {picture} {GPU}"
+                f"python -m spacy knn vectors {dev} {' '.join(stages)} "
+                f"--picture {picture} {GPU}"
             ],
-            "deps": [stages[0], f"{stages[1]}/model-best", dev],
+            "deps": [*stages[1:], dev],
             "outputs": [picture],
         }
     )

@@ -214,6 +214,11 @@ def main(
     settings = recipe(dataset, encoder, method)
     if encoder == DEFAULT:
         encoder = CNN if known.lang == "zh" else MINILM
+    if encoder == CNN and method in (*CONTRAST, *STARTED, "joint"):
+        raise SystemExit(
+            f"{method} trains a transformer: name one, such as --encoder "
+            "bert-base-chinese, or --vars.encoder in a workflow."
+        )
     train = data / "train.spacy"
     if share < 1:
         train = part_of(train, share, seed, output)

@@ -12,12 +12,16 @@ import pytest
 import spacy
 import srsly
 import train
+import typer
 import write
 from spacy.tokens import DocBin
+from spacy.training import Example
+from typer.testing import CliRunner
 from util import annotated_docs, cnn_pipeline, view
 
 from spacy_knn_ner.corpora.formats import FORMATS
 from spacy_knn_ner.evaluation.report import evaluate
+from spacy_knn_ner.reading.entity_batches import make_batcher
 
 ROOT = Path(__file__).parents[2]
 PROJECT = srsly.read_yaml(ROOT / "project.yml")
@@ -227,3 +231,40 @@ def test_a_sweep_takes_the_simplest_best_settings_of_each_k(tmp_path):
         ("16", ("0.1", "0.2")),
         ("null", ("0.1", "0.2")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["weibo", "out", "--method", "contrast"], "name one"),
+        (["wnut17", "out", "--method", "nerco"], "start from another pipeline"),
+        (["wnut17", "out", "--method", "crf", "--start", "x"], "the others do not"),
+        (["wnut17", "out", "--method", "magic"], "is one of softmax, crf"),
+    ],
+)
+def test_methods_that_cannot_be_trained_so(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer()
+    app.command()(train.main)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code
+    assert message in str(result.exception) + result.output
+
+
+def test_what_methods_change(tmp_path):
+    docs = annotated_docs(spacy.blank("en"))
+    path = tmp_path / "train.spacy"
+    DocBin(docs=docs).to_disk(path)
+    head = "components.ner_tagger.model.@architectures"
+    none = train.method_overrides("softmax", {}, path, None)
+    crf = train.method_overrides("crf", {}, path, None)
+    assert none == {}
+    assert crf == {head: "spacy_knn_ner.CrfTagger.v1"}
+    recipe = train.recipe("weibo", "default", "contrast-outside")
+    recipe |= {"entities": 4, "batch": 2, "epochs": 5, "patience": 2}
+    found = train.method_overrides("contrast-outside", recipe, path, None)
+    batches = len(list(make_batcher(4, 2)([Example(d, d) for d in docs])))
+    assert found["vars.total_steps"] == 5 * batches
+    assert found["training.patience"] == 2 * batches
+    assert found["components.token_contrast.include_outside"]
+    assert found["components.token_contrast.temperature"] == 0.08

@@ -20,6 +20,7 @@ from thinc.types import Floats2d
 
 from ..errors import Errors, KnnNerError
 from ..ml.contrast import REDUCTIONS, contrastive_loss
+from ..ml.extras import require_torch
 from ..reading.annotations import CLASSES, gold_classes
 
 DEFAULT_MODEL = Config().from_str(
@@ -128,6 +129,7 @@ class TokenContrast(TrainablePipe):
                 value=temperature,
                 expected="expected a number above 0",
             )
+        require_torch("token_contrast")
         self.vocab, self.model, self.name = vocab, model, name
         self.temperature, self.reduction = temperature, reduction
         self.classes, self.include_outside = classes, include_outside

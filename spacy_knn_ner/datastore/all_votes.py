@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..ml.extras import require_torch
 from . import distances as metrics
 from .distribution import normalized
 from .entries import EntryTable
 from .fork_safety import make_fork_safe
-from .index.torch import require_torch
 
 # Distances between so many queries and keys stay in a processor's cache; for a GPU more
 # at once are better.

@@ -9,6 +9,7 @@ from thinc.api import Linear, Model, chain, torch2xp, with_array, xp2torch
 
 from ..tags import MISSING, Transitions
 from .crf import INVALID, Chain, best_tags, marginals, negative_log_likelihood
+from .extras import require_torch
 from .heads import TokenVectors, assemble, hidden_layers, replace_output, width_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def build_crf_tagger(
         (n_tokens, n_tags) per Doc. References: "tok2vec", "head", "output_layer",
         "crf".
     """
+    require_torch("spacy_knn_ner.CrfTagger.v1")
     output = emission_layer(nO, hidden_size or width_of(tok2vec))
     layers: Any = chain(*hidden_layers(tok2vec, hidden_size), output)
     crf = crf_layer(nO)

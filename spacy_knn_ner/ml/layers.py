@@ -23,6 +23,7 @@ from thinc.api import (
 from thinc.types import Floats2d
 
 from ..errors import Errors, KnnNerError
+from .extras import require_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,6 +76,7 @@ def build_transformer_layer(
 
 
 def _transformer(input_width: int, width: int, heads: int, dropout: float) -> Any:
+    require_torch("spacy_knn_ner.TransformerLayer.v1")
     import torch
 
     class TransformerLayer(torch.nn.Module):

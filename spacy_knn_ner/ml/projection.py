@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import Errors, KnnNerError
 from .contrast import OUTSIDE, vote_loss
+from .extras import require_torch
 
 # Tokens of a step, in entities and outside: those that are voted for, and the others.
 _QUERIES, _VOTERS = (128, 64), (640, 704)
@@ -40,6 +41,7 @@ def fit_projection(
     RETURNS (ndarray): Shape (n_inputs + 1, width), float32.
     RAISES (KnnNerError): If no two keys have the same class.
     """
+    require_torch("keys.projection")
     import torch
 
     entities = np.flatnonzero(classes != OUTSIDE)

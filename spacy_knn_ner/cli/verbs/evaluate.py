@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from ...corpora.docbin import read_docs
-from ...datastore.index.torch import has_torch
 from ...errors import Errors, KnnNerError
+from ...ml.extras import has_torch
 from ..terminal import (
     CacheOpt,
     GpuOpt,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ...corpora.docbin import read_docs
-from ...datastore.index.torch import has_torch
+from ...ml.extras import has_torch
 from ..terminal import (
     CacheOpt,
     DevArg,

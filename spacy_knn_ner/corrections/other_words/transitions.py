@@ -10,6 +10,7 @@ import numpy as np
 
 from ...datastore.entries import EntryTable
 from ...ml.crf import INVALID, Chain, marginals
+from ...ml.extras import require_torch
 from ...tags import TagSet, split_tag, transitions
 
 _EDGE = "edge"  # before the first token and after the last
@@ -74,6 +75,7 @@ def smoothed(
     exponent (float): Of the probabilities of transitions, StructShot's τ.
     RETURNS (ndarray): Shape (n_tokens, n_tags).
     """
+    require_torch("few_shot.transitions")
     import torch
 
     allowed, states = transitions(tag_set), _states(tag_set)

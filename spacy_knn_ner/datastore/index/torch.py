@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import Errors, KnnNerError
+from ...ml.extras import has_torch, require_torch
 from ..blocks import BLOCK_ROWS
 from .base import IndexFactory, StoredKeys, VectorIndex
 from .flat import Best, FlatIndex
@@ -90,20 +90,3 @@ def on_gpu() -> bool:
     from thinc.api import get_torch_default_device
 
     return has_torch() and get_torch_default_device().type != "cpu"
-
-
-def has_torch() -> bool:
-    """Check whether torch is installed."""
-    from thinc import compat
-
-    return compat.has_torch
-
-
-def require_torch(feature: str) -> None:
-    """Check that torch is installed.
-
-    feature (str): What needs it, for the message.
-    RAISES (KnnNerError): If it is not.
-    """
-    if not has_torch():
-        raise KnnNerError(Errors.E084, feature=feature, package="torch", extra="torch")

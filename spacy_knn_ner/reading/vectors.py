@@ -140,6 +140,17 @@ def _transformer_pieces(data: Any, layer: int) -> Pieces:
     )
 
 
+def keep_hidden_layers(model: Any) -> None:
+    """Make a transformer of spacy-transformers leave all of its layers on Docs; saved
+    with its weights.
+
+    model (Model): Of a pipeline's `transformer`; of another kind it stays as it is.
+    """
+    transformer = getattr(model, "transformer", None)
+    if transformer is not None and hasattr(transformer, "config"):
+        transformer.config.output_hidden_states = True
+
+
 def _layer(layers: Any, layer: int, *, only_last: bool) -> Any:
     if layer == -1 and len(layers):
         return layers[-1]

@@ -9,7 +9,15 @@ import warnings
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
-from util import SENTENCES, annotated_docs, cnn_pipeline, run, run_json, view
+from util import (
+    SENTENCES,
+    annotated_docs,
+    cnn_pipeline,
+    run,
+    run_json,
+    transformer_pipeline,
+    view,
+)
 
 from spacy_knn_ner.errors import KnnNerWarning
 from spacy_knn_ner.evaluation.card import flat
@@ -377,3 +385,16 @@ def test_the_verbs_belong_to_spacy():
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert all(verb in done.stdout for verb in VERBS)
+
+
+@pytest.mark.slow
+def test_build_takes_another_layer_of_a_transformer(tiny_bert, folder, tmp_path):
+    nlp = transformer_pipeline(tiny_bert)
+    nlp.remove_pipe("knn_ner")
+    nlp.to_disk(tmp_path / "trained")
+    arguments = folder / "text.spacy", tmp_path / "built", "--layer", "1"
+    found = run_json("build", tmp_path / "trained", *arguments)
+    assert found["settings"]["keys"]["layer"] == 1
+    again = spacy.load(tmp_path / "built")
+    again(SENTENCES[0][0])
+    again.get_pipe("knn_ner").rebuild(show_progress=False)

@@ -73,6 +73,7 @@ def build(
     """
     from ...evaluation.report import describe
     from ...reading.cache import EncodingCache
+    from ...reading.vectors import keep_hidden_layers
     from ...registry import index_block
 
     nlp = load_pipeline(model, gpu_id)
@@ -81,6 +82,8 @@ def build(
     knn = find_component(nlp, name)
     keys = {"dtype": dtype, "pooling": pooling, "layer": layer}
     knn.set_settings(keys={k: value for k, value in keys.items() if value is not None})
+    if layer not in (None, -1):
+        keep_hidden_layers(knn.memory.encoder.find().model)
     if project is not None and project != bool(knn.keys.projection):
         knn.set_settings(keys={"projection": _WIDTH if project else None})
     if metric is not None:

@@ -1,5 +1,6 @@
 """Annotating: a prediction → `doc.ents`, and `doc.spans` with scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,7 @@ def annotate(
     rulers: list[Any],
     name: str,
     calibration: Calibration,
+    previous: Sequence[str] = (),
 ) -> None:
     """Set `doc.ents`, and `doc.spans[name]` with the same spans and their values.
 
@@ -65,6 +67,7 @@ def annotate(
     rulers (list[Any]): From `upstream_rulers`; their entities stay.
     name (str): Of the component.
     calibration (Calibration): Of the scores.
+    previous (Sequence[str]): From `previous_stages`. Default: none.
     """
     preserved = ruler_entities(doc, rulers)
     spans = entities_of(doc, prediction, preserved)
@@ -75,7 +78,10 @@ def annotate(
     attrs = {**values, **FACTORY}
     doc.spans[name] = SpanGroup(doc, name=name, spans=spans, attrs=attrs)
     if tagger_output.read(doc) is None:
-        tagger_output.write_base(doc, _saved_base(doc, prediction))
+        if tagger_output.read_stage(doc, previous) is None:
+            tagger_output.write_base(doc, _saved_base(doc, prediction))
+        else:
+            tagger_output.refresh_base(doc)
 
 
 def leave_prediction(doc: Doc, prediction: DocPrediction, name: str) -> None:

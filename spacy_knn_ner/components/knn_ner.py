@@ -25,7 +25,7 @@ from ..reading.batch import BatchReader
 from ..reading.encoder import KeyEncoder
 from ..reading.given import Entities, Given
 from ..reading.rulers import upstream_rulers
-from ..reading.stages import is_followed
+from ..reading.stages import is_followed, previous_stages
 from ..settings import Setting, Settings
 from . import config_blocks, explaining, extensions, teaching  # noqa: F401 (registers span._.knn_score)
 from .annotating import DocPrediction, annotate, leave_prediction, per_doc
@@ -201,8 +201,9 @@ class KnnNer(Pipe):
         """
         rulers = upstream_rulers(self.nlp, self)[0] if predictions else []
         followed = is_followed(self.nlp, self)
+        before = previous_stages(self.nlp, self)
         for doc, prediction in zip(docs, predictions, strict=True):
-            annotate(doc, prediction, rulers, self.name, self.calibration)
+            annotate(doc, prediction, rulers, self.name, self.calibration, before)
             if followed:
                 leave_prediction(doc, prediction, self.name)
 

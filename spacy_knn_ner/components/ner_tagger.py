@@ -130,6 +130,7 @@ class NerTagger(TrainablePipe):
         RAISES (KnnNerError): If there is no label at all.
         """
         validate_get_examples(get_examples, "NerTagger.initialize")
+        self._n_updates = 0
         for label in gold_labels(get_examples()) if labels is None else labels:
             if label not in self.labels:
                 self.cfg["labels"].append(label)
@@ -251,8 +252,12 @@ class NerTagger(TrainablePipe):
         """Update the weights by the gradients, those of the head at its own rate.
 
         sgd (Optimizer): The optimizer.
+        RAISES (KnnNerError): If it is RAdam, which knows no rates of parts, and the
+            head has a rate of its own.
         """
         rate = self.head_learn_rate
+        if rate != 1 and getattr(sgd, "use_radam", False):
+            raise KnnNerError(Errors.E092, name=self.name)
 
         def faster(key: Any, weights: Any, gradient: Any, lr_scale: float = 1.0) -> Any:
             return sgd(key, weights, gradient, lr_scale=rate * lr_scale)

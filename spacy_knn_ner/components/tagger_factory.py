@@ -63,7 +63,8 @@ def make_ner_tagger(
         `spacy_knn_ner.NerTagger.v1` over any tok2vec or transformer sublayer.
     tag_scheme (str): `"BILUO"` (default) or `"BIO"`.
     head_only_updates (int): The first updates train the head alone, and leave the
-        encoder as it is. Default: 0.
+        encoder as it is: also for other components that train it, if they come before
+        the tagger. Default: 0.
     head_learn_rate (float): Learning rate of the head, in units of the optimizer's,
         which is the encoder's. Default: 1.
     scorer (Callable | None): Scores examples. Default: spaCy's span F1.

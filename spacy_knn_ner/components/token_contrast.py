@@ -176,12 +176,18 @@ class TokenContrast(TrainablePipe):
         examples = list(examples)
         validate_examples(examples, "TokenContrast.get_loss")
         xp = self.model.ops.xp
-        vectors = xp2torch(xp.concatenate(scores), requires_grad=True)
+        gradients: list[Any] = [xp.zeros_like(vectors) for vectors in scores]
+        filled = [i for i, vectors in enumerate(scores) if len(vectors)]
+        if not filled:
+            return 0.0, gradients
+        vectors = xp2torch(_joined(xp, scores), requires_grad=True)
         loss = self._loss(examples, vectors, self.reduction)
         loss.backward()
         gradient: Any = torch2xp(cast(Any, vectors.grad), ops=self.model.ops)
-        ends = np.cumsum([len(vectors) for vectors in scores])[:-1].tolist()
-        return float(loss), xp.split(gradient, ends)
+        ends = np.cumsum([len(scores[i]) for i in filled])[:-1].tolist()
+        for i, part in zip(filled, xp.split(gradient, ends), strict=True):
+            gradients[i] = part
+        return float(loss), gradients
 
     def _loss(self, examples: list[Example], vectors: Any, reduction: str) -> Any:
         import torch
@@ -207,8 +213,16 @@ class TokenContrast(TrainablePipe):
         total, n_batches = 0.0, 0
         for batch in util.minibatch(examples, size=_DOCS_AT_ONCE):
             docs = [example.predicted for example in batch]
-            vectors = xp2torch(self.model.ops.xp.concatenate(self.model.predict(docs)))
+            if not any(map(len, docs)):
+                continue
+            xp = self.model.ops.xp
+            vectors = xp2torch(_joined(xp, self.model.predict(docs)))
             with torch.no_grad():
                 total += float(self._loss(list(batch), vectors, "mean"))
             n_batches += 1
         return {"contrast_score": float(np.exp(-total / max(1, n_batches)))}
+
+
+def _joined(xp: Any, vectors: list[Floats2d]) -> Any:
+    """The vectors of all Docs; an encoder may give empty ones vectors of no width."""
+    return xp.concatenate([part for part in vectors if len(part)])

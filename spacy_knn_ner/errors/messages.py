@@ -26,6 +26,10 @@ class Errors:
     )
 
     # Corpora
+    E092 = (
+        "head_learn_rate of '{name}' has no effect with RAdam: use Adam.v1 with "
+        "use_radam = false, or head_learn_rate = 1."
+    )
     E091 = (
         "The vectors have {found} numbers, and this layer was made for {expected}: put "
         "it on the encoder that it was trained with, or set input_width."

@@ -49,7 +49,7 @@ def entity_vectors(
         are there as well.
     RAISES (KnnNerError): If there are not two tokens in entities.
     """
-    has_own = name in nlp.pipe_names
+    has_own = name in nlp.component_names
     knn: Any = nlp.get_pipe(name) if has_own else nlp.add_pipe("knn_ner", name=name)
     assert isinstance(knn, KnnNer)
     try:

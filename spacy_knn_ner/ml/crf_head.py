@@ -147,11 +147,12 @@ class CrfHead:
             loss.backward()
             total += float(loss)
             for row, i in enumerate(group):
-                gradient = cast(Any, emissions.grad)[row, : len(scores[i])]
-                gradients[i] = torch2xp(gradient, ops=model.ops)
+                of_scores = cast(Any, emissions.grad)[row, : len(scores[i])]
+                gradients[i] = torch2xp(of_scores, ops=model.ops)
             for name, tensor in params.items():
-                gradient = cast(Any, tensor.grad)
-                crf.inc_grad(name, cast(Any, torch2xp(gradient, ops=model.ops)))
+                gradient = tensor.grad
+                if gradient is not None:  # texts of one token have no steps
+                    crf.inc_grad(name, cast(Any, torch2xp(gradient, ops=model.ops)))
         return total, gradients
 
 

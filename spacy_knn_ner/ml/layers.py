@@ -101,14 +101,16 @@ def _pad(
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], TokenVectors]]:
     import torch
 
-    for found in {x.shape[1] for x in X} - {width}:
+    # An encoder may give empty texts vectors of no width.
+    for found in {x.shape[1] for x in X if len(x)} - {width}:
         raise KnnNerError(Errors.E091, found=found, expected=width)
-
     lengths = [len(x) for x in X]
     tensors = [xp2torch(x) for x in X]
-    padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
-    places = torch.arange(max(lengths), device=padded.device)
-    is_token = places < torch.tensor(lengths, device=padded.device)[:, None]
+    device = next(model.shims[0]._model.parameters()).device
+    padded = torch.zeros(len(X), max(1, *lengths), width, device=device)
+    _fill(padded, tensors)
+    places = torch.arange(padded.shape[1], device=device)
+    is_token = places < torch.tensor(lengths, device=device)[:, None]
     is_token[:, 0] = True  # attention over nothing would not be a number
     padded.requires_grad_(is_train)
 
@@ -124,14 +126,19 @@ def _unpad(
     import torch
 
     X, output = inputs_outputs
-    lengths = [len(x) for x in X]
 
     def backprop(gradients: TokenVectors) -> ArgsKwargs:
-        tensors = [xp2torch(g) for g in gradients]
-        padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+        padded = torch.zeros_like(output)
+        _fill(padded, [xp2torch(g) for g in gradients])
         return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": padded})
 
-    return _split(output, lengths), backprop
+    return _split(output, [len(x) for x in X]), backprop
+
+
+def _fill(padded: "Tensor", tensors: "list[Tensor]") -> None:
+    for row, tensor in zip(padded, tensors, strict=True):
+        if len(tensor):
+            row[: len(tensor)] = tensor
 
 
 def _split(tensor: "Tensor", lengths: list[int]) -> TokenVectors:

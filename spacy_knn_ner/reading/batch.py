@@ -1,6 +1,7 @@
 """Docs → a batch of tokens with p_base and keys."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,7 +17,7 @@ from . import tagger_output
 from .annotations import annotated_entities
 from .encoder import KeyEncoder
 from .rulers import upstream_rulers
-from .stages import previous_stage
+from .stages import previous_stages
 from .vectors import concatenate_keys, empty_keys
 
 
@@ -55,7 +56,7 @@ class BatchReader:
             name,
             outside=not (rulers and alone),
             use_saved=use_saved_base,
-            previous=previous_stage(self.encoder.nlp, self.encoder.component),
+            previous=previous_stages(self.encoder.nlp, self.encoder.component),
         )
         lengths = [len(doc) for doc in docs]
         words = [token.text for doc in docs for token in doc]
@@ -103,7 +104,7 @@ def read_p_base(
     *,
     outside: bool = True,
     use_saved: bool = False,
-    previous: str | None = None,
+    previous: Sequence[str] = (),
 ) -> tuple[TagSet, np.ndarray]:
     """Read the distribution of the components in front.
 
@@ -118,7 +119,7 @@ def read_p_base(
     name (str): The component, for messages.
     outside (bool): Whether the `O` of `doc.ents` is a prediction; rulers predict none.
         Default: True.
-    use_saved (bool), previous (str | None): See `tagger_output.read_base`.
+    use_saved (bool), previous (Sequence[str]): See `tagger_output.read_base`.
     RETURNS (tuple[TagSet, ndarray]): The columns, and p_base of shape (n_tokens,
         n_tags), float64.
     RAISES (KnnNerError): If a distribution is in another scheme, or for other tokens.

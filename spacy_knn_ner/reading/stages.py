@@ -13,29 +13,33 @@ FACTORY = "knn_ner"
 
 
 def _stages(nlp: Language, component: Any) -> tuple[list[str], list[str]]:
-    """The names of the `knn_ner` before and behind a component of a pipeline."""
-    names = [n for n, _ in nlp.components if nlp.get_pipe_meta(n).factory == FACTORY]
-    own = [name for name, other in nlp.components if other is component]
-    if not own or own[0] not in names:
-        return [], []
-    i = names.index(own[0])
-    return names[:i], names[i + 1 :]
+    """The names of the enabled `knn_ner` before and behind a component."""
+    enabled = set(nlp.pipe_names)
+    before: list[str] = []
+    behind: list[str] = []
+    found = False
+    for name, other in nlp.components:
+        if other is component:
+            found = True
+        elif name in enabled and nlp.get_pipe_meta(name).factory == FACTORY:
+            (behind if found else before).append(name)
+    return (before, behind) if found else ([], [])
 
 
-def previous_stage(nlp: Language, component: Any) -> str | None:
-    """Find the `knn_ner` whose prediction a component starts from.
+def previous_stages(nlp: Language, component: Any) -> list[str]:
+    """List the `knn_ner` before a component, the nearest first: it starts from the
+    prediction of the first of them that has left one.
 
     nlp (Language): The pipeline.
     component (Any): One of its `knn_ner`.
-    RETURNS (str | None): Its name; None if there is none before it.
+    RETURNS (list[str]): Their names, without disabled ones.
     """
-    before, _ = _stages(nlp, component)
-    return before[-1] if before else None
+    return _stages(nlp, component)[0][::-1]
 
 
 def is_followed(nlp: Language, component: Any) -> bool:
     """Check whether another `knn_ner` starts from the prediction of a component.
 
-    nlp (Language), component (Any): As for `previous_stage`.
+    nlp (Language), component (Any): As for `previous_stages`.
     """
     return bool(_stages(nlp, component)[1])

@@ -5,6 +5,7 @@
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -91,8 +92,23 @@ def write_stage(doc: Doc, name: str, value: Distribution) -> None:
     doc._.set(STAGES, {**(doc._.get(STAGES) or {}), name: value})
 
 
+def read_stage(doc: Doc, names: Sequence[str]) -> Distribution | None:
+    """Read what the first of some `knn_ner` that has left its prediction has left."""
+    stages: dict[str, Distribution] = doc._.get(STAGES) or {}
+    return next((stages[name] for name in names if name in stages), None)
+
+
+def refresh_base(doc: Doc) -> None:
+    """Note that the entities of a Doc, whose base an earlier `knn_ner` has saved, were
+    replaced again."""
+    base: SavedBase | None = doc._.get(BASE)
+    if base is not None:
+        entities = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+        doc._.set(BASE, {**base, "entities": entities})
+
+
 def read_base(
-    doc: Doc, *, use_saved: bool, previous: str | None = None
+    doc: Doc, *, use_saved: bool, previous: Sequence[str] = ()
 ) -> TaggerOutput | Distribution | SavedBase | None:
     """Read the distribution that a Doc's entities are, or were, mixed from.
 
@@ -100,14 +116,14 @@ def read_base(
     use_saved (bool): Whether the Doc has been through `knn_ner`, and how its entities
         came about is wanted. Otherwise what was saved counts only while these
         entities are still there.
-    previous (str | None): The `knn_ner` before, whose prediction is the base if it has
-        run; see stages.py. Default: none.
+    previous (Sequence[str]): From `previous_stages`: the base is the prediction of the
+        first of them that has left one. Default: none.
     RETURNS (TaggerOutput | Distribution | SavedBase | None): None where `doc.ents` is
         the base.
     """
-    stages: dict[str, Distribution] = doc._.get(STAGES) or {}
-    if previous in stages:
-        return stages[previous]
+    stage = read_stage(doc, previous)
+    if stage is not None:
+        return stage
     value = read(doc)
     if value is not None:
         return value

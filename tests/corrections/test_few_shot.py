@@ -143,9 +143,8 @@ def test_distances_of_the_domain_are_those_of_the_metric(metric):
     found = sample.distances(to_search_space(queries, metric))
     expected = store.search(queries, 1, metric=metric).distances[:, 0]
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    keys = to_search_space(queries, metric)
-    every = np.ones((len(keys), len(keys)), dtype=bool)
-    assert np.isinf(nearest(keys, keys, metric, every)).all()
+    keys, same = to_search_space(queries, metric), np.zeros(len(queries))
+    assert np.isinf(nearest(keys, keys, metric, (same, same))).all()
 
 
 def test_an_example_is_not_compared_with_itself():
@@ -166,7 +165,7 @@ def test_transitions_are_counted_whatever_the_type(scheme):
         annotated(nlp.vocab, NEWS[0], []),
     ]
     knn.build(docs, show_progress=False)
-    found = abstract_transitions(knn.datastore.store, knn.datastore.tag_set)
+    found = abstract_transitions(knn.datastore)
     O, B, I, L, U, EDGE = range(6)  # noqa: E741
     if scheme == "BIO":  # B I O B, O B I, O
         expected = {

@@ -27,7 +27,7 @@ def projected(datastore: Datastore, encoder: KeyEncoder) -> Datastore:
         return datastore
     tags = store.tags.array().astype(np.int64)
     rows = _sample(tags)
-    keys = store.keys.array()[rows].astype(np.float32)
+    keys = store.keys.take(rows).astype(np.float32)
     projection = fit_projection(keys, tags[rows], width=width)
     datastore.projection = projection
     datastore.fingerprint = encoder.with_projection(projection).fingerprint()

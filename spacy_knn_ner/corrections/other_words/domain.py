@@ -17,6 +17,7 @@ from ...types import TokenBatch
 
 _ENTRIES = 16_384  # of the store that distances are measured to
 _EXAMPLES = 1_000  # of the store that the corrections' domain is told from
+_TOKENS = 64  # of each of these, at most
 _AT_ONCE = 1_024
 _LEAST = 1e-3  # of the mean distance of corrections: added, for a logarithm of 0
 _SLACK = 1e-3  # equal texts may differ in their last digits
@@ -52,6 +53,11 @@ class Sample:
         ids = np.unique(examples[rows])
         chosen = rng.choice(ids, min(_EXAMPLES, len(ids)), replace=False)
         of_texts = rows[np.isin(examples[rows], chosen)]
+        # The first ones of each: they come one after the other.
+        _, first = np.unique(examples[of_texts], return_index=True)
+        first = np.sort(first)
+        starts = np.repeat(first, np.diff(np.append(first, len(of_texts))))
+        of_texts = of_texts[np.arange(len(of_texts)) - starts < _TOKENS]
         keys, texts = store.keys.take(some), store.keys.take(of_texts)
         return cls(
             to_search_space(keys, metric),
@@ -70,8 +76,8 @@ class Sample:
         own (ndarray | None): The example of each vector, whose entries do not count.
         RETURNS (ndarray): Shape (n,); inf if none counts.
         """
-        own = None if own is None else own[:, None] == self.examples
-        return nearest(vectors, self.keys, self.metric, own)
+        own_of = None if own is None else (own, self.examples)
+        return nearest(vectors, self.keys, self.metric, own_of)
 
     @cached_property
     def of_texts(self) -> np.ndarray:
@@ -80,13 +86,17 @@ class Sample:
 
 
 def nearest(
-    vectors: np.ndarray, keys: np.ndarray, metric: str, left_out: np.ndarray | None
+    vectors: np.ndarray,
+    keys: np.ndarray,
+    metric: str,
+    left_out: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Compute the distance of the nearest key.
 
     vectors (ndarray), keys (ndarray): In search space, shape (n, width), (m, width).
     metric (str): One of `METRICS`.
-    left_out (ndarray | None): Pairs that do not count, shape (n, m), bool.
+    left_out (tuple[ndarray, ndarray] | None): A number per vector and one per key;
+        pairs with the same do not count. Default: all count.
     RETURNS (ndarray): Shape (n,); inf if none counts.
     """
     found = np.full(len(vectors), np.inf)
@@ -96,7 +106,9 @@ def nearest(
         some = vectors[rows]
         squared = norms - 2.0 * (some @ keys.T)
         if left_out is not None:
-            squared = np.where(left_out[rows], np.inf, squared)
+            of_vectors, of_keys = left_out
+            same = of_vectors[rows, None] == of_keys
+            squared = np.where(same, np.inf, squared)
         found[rows] = squared.min(axis=1) + np.einsum("nw,nw->n", some, some)
     return from_search_distance(found, metric)
 
@@ -138,7 +150,7 @@ class Domain:
         """
         rows = np.flatnonzero(~corrections.removed)
         taught = to_search_space(corrections.keys.take(rows), sample.metric)
-        to_taught = nearest(sample.texts, taught, sample.metric, None)
+        to_taught = nearest(sample.texts, taught, sample.metric)
         least = float(_LEAST * to_taught.mean())
         _, of = np.unique(sample.of, return_inverse=True)
         ratios = _ratios(to_taught + least, sample.of_texts + least, of)
@@ -181,7 +193,7 @@ def in_domain(
     keys = batch.keys
     vectors = to_search_space(keys.vectors, metric)
     of_token = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
-    to_taught = domain.least + nearest(vectors, domain.taught, metric, None)
+    to_taught = domain.least + nearest(vectors, domain.taught, metric)
     to_store = domain.least + sample.distances(vectors)
     of = of_token[keys.tokens]
     ratios = _ratios(to_taught, to_store, of, len(batch.lengths))

@@ -57,7 +57,7 @@ def few_shot(
         sizes /= np.sqrt(np.maximum(counts[tags], 1))
         np.add.at(found, (tokens, tags), sizes)
     found = normalized(found)
-    of_states = abstract_transitions(datastore.store, tag_set)
+    of_states = abstract_transitions(datastore)
     if given.transitions and of_states[:, 1:-1].any():  # of entities
         has = np.asarray(found.any(axis=1))
         lengths = [n for n in map(int, _per_text(batch, has)) if n]

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ...datastore.datastore import STORE, Datastore
 from ...datastore.entries import EntryTable
 from ...ml.crf import INVALID, Chain, marginals
 from ...ml.extras import require_torch
@@ -19,38 +20,35 @@ _STATES = ("O", "B", "I", "L", "U", _EDGE)
 _COUNTED: WeakKeyDictionary[EntryTable, tuple[Any, np.ndarray]] = WeakKeyDictionary()
 
 
-def abstract_transitions(store: EntryTable, tag_set: TagSet) -> np.ndarray:
-    """Count how often a state follows another in the store, once for each state of it.
+def abstract_transitions(datastore: Datastore) -> np.ndarray:
+    """Count how often a state follows another in the store's texts, once for each state
+    of the store.
 
-    store (EntryTable): With whole texts.
-    tag_set (TagSet): Of its tags.
+    datastore (Datastore): Its examples are counted, and not its entries, of which some
+        may have been removed.
     RETURNS (ndarray): Probabilities of the next state (column) after each (row), in the
         order of `_STATES`, shape (6, 6). A state that was not seen has a row of zeros.
     """
-    state = store.version, store.n_rows, len(store), tag_set
+    store = datastore.store
+    state = store.version, store.n_rows, len(store), datastore.tag_set
     kept = _COUNTED.get(store)
     if kept is None or kept[0] != state:
-        kept = _COUNTED[store] = state, _count(store, tag_set)
+        kept = _COUNTED[store] = state, _count(datastore)
     return kept[1]
 
 
-def _count(store: EntryTable, tag_set: TagSet) -> np.ndarray:
-    rows = np.flatnonzero(~store.removed)
-    entries, tags = store.entries.take(rows), store.tags.take(rows)
-    examples, tokens = entries["example_id"], entries["token"]
-    # Of a token with a key per word piece, the first.
-    new = np.ones(len(rows), dtype=bool)
-    new[1:] = (examples[1:] != examples[:-1]) | (tokens[1:] != tokens[:-1])
-    examples, tokens, tags = examples[new], tokens[new], tags[new]
-    states = _states(tag_set)[tags]
-    follows = (examples[1:] == examples[:-1]) & (tokens[1:] == tokens[:-1] + 1)
-    ends = np.append(examples[1:] != examples[:-1], True)
-    starts = np.append(True, examples[1:] != examples[:-1]) & (tokens == 0)
-    counts = np.zeros((len(_STATES), len(_STATES)))
-    np.add.at(counts, (states[:-1][follows], states[1:][follows]), 1)
-    edge = _STATES.index(_EDGE)
-    np.add.at(counts, (states[ends], edge), 1)
-    np.add.at(counts, (edge, states[starts]), 1)
+def _count(datastore: Datastore) -> np.ndarray:
+    tag_set, edge = datastore.tag_set, _STATES.index(_EDGE)
+    # The last one is of tokens without annotation, whose id is −1.
+    states = np.append(_states(tag_set), len(_STATES))
+    counts = np.zeros((len(_STATES) + 1, len(_STATES) + 1))
+    for example in datastore.examples:
+        text = example.annotated
+        if example.part == STORE and text.words:
+            ids = tag_set.encode(len(text.words), text.entities, text.missing)
+            path = np.concatenate([[edge], states[ids], [edge]])
+            np.add.at(counts, (path[:-1], path[1:]), 1)
+    counts = counts[:-1, :-1]
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 

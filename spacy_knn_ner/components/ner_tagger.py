@@ -262,7 +262,8 @@ class NerTagger(TrainablePipe):
         def faster(key: Any, weights: Any, gradient: Any, lr_scale: float = 1.0) -> Any:
             return sgd(key, weights, gradient, lr_scale=rate * lr_scale)
 
-        self.model.get_ref("tok2vec").finish_update(sgd)
+        if self._n_updates >= self.head_only_updates:
+            self.model.get_ref("tok2vec").finish_update(sgd)
         self.model.get_ref("head").finish_update(cast(Optimizer, faster))
         self._n_updates += 1
 

@@ -149,3 +149,14 @@ def test_a_head_that_does_not_fit_the_saved_model(tmp_path, as_bytes):
         else:
             saved.get_pipe("ner_tagger").to_disk(tmp_path / "tagger")
             crf.get_pipe("ner_tagger").from_disk(tmp_path / "tagger")
+
+
+def test_texts_of_one_token_are_learned():
+    nlp = crf_pipeline()
+    docs = [
+        annotated(nlp.vocab, "Paris", [(0, 1, "location")]),
+        annotated(nlp.vocab, "Ada", [(0, 1, "person")]),
+    ]
+    nlp, losses = trained(nlp, docs=docs)
+    assert losses[-1] < 0.2 * losses[0]
+    assert [ent.label_ for ent in nlp("Paris").ents] == ["location"]

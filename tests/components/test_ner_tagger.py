@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import spacy
 from spacy.training import Example
-from thinc.api import Adam, fix_random_seed
+from thinc.api import Adam, RAdam, fix_random_seed
 from util import (
     LISTENER,
     SENTENCES,
@@ -205,3 +205,23 @@ def test_the_head_can_learn_at_a_rate_of_its_own():
     (encoder, head), (same_encoder, faster_head) = changes
     assert same_encoder == pytest.approx(encoder, rel=1e-3)
     assert faster_head == pytest.approx(10 * head, rel=1e-3)
+
+
+def test_a_new_training_begins_with_the_head_alone():
+    nlp = initialized(tagger_pipeline(head_only_updates=2))
+    for _ in range(2):
+        examples = examples_of(nlp)
+        sgd = nlp.initialize(lambda: examples)  # noqa: B023
+        encoder = nlp.get_pipe("ner_tagger").model.get_ref("tok2vec")
+        before = weights_of(encoder)
+        nlp.update(examples, sgd=sgd)
+        np.testing.assert_array_equal(weights_of(encoder), before)
+        for _ in range(3):
+            nlp.update(examples, sgd=sgd)
+        assert (weights_of(encoder) != before).any()
+
+
+def test_rates_of_parts_need_an_optimizer_that_knows_them():
+    nlp = initialized(tagger_pipeline(head_learn_rate=10.0))
+    with pytest.raises(KnnNerError, match="KNN-E092"):
+        nlp.update(examples_of(nlp), sgd=RAdam(0.001))

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import spacy
+from spacy.language import Language
+from spacy.tokens import Span
 from util import TEXTS, TOK2VEC, annotated, annotated_docs, initialized, tagger_model
 
 from spacy_knn_ner.evaluation.report import evaluate
@@ -11,17 +13,27 @@ from spacy_knn_ner.reading import tagger_output
 from spacy_knn_ner.reading.cache import encode
 
 WEIGHTS = {"first": 0.3, "second": 0.4}
+THREE = ("first", "mid", "second")
 
 
-def pipeline(names=("first", "second"), mode="lossless"):
+@Language.component("first_word_is_a_person", assigns=["doc.ents"])
+def first_word_is_a_person(doc):
+    doc.set_ents([Span(doc, 0, 1, label="person")] if len(doc) else [])
+    return doc
+
+
+def pipeline(names=("first", "second"), mode="lossless", tagger=True):
     """The second looks its neighbors up in a projection."""
     nlp = spacy.blank("en")
     nlp.add_pipe("tok2vec", config={"model": TOK2VEC})
-    nlp.add_pipe("ner_tagger", config={"model": tagger_model(TOK2VEC)})
+    if tagger:
+        nlp.add_pipe("ner_tagger", config={"model": tagger_model(TOK2VEC)})
+    else:
+        nlp.add_pipe("first_word_is_a_person")
     for name in names:
         block = {
             "@knn_interpolations": "spacy_knn_ner.Constant.v1",
-            "weight": WEIGHTS[name],
+            "weight": WEIGHTS.get(name, 0.2),
         }
         keys = {"source": "tensor", "projection": 8 if name == "second" else None}
         config = {"interpolation": block, "keys": keys, "k": 4, "temperature": 0.3}
@@ -121,3 +133,28 @@ def test_evaluation_starts_from_the_first():
         reports["second"]["systems"]["tagger"]["f1"]
         == reports["first"]["systems"]["mixture"]["f1"]
     )
+
+
+def test_without_a_tagger_each_explains_its_own_base_and_running_again_is_the_same():
+    nlp = pipeline(tagger=False)
+    text = "Grace Hopper lived in Paris"
+    alone = pipeline(["first"], tagger=False)
+    doc = nlp(text)
+    expected = alone.get_pipe("first").explain(alone(text)[0]).tokens[0].base
+    found = nlp.get_pipe("first").explain(doc[0]).tokens[0].base
+    assert found == expected
+    ents = [(ent.text, ent.label_) for ent in doc.ents]
+    for _ in range(3):
+        for name in ("first", "second"):
+            doc = nlp.get_pipe(name)(doc)
+        assert [(ent.text, ent.label_) for ent in doc.ents] == ents
+
+
+def test_a_disabled_stage_between_two_others_is_passed_over():
+    nlp = pipeline(THREE)
+    two = pipeline()
+    with nlp.select_pipes(disable=["mid"]):
+        doc = nlp("Grace Hopper lived in Paris")
+        (found,) = nlp.get_pipe("second").predict([doc])
+    (expected,) = two.get_pipe("second").predict([two("Grace Hopper lived in Paris")])
+    np.testing.assert_allclose(found.p, expected.p)

@@ -103,3 +103,21 @@ def test_settings_that_are_not_valid(setting):
     (name,) = setting
     with pytest.raises(KnnNerError, match=f"KNN-E040.*{name}"):
         contrast_pipeline(**setting)
+
+
+def test_empty_texts_of_no_width():
+    """Of spacy-transformers."""
+    nlp = contrast_pipeline()
+    nlp.initialize(lambda: examples_of(nlp))
+    contrast = nlp.get_pipe("token_contrast")
+    gold = annotated(nlp.vocab, "Ada met Alan", [(0, 1, "p"), (2, 3, "p")])
+    empty = Example(nlp.make_doc(""), nlp.make_doc(""))
+    examples = [empty, Example(nlp.make_doc("Ada met Alan"), gold)]
+    vectors = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
+    nothing = np.zeros((0, 0), dtype=np.float32)
+    loss, gradients = contrast.get_loss(examples, [nothing, vectors])
+    assert loss > 0
+    assert [gradient.shape for gradient in gradients] == [(0, 0), (3, 8)]
+    loss, (gradient,) = contrast.get_loss([empty], [nothing])
+    assert loss == 0 and gradient.shape == (0, 0)
+    assert nlp.evaluate([empty, *examples])["contrast_score"] > 0

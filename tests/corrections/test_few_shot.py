@@ -184,6 +184,18 @@ def test_transitions_are_counted_whatever_the_type(scheme):
     np.testing.assert_allclose(found, matrix)
 
 
+def test_transitions_do_not_depend_on_entries_that_were_removed():
+    """`spacy knn compress` removes most O."""
+    nlp, knn = pipeline()
+    docs = [annotated(nlp.vocab, text, [(1, 3, "thing")]) for text in TEXTS]
+    knn.build(docs, show_progress=False)
+    before = abstract_transitions(knn.datastore)
+    store = knn.datastore.store
+    keep = store.tags.array() != 0
+    store.shrink(keep, np.ones(len(keep), dtype=np.uint16))
+    np.testing.assert_array_equal(abstract_transitions(knn.datastore), before)
+
+
 def test_smoothing_is_the_sum_over_sequences():
     tag_set = TagSet("BIO", ("thing",))
     rng = np.random.default_rng(0)

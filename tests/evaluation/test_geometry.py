@@ -87,3 +87,12 @@ def test_a_corpus_without_entities():
     nlp = encoder_pipeline()
     with pytest.raises(KnnNerError, match="KNN-E090"):
         entity_vectors(nlp, [annotated(nlp.vocab, "Nobody came", [])])
+
+
+def test_a_disabled_component_serves_too():
+    nlp = encoder_pipeline()
+    nlp.add_pipe("knn_ner")
+    nlp.disable_pipe("knn_ner")
+    typed = entity_vectors(nlp, annotated_docs(nlp))
+    assert nlp.component_names == ["tok2vec", "knn_ner"]
+    assert len(typed.types)

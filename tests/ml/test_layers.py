@@ -104,3 +104,15 @@ def test_contrast_trains_the_layer_and_leaves_the_encoder(kind, tmp_path):
     text = "Grace Hopper lived in Paris"
     np.testing.assert_allclose(again(text).tensor, nlp(text).tensor, atol=1e-6)
     assert [e.text for e in again(text).ents] == [e.text for e in nlp(text).ents]
+
+
+def test_empty_texts_behind_an_encoder_that_gives_them_no_width():
+    model = layer("transformer")
+    X = [np.zeros((0, 0), dtype=np.float32), *sequences([2])]
+    outputs, backprop = model.begin_update(X)
+    assert [len(y) for y in outputs] == [0, 2]
+    assert [len(g) for g in backprop(outputs)] == [0, 2]
+    only_empty = [np.zeros((0, 0), dtype=np.float32)] * 2
+    assert [len(y) for y in model.predict(only_empty)] == [0, 0]
+    outputs, backprop = model.begin_update(only_empty)
+    backprop(outputs)

@@ -45,6 +45,10 @@ def build(
             "key of its own, as in the paper's published code."
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Of the vectors: transformer, tensor, … (keys.source)."),
+    ] = None,
     layer: Annotated[
         int | None, typer.Option(help="Of a transformer, for the keys: −1 is the last.")
     ] = None,
@@ -81,6 +85,7 @@ def build(
         nlp.add_pipe("knn_ner", name=name)
     knn = find_component(nlp, name)
     keys = {"dtype": dtype, "pooling": pooling, "layer": layer}
+    keys |= {"source": source}
     knn.set_settings(keys={k: value for k, value in keys.items() if value is not None})
     if layer not in (None, -1):
         keep_hidden_layers(knn.memory.encoder.find().model)

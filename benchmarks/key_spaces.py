@@ -23,13 +23,14 @@ from spacy.tokens import Doc
 from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs
+from spacy_knn_ner.evaluation.changes import repeated_errors
 from spacy_knn_ner.evaluation.corpus import Corpus
 from spacy_knn_ner.evaluation.leave_one_out import find_neighbors, neighbor_votes
 from spacy_knn_ner.evaluation.significance import paired_bootstrap
 from spacy_knn_ner.inference.decoding import decode
 from spacy_knn_ner.inference.interpolation import interpolate
 from spacy_knn_ner.reading.cache import encode
-from spacy_knn_ner.tags import TagSet, split_tag
+from spacy_knn_ner.tags import TagSet
 from spacy_knn_ner.types import TokenBatch, Votes
 
 KS = (4, 16, 64)
@@ -59,27 +60,6 @@ class Part:
         """Of spans."""
         spans = self.corpus.spans(self.tags(p), self.batch.tag_set)
         return self.corpus.score(spans).fscore
-
-    def errors(self, p_knn: np.ndarray) -> dict[str, float]:
-        """Of the tokens with a wrong label of the tagger's, how many get the same label
-        by the votes, and how many the correct one."""
-        tag_set, labels = self.batch.tag_set, self.corpus.labels
-        names = [split_tag(tag)[1] for tag in tag_set.tags]
-        columns = np.array([labels.index(n) if n else -1 for n in names])
-        gold = np.full(len(p_knn), -1)
-        spans = self.corpus.gold
-        for start, end, label in zip(
-            spans.starts, spans.ends, spans.labels, strict=True
-        ):
-            gold[start:end] = label
-        tagger = columns[self.batch.p_base.argmax(axis=1)]
-        voted = columns[p_knn.argmax(axis=1)]
-        wrong = (tagger != gold) & p_knn.any(axis=1)
-        return {
-            "tokens": int(wrong.sum()),
-            "same": float((voted == tagger)[wrong].mean()),
-            "correct": float((voted == gold)[wrong].mean()),
-        }
 
     def difference(self, p: np.ndarray) -> dict[str, float]:
         """F1 against that of the tagger alone, with its p."""
@@ -183,7 +163,7 @@ def _row(
     chosen: Any,
 ) -> dict[str, Any]:
     p = {n: _mix(part, [(v[n], w) for v, w in votes]) for n, part in parts.items()}
-    weights = [w for _, w in votes]
+    weights, test = [w for _, w in votes], parts["test"]
     # What both say together, by their weights; equally, if dev has chosen neither.
     shares = np.array(weights) / sum(weights) if any(weights) else np.full(2, 0.5)
     together = sum(s * v["test"] for s, (v, _) in zip(shares, votes, strict=True))
@@ -192,9 +172,11 @@ def _row(
         "chosen": chosen,
         "weights": weights,
         **{name: part.f1(p[name]) for name, part in parts.items()},
-        "alone": parts["test"].f1(np.asarray(together)),
-        "errors": parts["test"].errors(np.asarray(together)),
-        **parts["test"].difference(p["test"]),
+        "alone": test.f1(np.asarray(together)),
+        "errors": repeated_errors(
+            test.corpus, test.batch, np.asarray(together), np.any(together, axis=1)
+        ),
+        **test.difference(p["test"]),
     }
 
 

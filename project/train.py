@@ -94,23 +94,21 @@ def contrast_overrides(recipe: dict[str, Any], train: Path) -> dict[str, Any]:
 
 
 def method_overrides(
-    method: str, recipe: dict[str, Any], train: Path, start: Path | None
+    method: str, recipe: dict[str, Any], train: Path
 ) -> dict[str, Any]:
-    """What a method changes in its config file."""
+    """What a method changes in its config file, but for paths."""
     if method in CONTRAST:
-        outside = {"components.token_contrast.include_outside": True}
-        more: dict[str, Any] = outside if method == "contrast-outside" else {}
+        changes = contrast_overrides(recipe, train)
+        if method == "contrast-outside":
+            changes["components.token_contrast.include_outside"] = True
         if method == LAYER:
-            more = {"vars.width": recipe["width"], "paths.encoder": str(start)}
-        return {**contrast_overrides(recipe, train), **more}
+            changes["vars.width"] = recipe["width"]
+        return changes
     heads = {"crf": "CrfTagger", "joint": "CrfTagger", "nerco-softmax": "NerTagger"}
-    changes: dict[str, Any] = {}
-    if method in heads:
-        name = f"spacy_knn_ner.{heads[method]}.v1"
-        changes["components.ner_tagger.model.@architectures"] = name
-    if start is not None:
-        changes["paths.start"] = str(start)
-    return changes
+    if method not in heads:
+        return {}
+    name = f"spacy_knn_ner.{heads[method]}.v1"
+    return {"components.ner_tagger.model.@architectures": name}
 
 
 def config_for(encoder: str, method: str, output: Path) -> Path:
@@ -224,7 +222,7 @@ def main(
         train = part_of(train, share, seed, output)
     n_docs = len(DocBin().from_disk(train))
     changes = overrides(settings, dataset, n_docs, seed)
-    changes |= method_overrides(method, settings, train, start)
+    changes |= method_overrides(method, settings, train)
     path = config_for(encoder, method, output)
     done = output / "training.json"
     this = {
@@ -249,6 +247,8 @@ def main(
     done.unlink(missing_ok=True)
     changes["paths.train"] = str(train)
     changes["paths.dev"] = str(data / "dev.spacy")
+    if start is not None:
+        changes[f"paths.{'encoder' if method == LAYER else 'start'}"] = str(start)
     if encoder != CNN and method not in STARTED:
         changes["vars.encoder"] = find_encoder(encoder)
     if method in CONTRAST:  # to compare with; see spacy knn vectors

@@ -2,8 +2,8 @@
 description.
 
 They are grouped as the blocks of a config: `keys`, `corrections`, `few_shot` and
-`lookup`. The
-blocks `index` and `interpolation` name registered functions instead; see registry.py.
+`lookup`. The blocks `index` and `interpolation` name registered functions instead; see
+registry.py.
 """
 
 import math

@@ -77,10 +77,8 @@ class NerTagger(TrainablePipe):
         self.model = model
         self.name = name
         self.scorer = scorer
-        self.head_only_updates, self.head_learn_rate = (
-            head_only_updates,
-            head_learn_rate,
-        )
+        self.head_only_updates = head_only_updates
+        self.head_learn_rate = head_learn_rate
         self._n_updates = 0
         self.cfg: dict[str, Any] = {"labels": [], "tag_scheme": tag_scheme}
         TagSet(tag_scheme)  # raises now, not at the first text

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from ..corrections.borders import Orthography
 from ..corrections.matching import CorrectionMatcher
 from ..inference.predictor import LOOK_UP_ALL, Predictor
-from ..inference.retriever import StoreRetriever
 from ..reading.stages import is_followed
 
 if TYPE_CHECKING:
@@ -34,9 +33,9 @@ def make_predictor(knn: "KnnNer") -> Predictor:
     """
     followed = is_followed(knn.nlp, knn)
     return Predictor(
-        StoreRetriever(knn.datastore, knn.settings),
+        knn.retriever,
         knn.interpolation,
-        make_matcher(knn),
+        knn.matcher,
         LOOK_UP_ALL if followed else knn.settings.lookup,
         knn.settings.decoding,
     )

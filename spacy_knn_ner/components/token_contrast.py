@@ -108,12 +108,13 @@ class TokenContrast(TrainablePipe):
         name (str): The component's name in the pipeline.
         RAISES (KnnNerError): For a setting that is not valid.
         """
-        for setting, value, known in (
-            ("reduction", reduction, REDUCTIONS),
-            ("classes", classes, CLASSES),
+        for setting, value, valid, expected in (
+            ("temperature", temperature, temperature > 0, "a number above 0"),
+            ("reduction", reduction, reduction in REDUCTIONS, f"one of {REDUCTIONS}"),
+            ("classes", classes, classes in CLASSES, f"one of {CLASSES}"),
         ):
-            if value not in known:
-                expected = f"expected one of {', '.join(map(repr, known))}"
+            if not valid:
+                expected = f"expected {expected}"
                 raise KnnNerError(
                     Errors.E040,
                     name=name,
@@ -121,14 +122,6 @@ class TokenContrast(TrainablePipe):
                     value=value,
                     expected=expected,
                 )
-        if temperature <= 0:
-            raise KnnNerError(
-                Errors.E040,
-                name=name,
-                setting="temperature",
-                value=temperature,
-                expected="expected a number above 0",
-            )
         require_torch("token_contrast")
         self.vocab, self.model, self.name = vocab, model, name
         self.temperature, self.reduction = temperature, reduction

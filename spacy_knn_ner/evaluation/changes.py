@@ -143,13 +143,7 @@ def distances(
     np.add.at(shares, batch.keys.tokens, per_key)
     has = (counts > 0) & ~corpus.unannotated
     shares[has] /= counts[has]
-    labels = np.full(len(shares), -1)
-    for start, end, label in zip(
-        corpus.gold.starts, corpus.gold.ends, corpus.gold.labels, strict=True
-    ):
-        labels[start:end] = label
-    names = [split_tag(tag)[1] for tag in batch.tag_set.tags]
-    columns = np.array([corpus.labels.index(n) if n else -1 for n in names])
+    labels, columns = _labels(corpus, batch)
     voted = columns[votes.p_knn.argmax(axis=1)]
     rows: dict[str, Any] = {}
     for title, chosen in [
@@ -164,12 +158,37 @@ def distances(
                 "share_outside": float(shares[chosen].mean()),
                 "label_correct": float((voted == labels)[chosen].mean()),
             }
+    errors = repeated_errors(corpus, batch, votes.p_knn, has)
+    return {**rows, "errors": errors} if errors["tokens"] else rows
+
+
+def repeated_errors(
+    corpus: Corpus, batch: TokenBatch, p_knn: np.ndarray, chosen: np.ndarray
+) -> dict[str, Any]:
+    """Count the tokens that the tagger gives a wrong label, and how many of them the
+    neighbors alone give the same label, and the correct one.
+
+    corpus (Corpus), batch (TokenBatch): The corpus.
+    p_knn (ndarray): The votes, shape (n_tokens, n_tags).
+    chosen (ndarray): The tokens that count, shape (n_tokens,), bool.
+    RETURNS (dict): `tokens`, and the shares `same` and `correct`, NaN without tokens.
+    """
+    labels, columns = _labels(corpus, batch)
     tagger = columns[batch.p_base.argmax(axis=1)]
-    wrong = has & (tagger != labels)
-    if wrong.any():
-        rows["errors"] = {
-            "tokens": int(wrong.sum()),
-            "same": float((voted == tagger)[wrong].mean()),
-            "correct": float((voted == labels)[wrong].mean()),
-        }
-    return rows
+    voted = columns[p_knn.argmax(axis=1)]
+    wrong = chosen & (tagger != labels)
+    n = int(wrong.sum())
+    return {
+        "tokens": n,
+        "same": float((voted == tagger)[wrong].mean()) if n else np.nan,
+        "correct": float((voted == labels)[wrong].mean()) if n else np.nan,
+    }
+
+
+def _labels(corpus: Corpus, batch: TokenBatch) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the gold label of each token, and of each tag; −1 outside."""
+    gold, labels = corpus.gold, np.full(len(batch.p_base), -1)
+    for start, end, label in zip(gold.starts, gold.ends, gold.labels, strict=True):
+        labels[start:end] = label
+    names = [split_tag(tag)[1] for tag in batch.tag_set.tags]
+    return labels, np.array([corpus.labels.index(n) if n else -1 for n in names])

@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 from tqdm import tqdm
 
 from ..components.knn_ner import KnnNer
+from ..datastore.distances import to_search_space
 from ..errors import Errors, KnnNerError
 from ..reading.annotations import annotated_entities, annotated_text
 
@@ -93,8 +94,8 @@ def _sample(vectors: np.ndarray, types: np.ndarray, most: int) -> TypedVectors:
     if len(rows) > most:
         rows = rng.choice(rows, most, replace=False)
     rows = np.sort(rows)
-    norms = np.linalg.norm(vectors[rows], axis=1, keepdims=True)
-    return TypedVectors(vectors[rows] / norms, types[rows].astype(str))
+    unit = to_search_space(vectors[rows], "cosine")
+    return TypedVectors(unit, types[rows].astype(str))
 
 
 def geometry(typed: TypedVectors) -> dict[str, Any]:

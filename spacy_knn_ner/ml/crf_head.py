@@ -52,11 +52,8 @@ def crf_layer(nO: int | None) -> Model[TokenVectors, TokenVectors]:
 
     nO (int | None): Number of tags; set when the labels are known.
     """
-    return Model("crf", _forward, init=_init, dims={"nO": nO}, params=_no_params())
-
-
-def _no_params() -> dict[str, Any]:
-    return dict.fromkeys(_PARAMS)
+    params: dict[str, Any] = dict.fromkeys(_PARAMS)  # allocated when nO is known
+    return Model("crf", _forward, init=_init, dims={"nO": nO}, params=params)
 
 
 def _forward(

@@ -86,7 +86,7 @@ def test_one_type_is_compared_with_tokens_outside():
 def test_a_corpus_without_entities():
     nlp = encoder_pipeline()
     with pytest.raises(KnnNerError, match="KNN-E090"):
-        entity_vectors(nlp, [annotated(nlp.vocab, "Nobody came", [])])
+        entity_vectors(nlp, [annotated(nlp.vocab, "They came", [])])
 
 
 def test_a_disabled_component_serves_too():

@@ -256,13 +256,13 @@ def test_what_methods_change(tmp_path):
     path = tmp_path / "train.spacy"
     DocBin(docs=docs).to_disk(path)
     head = "components.ner_tagger.model.@architectures"
-    none = train.method_overrides("softmax", {}, path, None)
-    crf = train.method_overrides("crf", {}, path, None)
+    none = train.method_overrides("softmax", {}, path)
+    crf = train.method_overrides("crf", {}, path)
     assert none == {}
     assert crf == {head: "spacy_knn_ner.CrfTagger.v1"}
     recipe = train.recipe("weibo", "default", "contrast-outside")
     recipe |= {"entities": 4, "batch": 2, "epochs": 5, "patience": 2}
-    found = train.method_overrides("contrast-outside", recipe, path, None)
+    found = train.method_overrides("contrast-outside", recipe, path)
     batches = len(list(make_batcher(4, 2)([Example(d, d) for d in docs])))
     assert found["vars.total_steps"] == 5 * batches
     assert found["training.patience"] == 2 * batches

@@ -84,8 +84,7 @@ def build(
     if name not in nlp.component_names:
         nlp.add_pipe("knn_ner", name=name)
     knn = find_component(nlp, name)
-    keys = {"dtype": dtype, "pooling": pooling, "layer": layer}
-    keys |= {"source": source}
+    keys = {"source": source, "layer": layer, "pooling": pooling, "dtype": dtype}
     knn.set_settings(keys={k: value for k, value in keys.items() if value is not None})
     if layer not in (None, -1):
         keep_hidden_layers(knn.memory.encoder.find().model)

@@ -16,6 +16,8 @@ from ..terminal import (
     print_table,
 )
 
+_COLUMNS = ("silhouette", "within", "between")
+
 
 @clear_errors
 def vectors(
@@ -59,9 +61,6 @@ def vectors(
     print_table(rows, ("vectors", "tokens", *_COLUMNS), n_left=1)
     if picture is not None:
         typer.echo(f"Drawn in {picture}.")
-
-
-_COLUMNS = ("silhouette", "within", "between")
 
 
 def _number(value: float | None) -> str:

@@ -5,9 +5,10 @@ words, among themselves: the store, where nearly every token is `O`, does not.
     nearest  p(y) ∝ exp(−d_y/T), d_y the distance of the nearest one with y (NNShot,
              Yang and Katiyar 2020)
 
-n_y is the number of corrected tokens with y. Then transitions.py has its say: parts of
-entities follow each other as in the store. A token gets these votes if the best of its
-tags is one of an entity, so that known types elsewhere stay what they are.
+n_y is the number of corrected tokens with y. Then the votes are smoothed, so that parts
+of entities follow each other as in the store (transitions.py). A token gets these votes
+if the best of its tags is one of an entity, so that known types elsewhere stay what
+they are.
 """
 
 import numpy as np
@@ -57,10 +58,10 @@ def few_shot(
         sizes /= np.sqrt(np.maximum(counts[tags], 1))
         np.add.at(found, (tokens, tags), sizes)
     found = normalized(found)
-    of_states = abstract_transitions(datastore)
-    if given.transitions and of_states[:, 1:-1].any():  # of entities
+    if given.transitions:
         has = np.asarray(found.any(axis=1))
-        lengths = [n for n in map(int, _per_text(batch, has)) if n]
+        lengths = [int(part.sum()) for part in batch.per_doc(has) if part.any()]
+        of_states = abstract_transitions(datastore)
         found[has] = smoothed(
             found[has], lengths, tag_set, of_states, given.transitions
         )
@@ -76,9 +77,3 @@ def few_shot(
     weight = np.where(voted, settings.corrections.weight, 0.0)
     nearest = np.where(voted, nearest, np.inf)
     return Corrections([], matches, CorrectionVotes(p, weight, nearest))
-
-
-def _per_text(batch: TokenBatch, mask: np.ndarray) -> np.ndarray:
-    """How many tokens of each text are in a mask."""
-    of_token = np.repeat(np.arange(len(batch.lengths)), batch.lengths)
-    return np.bincount(of_token[mask], minlength=len(batch.lengths))

@@ -71,8 +71,11 @@ def smoothed(
     tag_set (TagSet): The columns of p.
     of_states (ndarray): From `abstract_transitions`.
     exponent (float): Of the probabilities of transitions, StructShot's τ.
-    RETURNS (ndarray): Shape (n_tokens, n_tags).
+    RETURNS (ndarray): Shape (n_tokens, n_tags); the votes as they are, where no entity
+        was counted.
     """
+    if not of_states[:, 1:-1].any():
+        return p
     require_torch("few_shot.transitions")
     import torch
 

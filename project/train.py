@@ -245,6 +245,7 @@ def main(
         msg.info(f"Using what was trained before, in {output}")
         return
     done.unlink(missing_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
     changes["paths.train"] = str(train)
     changes["paths.dev"] = str(data / "dev.spacy")
     if start is not None:

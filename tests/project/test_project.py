@@ -268,3 +268,21 @@ def test_what_methods_change(tmp_path):
     assert found["training.patience"] == 2 * batches
     assert found["components.token_contrast.include_outside"]
     assert found["components.token_contrast.temperature"] == 0.08
+
+
+@pytest.mark.slow
+def test_both_stages_in_a_folder_that_does_not_exist(tiny_bert, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "corpus" / "weibo"
+    data.mkdir(parents=True)
+    docs = annotated_docs(spacy.blank("zh"))
+    for part in ("train", "dev"):
+        DocBin(docs=docs, store_user_data=True).to_disk(data / f"{part}.spacy")
+    one, two = Path("training/one"), Path("training/two")
+    train.main("weibo", one, str(tiny_bert), method="contrast")
+    train.main("weibo", two, str(tiny_bert), method="nerco", start=one / "model-best")
+    assert spacy.load(one / train.UNTOUCHED).pipe_names[0] == "transformer"
+    assert spacy.load(two / "model-best").pipe_names == ["transformer", "ner_tagger"]
+    seconds = (two / "training.json").stat().st_mtime_ns
+    train.main("weibo", two, str(tiny_bert), method="nerco", start=one / "model-best")
+    assert (two / "training.json").stat().st_mtime_ns == seconds

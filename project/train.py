@@ -46,6 +46,9 @@ def recipe(dataset: str, encoder: str, method: str = "softmax") -> dict[str, Any
         of_stage = recipes["contrast-layer" if method == LAYER else "contrast"]
         return dict(of_stage.get(dataset, of_stage["default"]))
     kind = "cnn" if encoder == CNN else "transformer"
+    name = Path(encoder).name  # a folder is known by its name
+    if encoder not in recipes[dataset] and name in recipes[dataset]:
+        encoder = name
     if encoder not in recipes[dataset]:
         msg.info(f"No recipe for {encoder} on {dataset}: training as any {kind}.")
     return dict(recipes[dataset].get(encoder, recipes[kind]))

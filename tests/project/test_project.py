@@ -286,3 +286,9 @@ def test_both_stages_in_a_folder_that_does_not_exist(tiny_bert, tmp_path, monkey
     seconds = (two / "training.json").stat().st_mtime_ns
     train.main("weibo", two, str(tiny_bert), method="nerco", start=one / "model-best")
     assert (two / "training.json").stat().st_mtime_ns == seconds
+
+
+def test_an_encoder_in_a_folder_is_known_by_its_name():
+    of_folder = train.recipe("weibo", "/some/where/multilingual-e5-small")
+    assert of_folder == train.recipe("weibo", "multilingual-e5-small")
+    assert of_folder != train.recipe("weibo", "another-encoder")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -337,3 +338,22 @@ class Corrections:
     def none(cls, batch: TokenBatch) -> "Corrections":
         """Make corrections that do not apply to a batch."""
         return cls([], Matches.empty(), CorrectionVotes.empty(*batch.p_base.shape))
+
+
+# Where a context is: behind a separator, or next to the sentence in its document.
+RETRIEVED, BEFORE, AFTER = "retrieved", "before", "after"
+
+
+class Context(TypedDict):
+    """A text that a sentence is read together with.
+
+    text (str): The text.
+    kind (str): `"retrieved"`, `"before"` or `"after"`.
+    start (int | None): First token of the sentence; None: of every one.
+    score (float): How relevant it is, where that is known.
+    """
+
+    text: str
+    kind: str
+    start: int | None
+    score: NotRequired[float]

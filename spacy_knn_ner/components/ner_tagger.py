@@ -151,7 +151,11 @@ class NerTagger(TrainablePipe):
             nothing = np.zeros((0, len(tag_set)), dtype=np.float32)
             no_tags = np.zeros(0, dtype=np.int64)
             return [TaggerPrediction(nothing, None, no_tags) for _ in docs]
-        vectors = self.model.get_ref("tok2vec").predict(docs)
+        encoder = self.model.get_ref("tok2vec")
+        vectors = encoder.predict(docs)
+        if _without_pieces(vectors):
+            width = encoder.get_dim("nO")
+            vectors = [encoder.ops.alloc2f(len(doc), width) for doc in docs]
         scores = self.model.get_ref("head").predict(vectors)
         head, allowed = self._head, transitions(tag_set)
         distribution = head.distribution(self.model, scores, allowed)
@@ -236,6 +240,8 @@ class NerTagger(TrainablePipe):
             return losses
         set_dropout_rate(self.model, drop)
         vectors, backprop_encoder = self.model.get_ref("tok2vec").begin_update(docs)
+        if _without_pieces(vectors):
+            return losses
         scores, backprop_head = self.model.get_ref("head").begin_update(vectors)
         loss, gradients = self.get_loss(examples, scores)
         gradients = backprop_head(gradients)
@@ -302,3 +308,9 @@ class NerTagger(TrainablePipe):
         given, scheme = self.cfg["tag_scheme"], saved["tag_scheme"]
         if scheme != given:
             raise KnnNerError(Errors.E012, name=self.name, saved=scheme, given=given)
+
+
+def _without_pieces(vectors: list[Floats2d]) -> bool:
+    """Check whether an encoder has made no word piece of some texts, such as of
+    whitespace alone: some packages then leave vectors of no width."""
+    return not any(array.shape[1] for array in vectors)

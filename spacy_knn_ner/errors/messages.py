@@ -25,6 +25,19 @@ class Errors:
         "train again."
     )
 
+    # Contexts
+    E093 = (
+        "doc._.contexts must be a list of texts, or of dicts with 'text', 'kind' "
+        "('retrieved', 'before' or 'after') and 'start' (the first token of a "
+        "sentence, or None); found {found}."
+    )
+    E094 = "view={value!r} is not valid: expected 'auto', 'plain' or 'context'."
+    E095 = "{name}={value!r} is not valid: expected a whole number from 1 up."
+    E096 = (
+        "view = 'context', but nothing has looked for contexts of {text!r}: put a "
+        "context_retriever in front, set doc._.contexts, or use view = 'auto'."
+    )
+
     # Corpora
     E092 = (
         "head_learn_rate of '{name}' has no effect with RAdam: use Adam.v1 with "

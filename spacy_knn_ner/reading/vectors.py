@@ -146,9 +146,11 @@ def keep_hidden_layers(model: Any) -> None:
 
     model (Model): Of a pipeline's `transformer`; of another kind it stays as it is.
     """
-    transformer = getattr(model, "transformer", None)
-    if transformer is not None and hasattr(transformer, "config"):
-        transformer.config.output_hidden_states = True
+    for node in model.walk():
+        for shim in node.shims:
+            config: Any = getattr(getattr(shim, "_model", None), "config", None)
+            if hasattr(config, "output_hidden_states"):
+                config.output_hidden_states = True
 
 
 def _layer(layers: Any, layer: int, *, only_last: bool) -> Any:

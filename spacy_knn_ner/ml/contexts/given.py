@@ -1,0 +1,58 @@
+"""`doc._.contexts`: the texts that the sentences of a Doc are read together with.
+
+A list of `Context`, which survives `doc.to_bytes()` and a DocBin. A plain string in it
+is a retrieved text for every sentence. None: nothing has looked for contexts.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from spacy.tokens import Doc
+
+from ...errors import Errors, KnnNerError
+from ...types import AFTER, BEFORE, RETRIEVED, Context
+
+EXTENSION = "contexts"
+KINDS = (RETRIEVED, BEFORE, AFTER)
+
+if not Doc.has_extension(EXTENSION):
+    Doc.set_extension(EXTENSION, default=None)
+
+
+def read(doc: Doc) -> list[Context] | None:
+    """Read the contexts of a Doc.
+
+    doc (Doc): Perhaps with `doc._.contexts`.
+    RETURNS (list[Context] | None): None if none were looked for.
+    RAISES (KnnNerError): If they are no contexts.
+    """
+    value: Any = doc._.get(EXTENSION)
+    return None if value is None else checked(value)
+
+
+def checked(values: Iterable[str | Mapping[str, Any]]) -> list[Context]:
+    """Convert what a user may set to contexts.
+
+    values (Iterable[str | Mapping]): Texts, or fields of `Context`.
+    RAISES (KnnNerError): For anything else.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise KnnNerError(Errors.E093, found=repr(values)[:80])
+    return [_context(value) for value in values]
+
+
+def write(doc: Doc, contexts: Iterable[Context]) -> None:
+    """Set the contexts of a Doc."""
+    doc._.set(EXTENSION, [{**context} for context in contexts])
+
+
+def _context(value: Any) -> Context:
+    if isinstance(value, str):
+        return {"text": value, "kind": RETRIEVED, "start": None}
+    valid = isinstance(value, Mapping) and isinstance(value.get("text"), str)
+    if valid:
+        context: Any = {"kind": RETRIEVED, "start": None, **value}
+        of_token = isinstance(context["start"], int | None)
+        if context["kind"] in KINDS and of_token:
+            return context
+    raise KnnNerError(Errors.E093, found=repr(value)[:80])

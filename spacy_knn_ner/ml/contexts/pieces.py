@@ -1,0 +1,94 @@
+"""Word pieces: how many of them an encoder makes of a word."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+from thinc.api import Model
+
+_CACHED = 200_000  # words
+
+
+class PieceCounter:
+    """Counts the word pieces of words, each by itself, as any of the transformer
+    packages makes them. An encoder without word pieces reads tokens.
+
+    separator (str): What such an encoder knows as a border between texts.
+    limit (int | None): Word pieces that it can read at once, special ones included.
+    special (int): Those that it adds to each text.
+    """
+
+    def __init__(self, encoder: Model) -> None:
+        """encoder (Model): Docs → vectors; its weights may not be loaded yet."""
+        self._encoder = encoder
+        self._counts: dict[str, int] = {}
+
+    @property
+    def _tokenizer(self) -> Any:
+        """Of spacy-transformers."""
+        for node in self._encoder.walk():
+            for shim in node.shims:
+                tokenizer = getattr(getattr(shim, "_hfmodel", None), "tokenizer", None)
+                if tokenizer is not None:
+                    return tokenizer
+        return None
+
+    @property
+    def _piece_encoder(self) -> Model | None:
+        """Of spacy-curated-transformers."""
+        has_one = self._encoder.has_ref("piece_encoder")
+        return self._encoder.get_ref("piece_encoder") if has_one else None
+
+    @property
+    def separator(self) -> str:
+        tokenizer = self._tokenizer
+        own = tokenizer and (tokenizer.sep_token or tokenizer.eos_token)
+        return own or "[SEP]"
+
+    @property
+    def limit(self) -> int | None:
+        if self._tokenizer is not None:
+            return self._tokenizer.model_max_length
+        windows = [n.attrs["window"] for n in self._encoder.walk() if _has_windows(n)]
+        return min(windows, default=None)
+
+    @property
+    def special(self) -> int:
+        if self._tokenizer is not None:
+            return self._tokenizer.num_special_tokens_to_add()
+        return 2 if self._piece_encoder is not None else 0
+
+    def count(self, words: Sequence[str]) -> np.ndarray:
+        """Count the word pieces of words.
+
+        words (Sequence[str]): The words.
+        RETURNS (ndarray): Shape (n_words,), int64.
+        """
+        new = sorted({word for word in words if word not in self._counts})
+        if new:
+            if len(self._counts) > _CACHED:
+                self._counts.clear()
+                new = sorted(set(words))
+            self._counts.update(zip(new, self._count(new), strict=True))
+        counts = [self._counts[word] for word in words]
+        return np.array(counts, dtype=np.int64)
+
+    def _count(self, words: list[str]) -> list[int]:
+        if self._tokenizer is not None:
+            # With a space in front, as words have within a text.
+            texts = [f" {word}" for word in words]
+            ids = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
+            return [len(pieces) for pieces in ids]
+        piece_encoder = self._piece_encoder
+        if piece_encoder is None:
+            return [1] * len(words)
+        docs = [Doc(Vocab(), words=[word]) for word in words]
+        pieces = piece_encoder.predict(docs)
+        added = self.special
+        return [max(0, int(ragged.lengths.sum()) - added) for ragged in pieces]
+
+
+def _has_windows(node: Model) -> bool:
+    return node.name == "with_strided_spans"

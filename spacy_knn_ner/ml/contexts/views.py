@@ -1,0 +1,200 @@
+"""Views of a Doc: which of its tokens are read at once, and together with which words.
+
+A view is what the encoder reads: words before, tokens of the Doc, words behind. Every
+token of the Doc belongs to one view; all other words there are context.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from spacy.tokens import Doc
+
+from ...types import AFTER, BEFORE, RETRIEVED, Context
+from .pieces import PieceCounter
+
+Bounds = tuple[int, int]
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])\w)+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words, and whether a space follows each.
+
+    words (list[str]): The words.
+    spaces (list[bool]): Of the same length.
+    """
+
+    words: list[str] = field(default_factory=list)
+    spaces: list[bool] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __add__(self, other: "Words") -> "Words":
+        return Words(self.words + other.words, self.spaces + other.spaces)
+
+    def __getitem__(self, chosen: slice) -> "Words":
+        return Words(self.words[chosen], self.spaces[chosen])
+
+
+@dataclass(frozen=True)
+class View:
+    """What is read at once.
+
+    start, end (int): The Doc's tokens in it.
+    left, right (Words): Context before and behind them.
+    """
+
+    start: int
+    end: int
+    left: Words
+    right: Words
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How much is read at once.
+
+    max_pieces (int): Word pieces of a view, special ones included.
+    own_pieces (int): Sentences next to each other share a view while they have at most
+        this many word pieces.
+    document (bool): Whether the sentences around, in the same Doc, are context.
+    """
+
+    max_pieces: int
+    own_pieces: int
+    document: bool
+
+
+def make_views(
+    doc: Doc, contexts: list[Context], counter: PieceCounter, settings: ViewSettings
+) -> list[View]:
+    """Make the views of a Doc.
+
+    Retrieved texts come first, in their order; what room is left goes to the words
+    around, the same on both sides. They are cut at a word; a sentence is never cut for
+    them. One that is itself too long is read in windows that overlap.
+
+    doc (Doc): With one token at least.
+    contexts (list[Context]): Of its sentences.
+    counter (PieceCounter): Of the encoder.
+    settings (ViewSettings): How much is read at once.
+    RETURNS (list[View]): In order; together they have every token of the Doc once.
+    """
+    room = max(8, settings.max_pieces - counter.special)
+    own = own_words(doc)
+    sizes = counter.count(own.words)
+    sentences = sentences_of(doc)
+    groups = sentences
+    if not contexts:
+        groups = _groups(sentences, sizes, settings.own_pieces)
+    views = []
+    for bounds in groups:
+        texts = [c for c in contexts if _belongs(c, bounds)]
+        limits = (0, len(doc)) if settings.document else bounds
+        before = _joined(texts, BEFORE) + own[limits[0] : bounds[0]]
+        behind = own[bounds[1] : limits[1]] + _joined(texts, AFTER)
+        pieces = int(sizes[slice(*bounds)].sum())
+        if pieces > room:
+            for start, end in _windows(bounds, sizes, room // 2):
+                left = before + own[bounds[0] : start]
+                right = own[end : bounds[1]] + behind
+                free = room - int(sizes[start:end].sum())
+                around = _around(left, right, counter, free)
+                views.append(View(start, end, *around))
+            continue
+        retrieved = _retrieved(texts, counter, room - pieces)
+        free = room - pieces - int(counter.count(retrieved.words).sum())
+        left, right = _around(before, behind, counter, free)
+        views.append(View(*bounds, left, right + retrieved))
+    return views
+
+
+def own_words(doc: Doc) -> Words:
+    """List the words of a Doc."""
+    return Words([t.text for t in doc], [bool(t.whitespace_) for t in doc])
+
+
+def sentences_of(doc: Doc) -> list[Bounds]:
+    """List the sentences of a Doc; it is one itself, if they are not marked."""
+    if not doc.has_annotation("SENT_START"):
+        return [(0, len(doc))]
+    return [(sentence.start, sentence.end) for sentence in doc.sents]
+
+
+def words_of(text: str) -> Words:
+    """Split a text into words, punctuation and single Chinese, Japanese or Korean
+    characters."""
+    text = text.encode("utf8", "replace").decode("utf8")  # of lone surrogates
+    found = list(_WORD.finditer(text))
+    spaces = [text[m.end() : m.end() + 1].isspace() for m in found]
+    return Words([m.group() for m in found], spaces)
+
+
+def _groups(sentences: list[Bounds], sizes: np.ndarray, most: int) -> list[Bounds]:
+    """Sentences next to each other, while they have few word pieces together."""
+    groups: list[Bounds] = []
+    for start, end in sentences:
+        if groups and int(sizes[groups[-1][0] : end].sum()) <= most:
+            groups[-1] = groups[-1][0], end
+        else:
+            groups.append((start, end))
+    return groups
+
+
+def _windows(bounds: Bounds, sizes: np.ndarray, most: int) -> list[Bounds]:
+    """Parts of a long sentence."""
+    starts = [bounds[0]]
+    used = 0
+    for i in range(*bounds):
+        if i > starts[-1] and used + sizes[i] > most:
+            starts.append(i)
+            used = 0
+        used += int(sizes[i])
+    return list(zip(starts, [*starts[1:], bounds[1]], strict=True))
+
+
+def _belongs(context: Context, bounds: Bounds) -> bool:
+    start = context["start"]
+    return start is None or bounds[0] <= start < bounds[1]
+
+
+def _joined(contexts: Sequence[Context], kind: str) -> Words:
+    parts = [words_of(c["text"]) for c in contexts if c["kind"] == kind]
+    joined = Words()
+    for part in parts:
+        if len(part):
+            joined += Words(part.words, [*part.spaces[:-1], True])
+    return joined
+
+
+def _retrieved(contexts: Sequence[Context], counter: PieceCounter, free: int) -> Words:
+    """A separator, and as many words as there is room for."""
+    words = _joined(contexts, RETRIEVED)
+    if not len(words):
+        return words
+    words = Words([counter.separator], [True]) + words
+    n = _n_that_fit(counter.count(words.words), free)
+    return words[:n] if n > 1 else Words()
+
+
+def _around(
+    left: Words, right: Words, counter: PieceCounter, free: int
+) -> tuple[Words, Words]:
+    """The nearest words on both sides; what one side lacks goes to the other."""
+    # No more can fit than one word a piece; whole documents are long.
+    left, right = left[max(0, len(left) - free) :], right[: max(0, free)]
+    left_sizes = counter.count(left.words)[::-1]
+    right_sizes = counter.count(right.words)
+    of_left = max(free // 2, free - int(right_sizes.sum()))
+    n_left = _n_that_fit(left_sizes, of_left)
+    n_right = _n_that_fit(right_sizes, free - int(left_sizes[:n_left].sum()))
+    return left[len(left) - n_left :], right[:n_right]
+
+
+def _n_that_fit(sizes: np.ndarray, free: int) -> int:
+    return int(np.searchsorted(np.cumsum(sizes), free, side="right"))

@@ -20,6 +20,7 @@ from thinc.types import Floats2d
 
 from ..errors import Errors, KnnNerError
 from ..inference.decoding import decode
+from ..ml.cooperative import Cooperative
 from ..ml.heads import SoftmaxHead, TagHead
 from ..reading import tagger_output
 from ..reading.annotations import (
@@ -30,6 +31,7 @@ from ..reading.annotations import (
 from ..reading.find_encoder import is_listener
 from ..reading.vectors import to_numpy
 from ..tags import TagSet, transitions
+from .two_views import CooperativeLoss, cooperative_loss, weights_of
 
 
 class TaggerPrediction(NamedTuple):
@@ -61,6 +63,7 @@ class NerTagger(TrainablePipe):
         tag_scheme: str = "BILUO",
         head_only_updates: int = 0,
         head_learn_rate: float = 1.0,
+        cooperative: Cooperative | None = None,
         scorer: Callable | None = ner_score,
     ) -> None:
         """Initialize the tagger.
@@ -68,8 +71,8 @@ class NerTagger(TrainablePipe):
         vocab (Vocab): The shared vocabulary.
         model (Model): As for `make_ner_tagger`.
         name (str): The component's name in the pipeline.
-        tag_scheme (str), head_only_updates (int), head_learn_rate (float): As for
-            `make_ner_tagger`.
+        tag_scheme (str), head_only_updates (int), head_learn_rate (float),
+            cooperative (Cooperative | None): As for `make_ner_tagger`.
         scorer (Callable | None): The scoring method.
         RAISES (KnnNerError): For an unknown tag scheme.
         """
@@ -79,6 +82,7 @@ class NerTagger(TrainablePipe):
         self.scorer = scorer
         self.head_only_updates = head_only_updates
         self.head_learn_rate = head_learn_rate
+        self.cooperative = cooperative or Cooperative(loss="none")
         self._n_updates = 0
         self.cfg: dict[str, Any] = {"labels": [], "tag_scheme": tag_scheme}
         TagSet(tag_scheme)  # raises now, not at the first text
@@ -199,7 +203,8 @@ class NerTagger(TrainablePipe):
     def get_loss(
         self, examples: Iterable[Example], scores: list[Floats2d]
     ) -> tuple[float, list[Floats2d]]:
-        """Compute the negative log-likelihood of the annotation, and its gradient.
+        """Compute the negative log-likelihood of the annotation, and its gradient; of
+        context views with their weight.
 
         examples (Iterable[Example]): The batch.
         scores (list[Floats2d]): The model's output per Doc.
@@ -214,7 +219,8 @@ class NerTagger(TrainablePipe):
         except KeyError as error:
             label = str(error.args[0]).partition("-")[2]
             raise KnnNerError(Errors.E011, name=self.name, label=label) from error
-        return self._head.loss(self.model, scores, gold, transitions(tag_set))
+        weights = weights_of([e.predicted for e in examples], self.cooperative)
+        return self._head.loss(self.model, scores, gold, transitions(tag_set), weights)
 
     def update(
         self,
@@ -243,14 +249,28 @@ class NerTagger(TrainablePipe):
         if _without_pieces(vectors):
             return losses
         scores, backprop_head = self.model.get_ref("head").begin_update(vectors)
-        loss, gradients = self.get_loss(examples, scores)
-        gradients = backprop_head(gradients)
+        loss, of_scores = self.get_loss(examples, scores)
+        between = self._cooperative_loss(docs, vectors, scores)
+        for i, gradient in between.of_scores.items():
+            of_scores[i] = of_scores[i] + gradient
+        of_vectors = backprop_head(of_scores)
+        for i, gradient in between.of_vectors.items():
+            of_vectors[i] = of_vectors[i] + gradient
         if self._n_updates >= self.head_only_updates:
-            backprop_encoder(gradients)
+            backprop_encoder(of_vectors)
         if sgd is not None:
             self.finish_update(sgd)
-        losses[self.name] += loss
+        losses[self.name] += loss + between.loss
         return losses
+
+    def _cooperative_loss(
+        self, docs: list[Doc], vectors: list[Floats2d], scores: list[Floats2d]
+    ) -> CooperativeLoss:
+        """Compute the loss between the two views of sentences in a batch."""
+        allowed = transitions(self.tag_set)
+        return cooperative_loss(
+            self.model, self._head, self.cooperative, docs, vectors, scores, allowed
+        )
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Update the weights by the gradients, those of the head at its own rate.

@@ -7,6 +7,7 @@ from spacy.tokens import Doc
 from thinc.api import Config, Model
 from thinc.types import Floats2d
 
+from ..ml.cooperative import Cooperative
 from ..reading.annotations import SCORE_WEIGHTS
 from .ner_tagger import NerTagger
 
@@ -44,6 +45,7 @@ DEFAULT_MODEL = Config().from_str(DEFAULT_CONFIG)["model"]
         "tag_scheme": "BILUO",
         "head_only_updates": 0,
         "head_learn_rate": 1.0,
+        "cooperative": None,
         "scorer": {"@scorers": "spacy.ner_scorer.v1"},
     },
     default_score_weights=SCORE_WEIGHTS,
@@ -55,6 +57,7 @@ def make_ner_tagger(
     tag_scheme: str,
     head_only_updates: int,
     head_learn_rate: float,
+    cooperative: Cooperative | None,
     scorer: Callable | None,
 ) -> NerTagger:
     """Make a NerTagger component.
@@ -67,6 +70,9 @@ def make_ner_tagger(
         the tagger. Default: 0.
     head_learn_rate (float): Learning rate of the head, in units of the optimizer's,
         which is the encoder's. Default: 1.
+    cooperative (Cooperative | None): How the two views of a sentence are trained
+        together where a batch has both, such as `spacy_knn_ner.Cooperative.v1`.
+        Default: each by itself.
     scorer (Callable | None): Scores examples. Default: spaCy's span F1.
     """
     return NerTagger(
@@ -76,5 +82,6 @@ def make_ner_tagger(
         tag_scheme=tag_scheme,
         head_only_updates=head_only_updates,
         head_learn_rate=head_learn_rate,
+        cooperative=cooperative,
         scorer=scorer,
     )

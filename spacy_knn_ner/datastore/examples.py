@@ -1,6 +1,5 @@
 """The annotated texts of a datastore, in SQLite."""
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..locking import Lock
 from ..types import AnnotatedText, StoredExample
+from .example_rows import digest, dump, load_example
 
 STORE, CORRECTIONS = PARTS = ("store", "corrections")
 
@@ -105,7 +105,7 @@ class ExampleStore:
         )
         with self._lock, self._writing() as db:
             rows = (
-                (part, text.text, _dump(text), source, _digest(text)) for text in texts
+                (part, text.text, dump(text), source, digest(text)) for text in texts
             )
             return [db.execute(statement, row).lastrowid or 0 for row in rows]
 
@@ -116,9 +116,9 @@ class ExampleStore:
             f"INSERT OR REPLACE INTO examples ({_COLUMNS}, text, words) "
             "VALUES (?, ?, ?, ?, ?, ?)"
         )
-        row = example.example_id, example.part, _dump(text), example.source
+        row = example.example_id, example.part, dump(text), example.source
         with self._lock, self._writing() as db:
-            db.execute(statement, (*row, text.text, _digest(text)))
+            db.execute(statement, (*row, text.text, digest(text)))
 
     def forget(self, example_ids: Iterable[int]) -> list[int]:
         """Delete examples.
@@ -150,7 +150,7 @@ class ExampleStore:
             row = self._reading().execute(query, (int(example_id),)).fetchone()
         if row is None:
             raise KeyError(example_id)
-        return _example(row)
+        return load_example(row)
 
     def ids(
         self,
@@ -180,7 +180,7 @@ class ExampleStore:
         part = json.dumps(label, ensure_ascii=False)  # may be a word, too
         with self._lock:
             rows = self._reading().execute(query, (part,))
-            entities = (e for row in rows for e in _example(row).annotated.entities)
+            entities = (e for row in rows for e in load_example(row).annotated.entities)
             return any(label == given for *_, given in entities)
 
     def corrections_of(self, text: AnnotatedText) -> list[StoredExample]:
@@ -190,14 +190,14 @@ class ExampleStore:
             "WHERE part = 'corrections' AND words = ? ORDER BY example_id"
         )
         with self._lock:
-            rows = self._reading().execute(query, (_digest(text),)).fetchall()
-        return [e for e in map(_example, rows) if e.annotated.words == text.words]
+            rows = self._reading().execute(query, (digest(text),)).fetchall()
+        return [e for e in map(load_example, rows) if e.annotated.words == text.words]
 
     def replace(self, example_id: int, text: AnnotatedText) -> None:
         """Replace the annotation of an example."""
         statement = "UPDATE examples SET annotation = ? WHERE example_id = ?"
         with self._lock, self._writing() as db:
-            db.execute(statement, (_dump(text), example_id))
+            db.execute(statement, (dump(text), example_id))
 
     def move(self, example_ids: Iterable[int], part: str) -> None:
         """Move examples to a part.
@@ -223,7 +223,7 @@ class ExampleStore:
             ]
             if entities != text.entities:
                 new = replace(text, entities=entities)
-                changed.append((_dump(new), example.example_id))
+                changed.append((dump(new), example.example_id))
         statement = "UPDATE examples SET annotation = ? WHERE example_id = ?"
         with self._lock, self._writing() as db:
             db.executemany(statement, changed)
@@ -241,7 +241,7 @@ class ExampleStore:
                 rows = self._reading().execute(query, (last,)).fetchall()
             if not rows:
                 return
-            yield from map(_example, rows)
+            yield from map(load_example, rows)
             last = rows[-1][0]
 
     def copy(self, parts: Collection[str]) -> "ExampleStore":
@@ -317,34 +317,3 @@ def _identity(path: Path) -> tuple[int, ...] | None:
         return None
     stat = path.stat()
     return stat.st_dev, stat.st_ino, stat.st_mtime_ns
-
-
-def _digest(text: AnnotatedText) -> str:
-    """Of the words; where spaces are does not matter."""
-    words = json.dumps(text.words).encode()
-    return hashlib.blake2b(words, digest_size=8).hexdigest()
-
-
-def _dump(text: AnnotatedText) -> str:
-    annotation = {
-        "words": text.words,
-        "spaces": "".join("01"[space] for space in text.spaces),
-        "entities": text.entities,
-        "missing": text.missing,
-        "sentence_starts": text.sentence_starts,
-        "document": text.document,
-    }
-    return json.dumps(annotation, ensure_ascii=False)
-
-
-def _example(row: tuple[int, str, str, str | None]) -> StoredExample:
-    annotation = json.loads(row[2])
-    annotated = AnnotatedText(
-        words=annotation["words"],
-        spaces=[space == "1" for space in annotation["spaces"]],
-        entities=[(start, end, label) for start, end, label in annotation["entities"]],
-        missing=annotation["missing"],
-        sentence_starts=annotation["sentence_starts"],
-        document=annotation.get("document"),  # not in the first files
-    )
-    return StoredExample(row[0], row[1], annotated, row[3])

@@ -38,6 +38,13 @@ class Errors:
         "context_retriever in front, set doc._.contexts, or use view = 'auto'."
     )
 
+    E097 = (
+        "{value} is not valid: loss is one of {losses}; temperature is above 0, and "
+        "weights are 0 or more."
+    )
+
+    E098 = "The corpus has no path: set --paths.train and --paths.dev."
+
     # Corpora
     E092 = (
         "head_learn_rate of '{name}' has no effect with RAdam: use Adam.v1 with "

@@ -85,6 +85,33 @@ def marginals(emissions: "Tensor", mask: "Tensor", chain: Chain) -> "Tensor":
     return gradient
 
 
+def log_marginals(emissions: "Tensor", mask: "Tensor", chain: Chain) -> "Tensor":
+    """Compute the logarithm of `marginals` by the forward-backward algorithm, so that a
+    loss can be computed of them: log α + log β − log Z, equation 7 of CL-NER (Wang et
+    al. 2021).
+
+    emissions, mask, chain: As for `log_partition`.
+    RETURNS (Tensor): Shape (n_sequences, n_tokens, n_tags); of no meaning at padding.
+    """
+    import torch
+
+    emissions = _at_least_float32(emissions)
+    length = emissions.shape[1]
+    alphas = [chain.start + emissions[:, 0]]
+    for i in range(1, length):
+        paths = alphas[-1][:, :, None] + chain.step
+        following = paths.logsumexp(dim=1) + emissions[:, i]
+        alphas.append(following.where(mask[:, i, None], alphas[-1]))
+    betas = [chain.end.expand_as(alphas[0])]
+    for i in range(length - 1, 0, -1):
+        behind = (emissions[:, i] + betas[-1])[:, None, :]
+        before = (chain.step + behind).logsumexp(dim=2)
+        betas.append(before.where(mask[:, i, None], betas[-1]))
+    total = (alphas[-1] + chain.end).logsumexp(dim=1)
+    both = torch.stack(alphas, dim=1) + torch.stack(betas[::-1], dim=1)
+    return both - total[:, None, None]
+
+
 def best_tags(emissions: "Tensor", mask: "Tensor", chain: Chain) -> "Tensor":
     """Find the sequence with the highest score, by the Viterbi algorithm.
 

@@ -8,7 +8,14 @@ from spacy.tokens import Doc
 from thinc.api import Linear, Model, chain, torch2xp, with_array, xp2torch
 
 from ..tags import MISSING, Transitions
-from .crf import INVALID, Chain, best_tags, marginals, negative_log_likelihood
+from .crf import (
+    INVALID,
+    Chain,
+    best_tags,
+    log_marginals,
+    marginals,
+    negative_log_likelihood,
+)
 from .extras import require_torch
 from .heads import TokenVectors, assemble, hidden_layers, replace_output, width_of
 
@@ -125,22 +132,70 @@ class CrfHead:
         scores: TokenVectors,
         gold: list[np.ndarray],
         allowed: Transitions,
+        weights: list[float] | None = None,
     ) -> tuple[float, TokenVectors]:
         """Compute −log p(gold|x), summed over Docs; see `TagHead.loss`. Where a tag is
         missing, p is the sum over all that it could be."""
         import torch
 
+        def of_group(
+            group: list[int], emissions: "Tensor", mask: "Tensor", chain_: Chain
+        ) -> "Tensor":
+            tags = torch.full(mask.shape, MISSING, device=mask.device)
+            for row, i in enumerate(group):
+                tags[row, : len(gold[i])] = torch.as_tensor(gold[i])
+            losses = negative_log_likelihood(emissions, tags, mask, chain_)
+            if weights is None:
+                return losses.sum()
+            chosen = [weights[i] for i in group]
+            return losses @ torch.tensor(chosen, dtype=losses.dtype).to(losses.device)
+
+        return self._with_gradients(model, scores, allowed, of_group)
+
+    def divergence(
+        self,
+        model: Model,
+        scores: TokenVectors,
+        targets: TokenVectors,
+        allowed: Transitions,
+        temperature: float,
+        weight: float = 1.0,
+    ) -> tuple[float, TokenVectors]:
+        """Compute the divergence of marginals, equation 8 of CL-NER; see
+        `TagHead.divergence`."""
+        import torch
+
+        def of_group(
+            group: list[int], emissions: "Tensor", mask: "Tensor", chain_: Chain
+        ) -> "Tensor":
+            tensors = [xp2torch(targets[i]) for i in group]
+            padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+            with torch.no_grad():
+                log_target = log_marginals(padded, mask, chain_) / temperature
+                log_target = log_target.log_softmax(dim=2)
+            log_q = log_marginals(emissions, mask, chain_) / temperature
+            difference = log_target - log_q.log_softmax(dim=2)
+            kl = (log_target.exp() * difference).sum(dim=2)
+            return weight * temperature**2 * kl[mask].sum()
+
+        return self._with_gradients(model, scores, allowed, of_group)
+
+    def _with_gradients(
+        self,
+        model: Model,
+        scores: TokenVectors,
+        allowed: Transitions,
+        loss_of: Callable[[list[int], "Tensor", "Tensor", Chain], "Tensor"],
+    ) -> tuple[float, TokenVectors]:
+        """Sum a loss over groups of sequences. The gradients of transitions are added
+        to the model's."""
         total = 0.0
         gradients: list[Any] = [model.ops.xp.zeros_like(s) for s in scores]
         crf = model.get_ref("crf")
         for group, emissions, mask in _padded(scores):
             emissions.requires_grad_()
             params = {name: _tensor(crf, name, emissions) for name in _PARAMS}
-            tags = torch.full(mask.shape, MISSING, device=mask.device)
-            for row, i in enumerate(group):
-                tags[row, : len(gold[i])] = torch.as_tensor(gold[i])
-            chain_ = _masked(Chain(**params), allowed)
-            loss = negative_log_likelihood(emissions, tags, mask, chain_).sum()
+            loss = loss_of(group, emissions, mask, _masked(Chain(**params), allowed))
             loss.backward()
             total += float(loss)
             for row, i in enumerate(group):

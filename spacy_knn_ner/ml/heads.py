@@ -53,6 +53,7 @@ class TagHead(Protocol):
         scores: TokenVectors,
         gold: list[np.ndarray],
         allowed: Transitions,
+        weights: list[float] | None = None,
     ) -> tuple[float, TokenVectors]:
         """Compute the negative log-likelihood, and its gradient.
 
@@ -60,8 +61,29 @@ class TagHead(Protocol):
             the scores are added to the model's.
         gold (list[ndarray]): Tag ids, shape (n_tokens,) per Doc; `MISSING` where there
             is no annotation.
+        weights (list[float] | None): Of each Doc. Default: 1.
         RETURNS (tuple[float, list[Floats2d]]): The sum, and the gradient with regard to
             what the model's last layer returns before it is normalized.
+        """
+
+    def divergence(
+        self,
+        model: Model,
+        scores: TokenVectors,
+        targets: TokenVectors,
+        allowed: Transitions,
+        temperature: float,
+        weight: float = 1.0,
+    ) -> tuple[float, TokenVectors]:
+        """Compute how far the distributions of tokens are from others, and the
+        gradient: weight · T² · Σ KL(q_target ‖ q), where q are the distributions with
+        their logarithms divided by T. The targets have no gradient.
+
+        model, scores, allowed: As for `loss`.
+        targets (list[Floats2d]): Other scores of the same Docs.
+        temperature (float): T.
+        weight (float): Default: 1.
+        RETURNS (tuple[float, list[Floats2d]]): As for `loss`.
         """
 
 
@@ -86,20 +108,55 @@ class SoftmaxHead:
         scores: TokenVectors,
         gold: list[np.ndarray],
         allowed: Transitions,
+        weights: list[float] | None = None,
     ) -> tuple[float, TokenVectors]:
         """Compute cross-entropy over the annotated tokens; see `TagHead.loss`."""
         total, gradients = 0.0, []
-        for p, tags in zip(scores, gold, strict=True):
+        weights = weights or [1.0] * len(scores)
+        for p, tags, weight in zip(scores, gold, weights, strict=True):
             known = np.flatnonzero(tags != MISSING)
             xp = get_array_module(p)
             gradient = xp.zeros_like(p)
             if len(known):
                 rows, columns = xp.asarray(known), xp.asarray(tags[known])
-                gradient[rows] = p[rows]
-                gradient[rows, columns] -= 1
-                total -= float(xp.log(xp.maximum(p[rows, columns], 1e-12)).sum())
+                gradient[rows] = weight * p[rows]
+                gradient[rows, columns] -= weight
+                log_p = xp.log(xp.maximum(p[rows, columns], _LEAST))
+                total -= weight * float(log_p.sum())
             gradients.append(gradient)
         return total, gradients
+
+    def divergence(
+        self,
+        model: Model,
+        scores: TokenVectors,
+        targets: TokenVectors,
+        allowed: Transitions,
+        temperature: float,
+        weight: float = 1.0,
+    ) -> tuple[float, TokenVectors]:
+        """Compute the divergence of softmax distributions; see
+        `TagHead.divergence`."""
+        total, gradients = 0.0, []
+        for p, target in zip(scores, targets, strict=True):
+            xp = get_array_module(p)
+            log_q = _tempered(xp, p, temperature)
+            log_target = _tempered(xp, target, temperature)
+            q_target = xp.exp(log_target)
+            kl = float((q_target * (log_target - log_q)).sum())
+            total += weight * temperature**2 * kl
+            # The gradient with regard to the logits, which are divided by T.
+            gradients.append(weight * temperature * (xp.exp(log_q) - q_target))
+        return total, gradients
+
+
+_LEAST = 1e-12  # a probability whose logarithm is taken
+
+
+def _tempered(xp: Any, p: Floats2d, temperature: float) -> Any:
+    """The logarithm of a distribution whose logarithm was divided by T."""
+    log_p = xp.log(xp.maximum(p, _LEAST)) / temperature
+    return log_p - xp.log(xp.exp(log_p).sum(axis=1, keepdims=True))
 
 
 def build_ner_tagger(

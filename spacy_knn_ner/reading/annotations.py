@@ -10,6 +10,7 @@ from spacy.training import Example
 
 from ..corpora.sentence import DOCUMENT
 from ..errors import Errors, KnnNerError
+from ..ml.contexts import given
 from ..tags import MISSING, OUTSIDE, SpanTuple, TagSet, split_tag, tags_to_spans
 from ..types import AnnotatedText
 
@@ -80,6 +81,7 @@ def annotated_text(doc: Doc, name: str) -> AnnotatedText:
         missing=missing,
         sentence_starts=starts,
         document=doc.user_data.get(DOCUMENT),
+        contexts=given.read(doc),
     )
 
 
@@ -89,7 +91,8 @@ def make_doc(nlp: Language, text: AnnotatedText) -> Doc:
     nlp (Language): The pipeline.
     text (AnnotatedText): If the tokenizer makes the same words, its Doc is used: it has
         norms, such as "not" for "n't", that encoders read.
-    RETURNS (Doc): Without entities, with the sentence starts of the text.
+    RETURNS (Doc): Without entities, with the sentence starts and contexts of the
+        text.
     """
     doc = nlp.tokenizer(text.text)
     if [token.text for token in doc] != text.words:
@@ -98,6 +101,8 @@ def make_doc(nlp: Language, text: AnnotatedText) -> Doc:
         starts = set(text.sentence_starts)
         for token in doc:
             token.is_sent_start = token.i in starts
+    if text.contexts is not None:
+        given.write(doc, text.contexts)
     return doc
 
 

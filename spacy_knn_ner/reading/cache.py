@@ -59,7 +59,9 @@ class EncodingCache:
         digest = hashlib.sha256(self._upstream.encode())
         digest.update(json.dumps(others, sort_keys=True, default=str).encode())
         for text in texts:
-            parts = [text.words, text.spaces, text.sentence_starts]
+            parts: list[Any] = [text.words, text.spaces, text.sentence_starts]
+            if text.contexts is not None:
+                parts.append(text.contexts)
             digest.update(json.dumps(parts).encode())
         return self.folder / f"{digest.hexdigest()[:32]}.npz"
 

@@ -13,6 +13,7 @@ from ...errors import Errors, KnnNerError
 from ...types import AFTER, BEFORE, RETRIEVED, Context
 
 EXTENSION = "contexts"
+_PLAIN, _PAIR = "spacy_knn_ner_plain", "spacy_knn_ner_pair"  # in doc.user_data
 KINDS = (RETRIEVED, BEFORE, AFTER)
 
 if not Doc.has_extension(EXTENSION):
@@ -56,3 +57,26 @@ def _context(value: Any) -> Context:
         if context["kind"] in KINDS and of_token:
             return context
     raise KnnNerError(Errors.E093, found=repr(value)[:80])
+
+
+def make_pair(doc: Doc, number: int) -> Doc:
+    """Make the plain view of a Doc, and note that the two belong together.
+
+    doc (Doc): The context view; is changed.
+    number (int): Other than that of any other pair in the batch.
+    RETURNS (Doc): A copy that is read without contexts.
+    """
+    doc.user_data[_PAIR] = number
+    plain = doc.copy()
+    plain.user_data[_PLAIN] = True
+    return plain
+
+
+def pair_of(doc: Doc) -> int | None:
+    """Look up which pair of views a Doc belongs to."""
+    return doc.user_data.get(_PAIR)
+
+
+def is_plain(doc: Doc) -> bool:
+    """Check whether a Doc is read without contexts, whatever it has."""
+    return bool(doc.user_data.get(_PLAIN))

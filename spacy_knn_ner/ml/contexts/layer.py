@@ -29,8 +29,9 @@ def build_with_contexts(
 
     encoder (Model): The model of a `transformer`, a `curated_transformer` or a
         `tok2vec`, or any other tok2vec.
-    view (str): `"auto"` (default): contexts where a Doc has some; `"plain"`: none;
-        `"context"`: every Doc must have been given contexts or have several sentences.
+    view (str): `"auto"` (default): contexts where a Doc has some; `"plain"`: none, so
+        that each of its sentences is read alone; `"context"`: as `"auto"`, and a Doc
+        for which nothing has looked for contexts is an error.
     document (bool): Whether the sentences around, in the same Doc, are context.
         Default: True.
     max_pieces (int): Word pieces that are read at once. Default: 256.
@@ -140,15 +141,17 @@ def _forward(
 def _views(model: Model, doc: Doc) -> list[View] | None:
     """The views of a Doc; None if it is read as it is."""
     reading: _Reading = model.attrs["reading"]
-    if reading.view == "plain" or len(doc) == 0:
+    if len(doc) == 0:
         return None
-    contexts = given.read(doc)
+    sentences = sentences_of(doc)
     settings = reading.settings
-    n_sentences = len(sentences_of(doc)) if settings.document or contexts else 1
-    if not contexts and n_sentences == 1:
-        if reading.view == "context" and contexts is None:
-            raise KnnNerError(Errors.E096, text=doc.text[:60])
-        return None
+    contexts = given.read(doc)
+    has_some = contexts or (settings.document and len(sentences) > 1)
+    if reading.view == "context" and contexts is None and not has_some:
+        raise KnnNerError(Errors.E096, text=doc.text[:60])
+    if reading.view == "plain" or given.is_plain(doc) or not has_some:
+        alone = [View(start, end, Words(), Words()) for start, end in sentences]
+        return alone if len(alone) > 1 else None
     limit = reading.counter.limit
     if limit is not None and limit < settings.max_pieces:
         settings = replace(settings, max_pieces=limit)

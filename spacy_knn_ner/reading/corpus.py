@@ -1,0 +1,62 @@
+"""A corpus for training, with what sentences are read together with."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from spacy.language import Language
+from spacy.training import Corpus, Example
+
+from ..errors import Errors, KnnNerError
+from ..ml.contexts import given
+from .view_pairs import both_views
+
+Reader = Callable[[Language], Iterator[Example]]
+
+
+def make_corpus(
+    path: str | Path | None,
+    views: Literal["auto", "both"] = "auto",
+    gold_preproc: bool = False,
+    max_length: int = 0,
+    limit: int = 0,
+    augmenter: Callable | None = None,
+) -> Reader:
+    """Make a reader, `spacy_knn_ner.Corpus.v1`: `spacy.Corpus.v1`, and the Docs to be
+    predicted also have the sentence starts and `doc._.contexts` of the annotated ones.
+
+    path (str | None): A .spacy file or a folder of them.
+    views (str): `"auto"` (default), or `"both"`: also the plain view of each Doc with
+        contexts, so that training is evaluated in both.
+    gold_preproc (bool), max_length (int), limit (int), augmenter (Callable | None): As
+        for `spacy.Corpus.v1`.
+    RETURNS (Callable[[Language], Iterator[Example]]): For `[corpora]`.
+    RAISES (KnnNerError): Without a path.
+    """
+    if path is None:
+        raise KnnNerError(Errors.E098)
+    corpus = Corpus(
+        path,
+        gold_preproc=gold_preproc,
+        max_length=max_length,
+        limit=limit,
+        augmenter=augmenter,
+    )
+
+    def read(nlp: Language) -> Iterator[Example]:
+        examples = map(_with_contexts, corpus(nlp))
+        yield from both_views(examples) if views == "both" else examples
+
+    return read
+
+
+def _with_contexts(example: Example) -> Example:
+    doc, reference = example.predicted, example.reference
+    contexts = given.read(reference)
+    if contexts is not None:
+        given.write(doc, contexts)
+    same_words = len(doc) == len(reference)
+    if same_words and reference.has_annotation("SENT_START", require_complete=True):
+        for token, other in zip(doc, reference, strict=True):
+            token.is_sent_start = bool(other.is_sent_start)
+    return example

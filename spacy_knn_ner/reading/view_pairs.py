@@ -1,0 +1,67 @@
+"""Batches with both views of each sentence: with its contexts, and without them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from ..corpora.docbin import DocFile
+from ..ml.contexts import given
+from ..ml.contexts.views import sentences_of
+
+Batcher = Callable[[Iterable[Example]], Iterator[list[Example]]]
+
+
+def make_batcher(
+    batcher: Batcher, unlabelled: str | None = None, n_unlabelled: int = 16
+) -> Batcher:
+    """Make a batcher, `spacy_knn_ner.batch_both_views.v1`.
+
+    Every Doc with contexts is followed by a copy that is read without them. With
+    `accumulate_gradient` above 1, a batch that does not divide evenly may separate
+    the two.
+
+    batcher (Callable): Makes the batches.
+    unlabelled (str | None): A .spacy file of Docs with contexts, of which every batch
+        also gets some: their annotation does not count. Default: none.
+    n_unlabelled (int): How many. Default: 16.
+    RETURNS (Callable[[Iterable[Example]], Iterator[list[Example]]]): For
+        `[training.batcher]`.
+    """
+
+    def batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
+        others: Iterator[Example] | None = None
+        for batch in batcher(examples):
+            batch = list(batch)
+            if unlabelled is not None and batch:
+                if others is None:
+                    others = _without_labels(Path(unlabelled), batch[0].predicted)
+                batch += islice(others, n_unlabelled)
+            yield list(both_views(batch))
+
+    return batches
+
+
+def both_views(examples: Iterable[Example]) -> Iterator[Example]:
+    """Add the plain views.
+
+    examples (Iterable[Example]): Some with contexts, or of several sentences.
+    YIELDS (Example): Each of them, and its plain view behind it.
+    """
+    for number, example in enumerate(examples):
+        yield example
+        doc = example.predicted
+        if len(doc) and (given.read(doc) or len(sentences_of(doc)) > 1):
+            yield Example(given.make_pair(doc, number), example.reference)
+
+
+def _without_labels(path: Path, like: Doc) -> Iterator[Example]:
+    docs = list(DocFile(path, like.vocab))
+    for doc in cycle(docs):
+        reference = Doc(doc.vocab, words=[t.text for t in doc])
+        reference.set_ents([], default="missing")
+        doc = doc.copy()
+        doc.set_ents([], default="missing")
+        yield Example(doc, reference)

@@ -1,4 +1,4 @@
-"""Train a tagger, or one stage of NerCo, as configs/recipes.yml says, once.
+"""Train a tagger, one stage of NerCo, or CL-NER, as configs/recipes.yml says, once.
 
 python project/train.py wnut17 training/wnut17/default/0 --seed 0
 """
@@ -19,12 +19,14 @@ from spacy import util
 from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
 from spacy.training import Example
+from spacy.training.batchers import minibatch_by_words
 from spacy.training.initialize import init_nlp
 from thinc.api import Config
 from wasabi import msg
 
 from spacy_knn_ner.corpora.docbin import read_docs, write_docs
 from spacy_knn_ner.digest import sha256
+from spacy_knn_ner.ml.contexts.views import sentences_of
 from spacy_knn_ner.reading.entity_batches import make_batcher
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +37,11 @@ CONTRAST = ("contrast", "contrast-outside", LAYER)  # stage one of NerCo
 FROM_CONTRAST = ("nerco", "nerco-softmax")  # stage two
 UNTOUCHED = "untouched"  # the encoder before stage one, in its folder
 STARTED = (LAYER, *FROM_CONTRAST)  # from another pipeline
-METHODS = ("softmax", "crf", *CONTRAST, *FROM_CONTRAST, "joint", "ner")
+# CL-NER, on Docs with contexts: the context view alone; or both views, with a loss
+# between them.
+COOPERATIVE = ("clner-kl", "clner-l2", "clner-both", "clner-none")
+CONTEXT = ("context", *COOPERATIVE)
+METHODS = ("softmax", "crf", *CONTRAST, *FROM_CONTRAST, "joint", *CONTEXT, "ner")
 
 
 def recipe(dataset: str, encoder: str, method: str = "softmax") -> dict[str, Any]:
@@ -96,6 +102,32 @@ def contrast_overrides(recipe: dict[str, Any], train: Path) -> dict[str, Any]:
     }
 
 
+def context_overrides(
+    method: str, recipe: dict[str, Any], train: Path
+) -> dict[str, Any]:
+    """What CL-NER changes: batches are made by words there, because Docs may be whole
+    documents, and count as many as in so many sentences."""
+    docs = list(read_docs(train, spacy.blank("xx").vocab))
+    n_words = sum(map(len, docs))
+    n_sentences = sum(len(sentences_of(doc)) for doc in docs)
+    size = round(recipe["batch"] * n_words / n_sentences)
+    batches = minibatch_by_words(docs, size, tolerance=0.5, get_length=len)
+    steps = len(list(batches))
+    total = steps * recipe["epochs"]
+    changes = {
+        "vars.total_steps": total,
+        "training.batcher.batcher.size": size,
+        "training.optimizer.learn_rate.warmup_steps": round(recipe["warmup"] * total),
+        "training.eval_frequency": max(
+            1, (total - 1) // (recipe["epochs"] * recipe["checks"])
+        ),
+    }
+    if method == "context":
+        return changes | {"training.batcher.plain": False, "corpora.dev.views": "auto"}
+    loss = method.removeprefix("clner-")
+    return changes | {"components.ner_tagger.cooperative.loss": loss}
+
+
 def method_overrides(
     method: str, recipe: dict[str, Any], train: Path
 ) -> dict[str, Any]:
@@ -107,6 +139,8 @@ def method_overrides(
         if method == LAYER:
             changes["vars.width"] = recipe["width"]
         return changes
+    if method in CONTEXT:
+        return context_overrides(method, recipe, train)
     heads = {"crf": "CrfTagger", "joint": "CrfTagger", "nerco-softmax": "NerTagger"}
     if method not in heads:
         return {}
@@ -123,6 +157,8 @@ def config_for(encoder: str, method: str, output: Path) -> Path:
         return CONFIGS / "contrast.cfg"
     if method in FROM_CONTRAST:
         return CONFIGS / "nerco.cfg"
+    if method in CONTEXT:
+        return CONFIGS / "clner.cfg"
     path = CONFIGS / ("cnn.cfg" if encoder == CNN else "transformer.cfg")
     if method in ("softmax", "crf"):
         return path
@@ -211,11 +247,11 @@ def main(
             f"--method is one of {', '.join(METHODS)}; {', '.join(STARTED)} start from "
             f"another pipeline (--start), and the others do not."
         )
-    data = Path("corpus") / dataset
+    data = Path("corpus") / dataset / ("contexts" if method in CONTEXT else "")
     settings = recipe(dataset, encoder, method)
     if encoder == DEFAULT:
         encoder = CNN if known.lang == "zh" else MINILM
-    if encoder == CNN and method in (*CONTRAST, *STARTED, "joint"):
+    if encoder == CNN and method in (*CONTRAST, *STARTED, *CONTEXT, "joint"):
         raise SystemExit(
             f"{method} trains a transformer: name one, such as --encoder "
             "bert-base-chinese, or --vars.encoder in a workflow."
@@ -226,6 +262,8 @@ def main(
     n_docs = len(DocBin().from_disk(train))
     changes = overrides(settings, dataset, n_docs, seed)
     changes |= method_overrides(method, settings, train)
+    if method in CONTEXT:
+        del changes["training.batcher.size"]
     path = config_for(encoder, method, output)
     done = output / "training.json"
     this = {

@@ -15,7 +15,10 @@ Batcher = Callable[[Iterable[Example]], Iterator[list[Example]]]
 
 
 def make_batcher(
-    batcher: Batcher, unlabelled: str | None = None, n_unlabelled: int = 16
+    batcher: Batcher,
+    plain: bool = True,
+    unlabelled: str | None = None,
+    n_unlabelled: int = 16,
 ) -> Batcher:
     """Make a batcher, `spacy_knn_ner.batch_both_views.v1`.
 
@@ -24,6 +27,7 @@ def make_batcher(
     the two.
 
     batcher (Callable): Makes the batches.
+    plain (bool): Whether plain views are added at all. Default: True.
     unlabelled (str | None): A .spacy file of Docs with contexts, of which every batch
         also gets some: their annotation does not count. Default: none.
     n_unlabelled (int): How many. Default: 16.
@@ -39,7 +43,7 @@ def make_batcher(
                 if others is None:
                     others = _without_labels(Path(unlabelled), batch[0].predicted)
                 batch += islice(others, n_unlabelled)
-            yield list(both_views(batch))
+            yield list(both_views(batch)) if plain else batch
 
     return batches
 

@@ -1,0 +1,365 @@
+"""Cooperative losses, compared with the sums that they are."""
+
+import itertools
+
+import numpy as np
+import pytest
+import spacy
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import DocBin
+from spacy.training import Example
+from test_contexts import pipeline
+from test_crf import N_TAGS, every_sequence, log_sum, random_case
+from util import SENTENCES, TOK2VEC, annotated, initialized, tagger_model
+
+from spacy_knn_ner.components.two_views import find_pairs
+from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.ml.contexts import given as contexts
+from spacy_knn_ner.ml.cooperative import Cooperative, as_in_code, squared_distance
+from spacy_knn_ner.ml.crf import log_marginals
+from spacy_knn_ner.ml.crf_head import CrfHead
+from spacy_knn_ner.ml.heads import SoftmaxHead
+from spacy_knn_ner.reading.corpus import make_corpus
+from spacy_knn_ner.reading.view_pairs import both_views, make_batcher
+from spacy_knn_ner.tags import transitions
+
+HEADS = {"NerTagger": SoftmaxHead(), "CrfTagger": CrfHead()}
+
+
+# --- the losses ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_log_marginals_are_those_of_every_sequence(seed):
+    lengths = [1, 5, 3]
+    emissions, mask, chain = random_case(seed, lengths)
+    found = log_marginals(emissions, mask, chain).numpy()
+    for row, length in enumerate(lengths):
+        scores = every_sequence(emissions[row, :length].numpy(), chain)
+        total = log_sum(scores.values())
+        for i, tag in itertools.product(range(length), range(N_TAGS)):
+            with_tag = [score for tags, score in scores.items() if tags[i] == tag]
+            expected = log_sum(with_tag) - total
+            assert found[row, i, tag] == pytest.approx(expected, abs=1e-6)
+
+
+def test_gradients_of_log_marginals():
+    emissions, mask, chain = random_case(0, [4, 2], invalid=0)
+    parts = [emissions, chain.start, chain.step, chain.end]
+    for tensor in parts:
+        tensor.requires_grad_()
+
+    def of(emissions, start, step, end):
+        return log_marginals(emissions, mask, type(chain)(start, step, end))[mask]
+
+    assert torch.autograd.gradcheck(of, parts)
+
+
+def tagger(head, seed=0):
+    """An initialized tagger with random transitions."""
+    nlp = spacy.blank("en")
+    name = f"spacy_knn_ner.{head}.v1"
+    model = {**tagger_model(TOK2VEC), "@architectures": name}
+    nlp.add_pipe("ner_tagger", config={"model": model})
+    component = initialized(nlp).get_pipe("ner_tagger")
+    if head == "CrfTagger":
+        rng = np.random.default_rng(seed)
+        crf = component.model.get_ref("crf")
+        for param in ("start", "step", "end"):
+            values = rng.normal(size=crf.get_param(param).shape)
+            crf.set_param(param, values.astype("f"))
+    return component
+
+
+def random_scores(head, lengths, n_tags, seed):
+    rng = np.random.default_rng(seed)
+    scores = [rng.normal(size=(n, n_tags)) * 2 for n in lengths]
+    if head == "NerTagger":
+        scores = [np.exp(s) / np.exp(s).sum(axis=1, keepdims=True) for s in scores]
+    return [s.astype("float32") for s in scores]
+
+
+def tempered(head, component, scores, temperature):
+    """Distributions with logarithms divided by T, in float64."""
+    allowed = transitions(component.tag_set)
+    p = HEADS[head].distribution(component.model, scores, allowed)
+    powers = [np.maximum(x.astype("float64"), 1e-300) ** (1 / temperature) for x in p]
+    return [x / x.sum(axis=1, keepdims=True) for x in powers]
+
+
+@pytest.mark.parametrize("head", HEADS)
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 100),
+    temperature=st.sampled_from([0.5, 1.0, 2.0]),
+    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+)
+def test_divergence(head, seed, temperature, lengths):
+    component = tagger(head, seed)
+    n_tags, allowed = len(component.tag_set), transitions(component.tag_set)
+    plain = random_scores(head, lengths, n_tags, seed)
+    external = random_scores(head, lengths, n_tags, seed + 1000)
+    arguments = component.model, plain, external, allowed, temperature
+    found, gradients = HEADS[head].divergence(*arguments)
+    expected = 0.0
+    q, target = (tempered(head, component, s, temperature) for s in (plain, external))
+    for p, t in zip(q, target, strict=True):
+        possible = t > 1e-30
+        expected += (t[possible] * np.log(t[possible] / p[possible])).sum()
+    assert found == pytest.approx(temperature**2 * expected, rel=2e-3, abs=1e-4)
+    half, halves = HEADS[head].divergence(*arguments, weight=0.5)
+    assert half == pytest.approx(found / 2, rel=1e-5)
+    for one, other in zip(gradients, halves, strict=True):
+        np.testing.assert_allclose(one, 2 * other, atol=1e-4)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_gradient_of_the_divergence(head):
+    """By small steps of what the last layer returns, before it is normalized."""
+    component = tagger(head)
+    n_tags, allowed = len(component.tag_set), transitions(component.tag_set)
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(4, n_tags))
+    external = random_scores(head, [4], n_tags, 2)
+
+    def scores_of(x):
+        if head == "NerTagger":
+            x = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        return [x.astype("float32")]
+
+    def loss(x):
+        return HEADS[head].divergence(
+            component.model, scores_of(x), external, allowed, 2.0
+        )
+
+    _, (gradient,) = loss(logits)
+    for i, tag in itertools.product(range(4), range(n_tags)):
+        step = np.zeros_like(logits)
+        step[i, tag] = 0.02
+        numeric = (loss(logits + step)[0] - loss(logits - step)[0]) / 0.04
+        assert gradient[i, tag] == pytest.approx(numeric, abs=5e-3)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_equal_views_do_not_differ(head):
+    component = tagger(head)
+    allowed = transitions(component.tag_set)
+    scores = random_scores(head, [3, 2], len(component.tag_set), 0)
+    found, gradients = HEADS[head].divergence(
+        component.model, scores, scores, allowed, 1.0
+    )
+    assert found == pytest.approx(0, abs=1e-5)
+    assert max(np.abs(g).max() for g in gradients) < 1e-5
+    assert squared_distance(scores, scores, False)[0] == 0
+
+
+def test_squared_distance():
+    rng = np.random.default_rng(0)
+    plain, external = ([rng.normal(size=(n, 4)) for n in (3, 1)] for _ in range(2))
+    found, gradients = squared_distance(plain, external, False)
+    expected = sum(((v - w) ** 2).sum() for v, w in zip(plain, external, strict=True))
+    assert found == pytest.approx(expected)
+    np.testing.assert_allclose(gradients[0], 2 * (plain[0] - external[0]))
+    assert squared_distance(plain, external, True)[0] == pytest.approx(expected / 4)
+
+
+# --- in training ---------------------------------------------------------------------
+
+
+def with_contexts(nlp, n=2):
+    """Examples, of which the first n have contexts."""
+    examples = []
+    for i, (text, entities) in enumerate(SENTENCES):
+        doc = nlp.make_doc(text)
+        if i < n:
+            doc._.contexts = ["Mary read a book", "They met in Paris"]
+        examples.append(Example(doc, annotated(nlp.vocab, text, entities)))
+    return examples
+
+
+def cooperative_pipeline(head, checkpoint, **cooperative):
+    """A CNN that reads contexts, with its layer in the tagger."""
+    nlp = spacy.blank("en")
+    name = "spacy_knn_ner.WithContexts.v1"
+    tok2vec = {"@architectures": name, "encoder": TOK2VEC}
+    model = {
+        **tagger_model(tok2vec),
+        "@architectures": f"spacy_knn_ner.{head}.v1",
+    }
+    block = {"@misc": "spacy_knn_ner.Cooperative.v1", **cooperative}
+    nlp.add_pipe("ner_tagger", config={"model": model, "cooperative": block})
+    return initialized(nlp)
+
+
+def gradients_of(nlp, examples):
+    """Of every weight, after one update without an optimizer."""
+    loss = nlp.get_pipe("ner_tagger").update(examples)["ner_tagger"]
+    found = {}
+    for i, node in enumerate(nlp.get_pipe("ner_tagger").model.walk()):
+        for name in node.grad_names:
+            found[i, name] = np.array(node.get_grad(name))
+    return loss, found
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("loss", ["kl", "l2", "both"])
+def test_no_gradient_reaches_the_context_view(head, loss, tiny_bert):
+    """Without likelihoods, all gradients are those of the plain view with the vectors
+    and scores of the other view as constants."""
+    nlp = cooperative_pipeline(head, tiny_bert, loss=loss, external_weight=0.0)
+    tagger = nlp.get_pipe("ner_tagger")
+    examples = [Example(e.predicted, e.predicted.copy()) for e in with_contexts(nlp, 6)]
+    for example in examples:  # nothing is annotated
+        example.reference.set_ents([], default="missing")
+    batch = list(both_views(examples))
+    total, found = gradients_of(nlp, batch)
+    # The same by hand: only plain views are computed with a way back.
+    other = cooperative_pipeline(head, tiny_bert, loss=loss)
+    docs = [example.predicted for example in batch]
+    pairs = find_pairs(docs)
+    plain, external = zip(*pairs, strict=True)
+    model = other.get_pipe("ner_tagger").model
+    encoder, head_model = model.get_ref("tok2vec"), model.get_ref("head")
+    constant = encoder.predict([docs[i] for i in external])
+    targets = head_model.predict(constant)
+    vectors, back_encoder = encoder.begin_update([docs[i] for i in plain])
+    scores, back_head = head_model.begin_update(vectors)
+    expected = 0.0
+    of_scores = [np.zeros_like(s) for s in scores]
+    of_vectors = [np.zeros_like(v) for v in vectors]
+    if loss != "l2":
+        allowed = transitions(tagger.tag_set)
+        kl, of_scores = HEADS[head].divergence(model, scores, targets, allowed, 1.0)
+        expected += kl
+    if loss != "kl":
+        l2, of_vectors = squared_distance(vectors, constant, False)
+        expected += l2
+    back = back_head(of_scores)
+    back_encoder([a + b for a, b in zip(back, of_vectors, strict=True)])
+    assert total == pytest.approx(expected, rel=1e-4)
+    for i, node in enumerate(model.walk()):
+        for name in node.grad_names:
+            by_hand = np.array(node.get_grad(name))
+            np.testing.assert_allclose(
+                found.pop((i, name)), by_hand, atol=1e-3, err_msg=f"{node.name} {name}"
+            )
+    assert not any(np.abs(rest).max() > 1e-6 for rest in found.values())
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_without_contexts_training_is_as_usual(head, tiny_bert):
+    nlp = cooperative_pipeline(head, tiny_bert)
+    usual = cooperative_pipeline(head, tiny_bert, loss="none")
+    losses = []
+    for pipe in (nlp, usual):
+        examples = list(both_views(with_contexts(pipe, 0)))
+        assert len(examples) == len(SENTENCES)
+        losses.append(gradients_of(pipe, examples)[0])
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_weight_of_the_context_view(head, tiny_bert):
+    """Its likelihood counts as much as it says."""
+    found = {}
+    for weight in (0.0, 0.5, 1.0):
+        nlp = cooperative_pipeline(head, tiny_bert, loss="none", external_weight=weight)
+        examples = list(both_views(with_contexts(nlp, 3)))
+        assert len(examples) == len(SENTENCES) + 3
+        found[weight] = gradients_of(nlp, examples)
+    assert found[0.5][0] == pytest.approx((found[0.0][0] + found[1.0][0]) / 2, rel=1e-4)
+    for key, gradient in found[0.5][1].items():
+        mean = (found[0.0][1][key] + found[1.0][1][key]) / 2
+        np.testing.assert_allclose(gradient, mean, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["tok2vec", "transformer", "curated_transformer"])
+def test_both_views_are_learned(kind, tiny_bert):
+    """With a shared encoder, of any package: two views in one batch."""
+    nlp = pipeline(kind, tiny_bert, max_pieces=60)
+    nlp.get_pipe("ner_tagger").cooperative = Cooperative("both")
+    sgd = nlp.resume_training()
+    sgd.learn_rate = 0.01
+    first = last = None
+    for _ in range(25):
+        batch = list(both_views(with_contexts(nlp, 6)))
+        last = nlp.update(batch, sgd=sgd)["ner_tagger"]
+        first = first or last
+    assert last < 0.3 * first
+    examples = both_views(with_contexts(nlp, 6))
+    scores = nlp.evaluate(list(examples))
+    assert scores["ents_f"] > 0.8
+
+
+def test_pairs_in_a_batch():
+    nlp = spacy.blank("en")
+    batch = list(both_views(with_contexts(nlp, 2)))
+    docs = [example.predicted for example in batch]
+    assert find_pairs(docs) == [(1, 0), (3, 2)]
+    assert [contexts.is_plain(doc) for doc in docs[:4]] == [False, True, False, True]
+    assert find_pairs([docs[0], *docs[2:]]) == [(2, 1)]
+    assert find_pairs([nlp.make_doc("a")]) == []
+
+
+def test_documents_have_two_views():
+    nlp = spacy.blank("en")
+    doc = nlp.make_doc("Ada lived . Alan worked .")
+    for token in doc:
+        token.is_sent_start = token.i in (0, 3)
+    assert len(list(both_views([Example(doc, doc.copy())]))) == 2
+
+
+def test_unlabelled_texts_join_every_batch(tmp_path):
+    nlp = spacy.blank("en")
+    unlabelled = [nlp.make_doc(f"text {i}") for i in range(3)]
+    for doc in unlabelled:
+        doc._.contexts = ["more"]
+    path = tmp_path / "unlabelled.spacy"
+    DocBin(docs=unlabelled, store_user_data=True).to_disk(path)
+
+    def by_three(examples):
+        examples = list(examples)
+        yield from (examples[:3], examples[3:])
+
+    batches = list(make_batcher(by_three, str(path), 2)(with_contexts(nlp, 2)))
+    assert [len(batch) for batch in batches] == [3 + 2 + 2 * 2, 3 + 2 * 2]
+    tags = batches[0][5].get_aligned_ner()
+    assert tags == [None, None]
+    texts = [e.predicted.text for batch in batches for e in batch]
+    assert [t for t in texts if t.startswith("text")][::2] == [
+        "text 0",
+        "text 1",
+        "text 2",
+        "text 0",
+    ]
+
+
+def test_a_corpus_with_contexts(tmp_path):
+    nlp = spacy.blank("en")
+    doc = annotated(nlp.vocab, *SENTENCES[0])
+    doc._.contexts = ["more"]
+    for token in doc:
+        token.is_sent_start = token.i in (0, 2)
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "a.spacy")
+    (example,) = make_corpus(tmp_path / "a.spacy")(nlp)
+    assert contexts.read(example.predicted) == contexts.read(doc)
+    assert len(list(example.predicted.sents)) == 2
+    assert not example.predicted.ents
+    both = list(make_corpus(tmp_path / "a.spacy", views="both")(nlp))
+    assert [contexts.is_plain(e.predicted) for e in both] == [False, True]
+    with pytest.raises(KnnNerError, match="KNN-E098"):
+        make_corpus(None)
+
+
+@pytest.mark.parametrize(
+    "value", [{"loss": "x"}, {"temperature": 0.0}, {"weight": -1.0}]
+)
+def test_invalid_settings(value):
+    with pytest.raises(KnnNerError, match="KNN-E097"):
+        as_in_code(**value)
+
+
+def test_the_values_of_the_published_code():
+    assert as_in_code() == Cooperative("kl", 0.5, 0.5, 0.3, True)

@@ -12,12 +12,14 @@ import spacy_knn_ner
 PACKAGE = Path(spacy_knn_ner.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"faiss", "torch", "transformers", "spacy_transformers", "jinja2", "flask"}
+HEAVY |= {"tantivy", "rapidfuzz", "elasticsearch", "opensearchpy"}
 LOADED = """
 import json, sys
 from importlib.metadata import entry_points
 groups = ["spacy_factories", "spacy_architectures", "spacy_batchers", "spacy_cli"]
 groups += ["spacy_readers", "spacy_misc"]
 groups += ["spacy_knn_indexes", "spacy_knn_interpolations"]
+groups += ["spacy_knn_engines", "spacy_knn_rerankers"]
 points = [p for group in groups for p in entry_points(group=group)]
 ours = [p for p in points if p.value.startswith("spacy_knn_ner")]
 import spacy, thinc.api
@@ -28,13 +30,21 @@ print(json.dumps([len(ours), sorted(set(sys.modules) - before)]))
 """
 # From the bottom to the top: each imports from those before it.
 ROOMS = ["errors", "tags", "types", "digest", "locking", "registry", "ml", "datastore"]
-ROOMS += ["corpora", "settings", "corrections", "inference", "reading", "components"]
+ROOMS += [
+    "retrieval",
+    "corpora",
+    "settings",
+    "corrections",
+    "inference",
+    "reading",
+    "components",
+]
 ROOMS += ["evaluation", "rendering", "serve", "cli"]
 
 
 def test_entry_points_import_nothing_heavy(tmp_path):
     n_points, added = run_python(LOADED, tmp_path, 120)
-    assert n_points == 20
+    assert n_points == 26
     assert "spacy_knn_ner.components.factory" in added
     assert HEAVY.isdisjoint(added)
 

@@ -22,6 +22,7 @@ from ..errors import Errors, KnnNerError
 from ..inference.decoding import decode
 from ..ml.cooperative import Cooperative
 from ..ml.heads import SoftmaxHead, TagHead
+from ..ml.two_views import CooperativeLoss, cooperative_loss, weights_of
 from ..reading import tagger_output
 from ..reading.annotations import (
     entity_spans,
@@ -31,7 +32,6 @@ from ..reading.annotations import (
 from ..reading.find_encoder import is_listener
 from ..reading.vectors import to_numpy
 from ..tags import TagSet, transitions
-from .two_views import CooperativeLoss, cooperative_loss, weights_of
 
 
 class TaggerPrediction(NamedTuple):

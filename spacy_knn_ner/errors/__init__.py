@@ -7,8 +7,8 @@ code in front. Codes are never reused.
 from typing import Any
 
 from .messages import Errors as Errors
-from .messages import Notes as Notes
-from .messages import Warnings as Warnings
+from .warnings import Notes as Notes
+from .warnings import Warnings as Warnings
 
 
 class KnnNerError(ValueError):

@@ -45,6 +45,21 @@ class Errors:
 
     E098 = "The corpus has no path: set --paths.train and --paths.dev."
 
+    E099 = (
+        "There is no full-text index in {path}: build one with spacy knn contexts "
+        "build, and set the path of the engine."
+    )
+    E100 = (
+        "{path}, line {line}: expected a JSON object with 'text' and a list of "
+        "'contexts'."
+    )
+    E101 = "The search server could not answer: {reason}"
+    E102 = (
+        "The search server has no usable URL: set url or SEARCH_URL, without a "
+        "password in it (use SEARCH_USER and SEARCH_PASSWORD, or SEARCH_API_KEY)."
+    )
+    E103 = "part={value!r} is not valid: expected one of {parts}."
+
     # Corpora
     E092 = (
         "head_learn_rate of '{name}' has no effect with RAdam: use Adam.v1 with "
@@ -293,49 +308,3 @@ class Errors:
     E084 = "{feature} needs {package}: pip install 'spacy-knn-ner[{extra}]'."
     E070 = "The text does not have {word!r} as whole tokens; its tokens are {words}."
     E065 = "Pages and plots need matplotlib: pip install 'spacy-knn-ner[report]'."
-
-
-class Warnings:
-    W001 = (
-        "{n} of {total} tokens got no vector from the encoder (the first is "
-        "{token!r}); they are tagged without neighbors and not stored. Texts longer "
-        "than the encoder's limit are cut: use shorter windows in get_spans."
-    )
-    W002 = (
-        "{n} examples have no annotated token with a vector, so they have no entry "
-        "and change nothing: {ids}."
-    )
-    W003 = (
-        "'{name}' gets Docs of another pipeline's tagger, so it cannot tell whether "
-        "they come from the encoder of its datastore. If it was copied from another "
-        "pipeline (source = ...), save and load the new one first."
-    )
-    W004 = (
-        "The index {kind!r} of '{name}' is not faithful: it gives the tags of exact "
-        "search in {share:.1%} of cases where neighbors change them. Use another one, "
-        "or spacy_knn_ner.Exact.v1."
-    )
-
-    W005 = (
-        "No component in front of '{name}' is known to leave vectors. Corrections act "
-        "by their words alone then, and build needs an encoder: put it behind a "
-        "transformer, a tok2vec, a ner_tagger or an ner."
-    )
-
-
-class Notes:
-    """For the log."""
-
-    I001 = (
-        "The weight of neighbors is {weight:g}: from 0.5 on they can change every tag, "
-        "so every token is looked up."
-    )
-    I002 = (
-        "The index {made!r} is searched on the CPU. On the GPU that spaCy uses, "
-        "spacy_knn_ner.Exact.v1 and spacy_knn_ner.Torch.v1 compare all keys."
-    )
-    I003 = "Made the index {kind!r} of {n} keys."
-    I004 = (
-        "Calibrating the index {kind!r} before its first search; knn.make_index() does "
-        "that earlier."
-    )

@@ -14,13 +14,13 @@ from test_contexts import pipeline
 from test_crf import N_TAGS, every_sequence, log_sum, random_case
 from util import SENTENCES, TOK2VEC, annotated, initialized, tagger_model
 
-from spacy_knn_ner.components.two_views import find_pairs
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.ml.contexts import given as contexts
 from spacy_knn_ner.ml.cooperative import Cooperative, as_in_code, squared_distance
 from spacy_knn_ner.ml.crf import log_marginals
 from spacy_knn_ner.ml.crf_head import CrfHead
 from spacy_knn_ner.ml.heads import SoftmaxHead
+from spacy_knn_ner.ml.two_views import find_pairs
 from spacy_knn_ner.reading.corpus import make_corpus
 from spacy_knn_ner.reading.view_pairs import both_views, make_batcher
 from spacy_knn_ner.tags import transitions

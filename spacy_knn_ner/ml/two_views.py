@@ -9,10 +9,10 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d
 
-from ..ml.contexts import given
-from ..ml.cooperative import Cooperative, squared_distance
-from ..ml.heads import TagHead
 from ..tags import Transitions
+from .contexts import given
+from .cooperative import Cooperative, squared_distance
+from .heads import TagHead
 
 
 class CooperativeLoss(NamedTuple):

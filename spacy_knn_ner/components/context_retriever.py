@@ -1,0 +1,215 @@
+"""The component `context_retriever`: finds the texts that sentences are read together
+with."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from spacy import util
+from spacy.language import Language
+from spacy.pipeline import Pipe
+from spacy.tokens import Doc
+
+from ..corpora.docbin import DocFile
+from ..errors import Notes, note
+from ..ml.contexts import given
+from ..ml.contexts.views import sentences_of
+from ..retrieval.base import Reranker
+from ..retrieval.engines.function import as_engine
+from ..retrieval.find import Finder
+from ..retrieval.known_texts import KnownTexts
+from ..types import Context
+
+log = logging.getLogger(__name__)
+
+
+class ContextRetriever(Pipe):
+    """Leaves texts on Docs, in `doc._.contexts`, for an encoder that reads them (see
+    `spacy_knn_ner.WithContexts.v1`). Docs that have contexts keep them."""
+
+    def __init__(
+        self,
+        nlp: Language,
+        name: str = "context_retriever",
+        *,
+        engine: Any,
+        reranker: Reranker | None = None,
+        n_results: int = 20,
+        n_contexts: int = 6,
+        max_query_words: int = 30,
+        known_texts: Iterable[str] = (),
+        time_limit: float | None = None,
+    ) -> None:
+        """Initialize the component.
+
+        nlp (Language): The pipeline.
+        name (str): The component's name in it.
+        engine, reranker, n_results, n_contexts, max_query_words, known_texts,
+            time_limit: As for `make_context_retriever`.
+        RAISES (KnnNerError): If a file of known texts cannot be read.
+        """
+        self.nlp, self.name, self.time_limit = nlp, name, time_limit
+        known = KnownTexts()
+        for path in known_texts:
+            known.add(_sentences_in(path, nlp))
+        self.finder = Finder(
+            as_engine(engine), reranker, known, n_results, n_contexts, max_query_words
+        )
+        self._is_failing = False
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Find the contexts of one Doc.
+
+        doc (Doc): With sentence starts, or one sentence.
+        RETURNS (Doc): The Doc.
+        """
+        self._annotate([doc])
+        return doc
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 64) -> Iterator[Doc]:
+        """Find the contexts of a stream of Docs, with one search per batch.
+
+        stream (Iterable[Doc]): The Docs.
+        batch_size (int): Docs at once. Default: 64.
+        YIELDS (Doc): The Docs, in order.
+        """
+        for batch in util.minibatch(stream, size=batch_size):
+            docs = list(batch)
+            self._annotate(docs)
+            yield from docs
+
+    def _annotate(self, docs: list[Doc]) -> None:
+        new = [doc for doc in docs if len(doc) and given.read(doc) is None]
+        places = [(doc, bounds) for doc in new for bounds in sentences_of(doc)]
+        found = self._find([doc[start:end].text for doc, (start, end) in places])
+        contexts: dict[int, list[Context]] = {id(doc): [] for doc in new}
+        for (doc, (start, _)), of_sentence in zip(places, found, strict=True):
+            contexts[id(doc)] += [
+                {**context, "start": start} for context in of_sentence
+            ]
+        for doc in new:
+            given.write(doc, contexts[id(doc)])
+
+    def _find(self, sentences: list[str]) -> list[list[Context]]:
+        """Contexts, or none within the time limit or if the engine fails: one line in
+        the log says so, until it works again."""
+        try:
+            found = self._within_time(sentences)
+        except Exception as error:
+            # Engines are anything: a server that is down must not stop a pipeline.
+            if not self._is_failing:
+                reason = f"{type(error).__name__}: {error}"[:200]
+                log.warning(note(Notes.I005, name=self.name, reason=reason))
+            self._is_failing = True
+            return [[] for _ in sentences]
+        self._is_failing = False
+        return found
+
+    def _within_time(self, sentences: list[str]) -> list[list[Context]]:
+        if self.time_limit is None:
+            return self.finder.find(sentences)
+        found: Future[list[list[Context]]] = Future()
+
+        def search() -> None:
+            try:
+                found.set_result(self.finder.find(sentences))
+            except Exception as error:
+                found.set_exception(error)
+
+        # One that takes too long does not keep the process from ending.
+        Thread(target=search, name=self.name, daemon=True).start()
+        return found.result(self.time_limit)
+
+    # --- saving ----------------------------------------------------------------------
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save the re-ranker's encoder, if it has one. The engine stays where it is."""
+        reranker: Any = self.finder.reranker
+        if hasattr(reranker, "to_disk") and "reranker" not in exclude:
+            folder = util.ensure_path(path) / "reranker"
+            folder.mkdir(parents=True, exist_ok=True)
+            reranker.to_disk(folder)
+
+    def from_disk(
+        self, path: str | Path, *, exclude: Iterable[str] = ()
+    ) -> "ContextRetriever":
+        """Load from `to_disk`."""
+        reranker: Any = self.finder.reranker
+        folder = util.ensure_path(path) / "reranker"
+        if hasattr(reranker, "from_disk") and folder.exists():
+            reranker.from_disk(folder)
+        return self
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Serialize nothing: what it has comes from its config."""
+        return b""
+
+    def from_bytes(
+        self, data: bytes, *, exclude: Iterable[str] = ()
+    ) -> "ContextRetriever":
+        """Load from `to_bytes`."""
+        return self
+
+
+def _sentences_in(path: str, nlp: Language) -> Iterator[str]:
+    """The sentences of a .spacy file, or the lines of any other."""
+    if Path(path).suffix == ".spacy":
+        for doc in DocFile(path, nlp.vocab):
+            for start, end in sentences_of(doc):
+                yield doc[start:end].text
+    else:
+        yield from Path(path).read_text(encoding="utf8").splitlines()
+
+
+@Language.factory(
+    "context_retriever",
+    assigns=["doc._.contexts"],
+    default_config={
+        "engine": {"@knn_engines": "spacy_knn_ner.FullText.v1", "path": None},
+        "reranker": None,
+        "n_results": 20,
+        "n_contexts": 6,
+        "max_query_words": 30,
+        "known_texts": [],
+        "time_limit": None,
+    },
+)
+def make_context_retriever(
+    nlp: Language,
+    name: str,
+    engine: Any,
+    reranker: Reranker | None,
+    n_results: int,
+    n_contexts: int,
+    max_query_words: int,
+    known_texts: list[str],
+    time_limit: float | None,
+) -> ContextRetriever:
+    """Make a ContextRetriever component.
+
+    engine (Engine | Callable): Finds texts, such as `spacy_knn_ner.FullText.v1`.
+    reranker (Reranker | None): Orders them, such as `spacy_knn_ner.BertScore.v1`.
+        Default: none, the engine's order.
+    n_results (int): Texts of the engine for each query. Default: 20.
+    n_contexts (int): Those that are kept for a sentence. Default: 6.
+    max_query_words (int): Longer sentences are searched for in parts. Default: 30.
+    known_texts (list[str]): Files whose sentences are never contexts, such as test
+        data: .spacy files, or texts with one per line. Default: none.
+    time_limit (float | None): For a batch, in seconds; then its sentences are read
+        without contexts. Default: none.
+    RAISES (KnnNerError): If a file of known texts cannot be read.
+    """
+    return ContextRetriever(
+        nlp,
+        name,
+        engine=engine,
+        reranker=reranker,
+        n_results=n_results,
+        n_contexts=n_contexts,
+        max_query_words=max_query_words,
+        known_texts=known_texts,
+        time_limit=time_limit,
+    )

@@ -1,0 +1,1 @@
+"""Engines: an embedded index, a file, a search server, any function."""

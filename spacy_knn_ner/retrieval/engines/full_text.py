@@ -1,0 +1,122 @@
+"""An embedded full-text index (tantivy): BM25, in a folder, for millions of texts in
+any script."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import Errors, KnnNerError
+from ...ml.contexts.views import words_of
+from ..base import Hit
+
+_BATCH = 50_000  # texts written at once: what an interrupted build has lost
+_HEAP = 128_000_000  # bytes
+
+
+class FullTextIndex:
+    """Texts by their words. Chinese, Japanese and Korean are searched by character."""
+
+    def __init__(self, path: str | Path, *, create: bool = False) -> None:
+        """path (str | Path): A folder.
+        create (bool): Make it, if it does not exist. Default: False.
+        RAISES (KnnNerError): If there is no index, or tantivy is not installed.
+        """
+        try:
+            import tantivy
+        except ImportError as error:
+            raise KnnNerError(
+                Errors.E084,
+                feature="spacy_knn_ner.FullText.v1",
+                package="tantivy",
+                extra="retrieval",
+            ) from error
+        self._tantivy, self.path = tantivy, Path(path)
+        builder = tantivy.SchemaBuilder()
+        builder.add_text_field("words", tokenizer_name="words", index_option="freq")
+        builder.add_text_field("digest", tokenizer_name="raw", index_option="basic")
+        builder.add_bytes_field("text", stored=True)
+        self._schema = builder.build()
+        if create:
+            self.path.mkdir(parents=True, exist_ok=True)
+        elif not tantivy.Index.exists(str(self.path)):
+            raise KnnNerError(Errors.E099, path=self.path)
+        self._index = tantivy.Index(self._schema, path=str(self.path), reuse=True)
+        whitespace = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
+        self._index.register_tokenizer("words", whitespace.build())
+
+    def __reduce__(self) -> Any:
+        """For other processes: the index is opened there."""
+        return FullTextIndex, (self.path,)
+
+    def __len__(self) -> int:
+        """Number of texts."""
+        return self._index.searcher().num_docs
+
+    def add(self, texts: Iterable[str]) -> int:
+        """Add texts. Those that are there already are not added again, so that an
+        interrupted build goes on where it ended.
+
+        texts (Iterable[str]): The texts.
+        RETURNS (int): How many were new.
+        """
+        n_new, new = 0, set[str]()
+        writer = self._index.writer(heap_size=_HEAP, num_threads=1)
+        searcher = self._index.searcher()
+        for text in texts:
+            digest = hashlib.blake2b(text.encode("utf8", "replace"), digest_size=12)
+            name = digest.hexdigest()
+            if name in new or searcher.doc_freq("digest", name):
+                continue
+            words = _words(text)
+            if not words:
+                continue
+            document = self._tantivy.Document()
+            document.add_text("words", " ".join(words))
+            document.add_text("digest", name)
+            document.add_bytes("text", text.encode("utf8", "replace"))
+            writer.add_document(document)
+            new.add(name)
+            n_new += 1
+            if len(new) == _BATCH:
+                writer.commit()
+                self._index.reload()
+                searcher, new = self._index.searcher(), set()
+        writer.commit()
+        writer.wait_merging_threads()
+        self._index.reload()
+        return n_new
+
+    def search(self, queries: Sequence[str], n: int) -> list[list[Hit]]:
+        """Find texts by their words (BM25); see `Engine.search`."""
+        searcher = self._index.searcher()
+        return [self._search(searcher, query, n) for query in queries]
+
+    def _search(self, searcher: Any, query: str, n: int) -> list[Hit]:
+        words = sorted(set(_words(query)))
+        if not words or not n:
+            return []
+        Query, Occur = self._tantivy.Query, self._tantivy.Occur
+        terms = [
+            (Occur.Should, Query.term_query(self._schema, "words", w)) for w in words
+        ]
+        found = searcher.search(Query.boolean_query(terms), n, count=False)
+        return [
+            Hit(bytes(searcher.doc(address)["text"][0]).decode("utf8"), float(score))
+            for score, address in found.hits
+        ]
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in words_of(text.casefold()).words if word[0].isalnum()]
+
+
+def make_full_text(path: str | None = None) -> FullTextIndex:
+    """Make the engine of a full-text index, `spacy_knn_ner.FullText.v1`.
+
+    path (str | None): Its folder, from `spacy knn contexts build`.
+    RAISES (KnnNerError): If there is no index.
+    """
+    if path is None:
+        raise KnnNerError(Errors.E099, path=None)
+    return FullTextIndex(path)

@@ -1,0 +1,86 @@
+"""Finding the contexts of sentences, by an engine and a re-ranker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..types import RETRIEVED, Context
+from .base import Engine, Hit, Reranker
+from .known_texts import KnownTexts
+from .queries import make_queries
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds contexts.
+
+    engine (Engine): Finds texts.
+    reranker (Reranker | None): Orders them; None: as the engine does.
+    known (KnownTexts): Texts that are not used.
+    n_results (int): Texts of the engine for a query.
+    n_contexts (int): Those that are kept for a sentence.
+    max_query_words (int): Longer sentences are several queries.
+    """
+
+    engine: Engine
+    reranker: Reranker | None
+    known: KnownTexts
+    n_results: int
+    n_contexts: int
+    max_query_words: int
+
+    def find(self, sentences: Sequence[str]) -> list[list[Context]]:
+        """Find the contexts of sentences; one search for all of them.
+
+        sentences (Sequence[str]): The sentences.
+        RETURNS (list[list[Context]]): Of each, the best first.
+        RAISES (Exception): As the engine does.
+        """
+        return self._choose(sentences, self.search(sentences))
+
+    def search(self, sentences: Sequence[str]) -> list[list[Hit]]:
+        """Search for texts: those of each sentence, in the engine's order, without
+        known ones."""
+        queries = [make_queries(s, self.max_query_words) for s in sentences]
+        flat = [query for of_sentence in queries for query in of_sentence]
+        found = iter(self.engine.search(flat, self.n_results) if flat else [])
+        result = []
+        for sentence, of_sentence in zip(sentences, queries, strict=True):
+            hits = [hit for _ in of_sentence for hit in next(found)]
+            hits.sort(key=lambda hit: -hit.score)
+            result.append(self._new(sentence, hits))
+        return result
+
+    def _new(self, sentence: str, hits: list[Hit]) -> list[Hit]:
+        own = KnownTexts()
+        own.add([sentence])
+        kept: dict[str, Hit] = {}
+        for hit in hits:
+            text = hit.text
+            if text not in kept and not own.has(text) and not self.known.has(text):
+                kept[text] = hit
+        return list(kept.values())[: self.n_results]
+
+    def _choose(
+        self, sentences: Sequence[str], hits: list[list[Hit]]
+    ) -> list[list[Context]]:
+        if self.reranker is not None:
+            pairs = [
+                (sentence, hit.text)
+                for sentence, of_sentence in zip(sentences, hits, strict=True)
+                for hit in of_sentence
+            ]
+            scores = iter(self.reranker.score(pairs))
+            hits = [
+                sorted(
+                    (hit._replace(score=next(scores)) for hit in of_sentence),
+                    key=lambda hit: -hit.score,
+                )
+                for of_sentence in hits
+            ]
+        return [
+            [
+                {"text": h.text, "kind": RETRIEVED, "start": None, "score": h.score}
+                for h in of_sentence[: self.n_contexts]
+            ]
+            for of_sentence in hits
+        ]

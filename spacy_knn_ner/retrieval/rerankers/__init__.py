@@ -1,0 +1,1 @@
+"""Re-rankers: BERTScore, fuzzy match. None of them: the engine's order."""

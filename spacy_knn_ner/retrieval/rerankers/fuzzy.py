@@ -1,0 +1,28 @@
+"""Fuzzy match: how many characters must change."""
+
+from collections.abc import Sequence
+
+from ...errors import Errors, KnnNerError
+
+
+class Fuzzy:
+    """The share of characters that two texts have in common, as rapidfuzz's `ratio`
+    computes it."""
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Score texts; see `Reranker.score`."""
+        try:
+            from rapidfuzz.fuzz import ratio
+        except ImportError as error:
+            raise KnnNerError(
+                Errors.E084,
+                feature="spacy_knn_ner.Fuzzy.v1",
+                package="rapidfuzz",
+                extra="retrieval",
+            ) from error
+        return [ratio(one.casefold(), other.casefold()) / 100 for one, other in pairs]
+
+
+def make_fuzzy() -> Fuzzy:
+    """Make the re-ranker, `spacy_knn_ner.Fuzzy.v1`."""
+    return Fuzzy()

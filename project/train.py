@@ -27,7 +27,7 @@ from wasabi import msg
 from spacy_knn_ner.corpora.docbin import read_docs, write_docs
 from spacy_knn_ner.digest import sha256
 from spacy_knn_ner.ml.contexts.views import sentences_of
-from spacy_knn_ner.reading.entity_batches import make_batcher
+from spacy_knn_ner.reading.training.entity_batches import make_batcher
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"

@@ -20,8 +20,10 @@ _NAMES = {
     "StoredKeys": "datastore.index.base",
     "VectorIndex": "datastore.index.base",
     "Votes": "types",
+    "document_contexts": "retrieval.documents",
     "read_corpus": "corpora.formats",
     "render": "rendering.entities",
+    "set_view": "reading.view",
     "registry": "registry",
 }
 

@@ -31,8 +31,8 @@ print(json.dumps([len(ours), sorted(set(sys.modules) - before)]))
 # From the bottom to the top: each imports from those before it.
 ROOMS = ["errors", "tags", "types", "digest", "locking", "registry", "ml", "datastore"]
 ROOMS += [
-    "retrieval",
     "corpora",
+    "retrieval",
     "settings",
     "corrections",
     "inference",

@@ -6,6 +6,7 @@ from .verbs.add import add
 from .verbs.audit import audit
 from .verbs.build import build
 from .verbs.compress import compress
+from .verbs.contexts import contexts
 from .verbs.convert import convert
 from .verbs.evaluate import evaluate
 from .verbs.explain import explain
@@ -41,3 +42,4 @@ VERBS = (
 )
 for verb in VERBS:
     app.command(verb.__name__)(verb)
+app.add_typer(contexts, name="contexts")

@@ -24,6 +24,10 @@ GpuOpt = Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, or -1.")]
 CacheOpt = Annotated[
     Path | None, typer.Option(help="Folder that keeps what the encoder computed.")
 ]
+ViewOpt = Annotated[
+    str | None,
+    typer.Option(help="plain, context or auto, if the encoder reads contexts."),
+]
 BatchOpt = Annotated[int, typer.Option(help="Docs encoded at once.", min=1)]
 
 
@@ -81,16 +85,21 @@ def print_table(
     )
 
 
-def load_pipeline(model: str, gpu: int = -1) -> Language:
-    """Load a pipeline, on a GPU if an id is given."""
+def load_pipeline(model: str, gpu: int = -1, view: str | None = None) -> Language:
+    """Load a pipeline, on a GPU if an id is given; with another view of sentences."""
     import spacy
+
+    from ..reading.view import set_view
 
     if gpu >= 0:
         try:
             spacy.require_gpu(gpu)
         except ValueError as error:
             raise KnnNerError(Errors.E068, gpu=gpu, reason=error) from error
-    return spacy.load(model)
+    nlp = spacy.load(model)
+    if view is not None:
+        set_view(nlp, view)
+    return nlp
 
 
 def find_component(nlp: Language, name: str) -> Any:

@@ -60,6 +60,12 @@ class Errors:
     )
     E103 = "part={value!r} is not valid: expected one of {parts}."
 
+    E104 = (
+        "view={view!r} has no effect: no encoder of this pipeline reads contexts "
+        "(spacy_knn_ner.WithContexts.v1)."
+    )
+    E105 = "{path}, line {line}: expected a JSON object with 'text'."
+
     # Corpora
     E092 = (
         "head_learn_rate of '{name}' has no effect with RAdam: use Adam.v1 with "

@@ -10,6 +10,7 @@ given.py           what users give as examples → annotated Docs
 encoder.py         annotated texts → keys, by the components in front
 find_encoder.py    which part of a pipeline the vectors come from
 fingerprint.py     everything that shapes a vector
-entity_batches.py  batches of contrast
+view.py            which view of sentences is read
 cache.py           encodings on disk, for build, tune and evaluate
+training/          corpora and batches for `spacy train`
 """

@@ -9,7 +9,7 @@ from util import LISTENER, TOK2VEC, annotated, annotated_docs
 
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.reading.annotations import gold_classes
-from spacy_knn_ner.reading.entity_batches import make_batcher
+from spacy_knn_ner.reading.training.entity_batches import make_batcher
 
 
 def contrast_pipeline(**config):

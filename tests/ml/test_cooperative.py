@@ -21,8 +21,8 @@ from spacy_knn_ner.ml.crf import log_marginals
 from spacy_knn_ner.ml.crf_head import CrfHead
 from spacy_knn_ner.ml.heads import SoftmaxHead
 from spacy_knn_ner.ml.two_views import find_pairs
-from spacy_knn_ner.reading.corpus import make_corpus
-from spacy_knn_ner.reading.view_pairs import both_views, make_batcher
+from spacy_knn_ner.reading.training.corpus import make_corpus
+from spacy_knn_ner.reading.training.view_pairs import both_views, make_batcher
 from spacy_knn_ner.tags import transitions
 
 HEADS = {"NerTagger": SoftmaxHead(), "CrfTagger": CrfHead()}

@@ -125,3 +125,31 @@ def test_an_encoder_that_the_layer_does_not_fit(tiny_bert, tmp_path):
     settings = settings_for(tiny_bert, tmp_path, **more)
     with pytest.raises(KnnNerError, match=r"KNN-E091.*24.*32"):
         train(CONFIGS / "contrast_layer.cfg", tmp_path / "out", overrides=settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["kl", "both"])
+def test_both_views_are_trained(loss, tiny_bert, tmp_path):
+    nlp = spacy.blank("en")
+    docs = annotated_docs(nlp)
+    for doc in docs:
+        doc._.contexts = ["the party was in the hotel"]
+    path = tmp_path / "contexts.spacy"
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    settings = settings_for(tiny_bert, tmp_path, **{"vars.encoder": str(tiny_bert)})
+    settings |= {
+        "paths.train": str(path),
+        "paths.dev": str(path),
+        "vars.max_pieces": 60,
+        "components.ner_tagger.cooperative.loss": loss,
+        "training.batcher.unlabelled": str(path),
+        "training.batcher.n_unlabelled": 2,
+    }
+    train(CONFIGS / "clner.cfg", tmp_path / "out", overrides=settings)
+    nlp = spacy.load(tmp_path / "out" / "model-best")
+    text, entities = SENTENCES[0]
+    for contexts in (None, ["the party was in the hotel"]):
+        doc = nlp.make_doc(text)
+        doc._.contexts = contexts
+        found = [(ent.start, ent.end, ent.label_) for ent in nlp(doc).ents]
+        assert found == entities

@@ -21,7 +21,7 @@ from util import annotated_docs, cnn_pipeline, view
 
 from spacy_knn_ner.corpora.formats import FORMATS
 from spacy_knn_ner.evaluation.report import evaluate
-from spacy_knn_ner.reading.entity_batches import make_batcher
+from spacy_knn_ner.reading.training.entity_batches import make_batcher
 
 ROOT = Path(__file__).parents[2]
 PROJECT = srsly.read_yaml(ROOT / "project.yml")

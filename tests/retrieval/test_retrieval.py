@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.registry import knn_engines, resolve
 from spacy_knn_ner.retrieval.base import Hit
+from spacy_knn_ner.retrieval.documents import document_contexts
 from spacy_knn_ner.retrieval.engines.file import ContextFile
 from spacy_knn_ner.retrieval.engines.full_text import FullTextIndex
 from spacy_knn_ner.retrieval.engines.function import FunctionEngine
@@ -400,3 +401,21 @@ def test_known_texts_are_read_from_files(tmp_path):
 def test_any_text_can_be_searched_for(text, texts):
     found = finder(returning(*texts), Fuzzy()).find([text])
     assert len(found) == 1 and {c["text"] for c in found[0]} <= set(texts)
+
+
+def test_sentences_around_in_the_same_document():
+    nlp = spacy.blank("en")
+    docs = [nlp.make_doc(text) for text in ("a b", "c d", "e f", "g", "h")]
+    for doc, name in zip(docs, ("1", "1", "1", "2", None), strict=True):
+        if name is not None:
+            doc.user_data["document"] = name
+    found = list(document_contexts(docs, n_words=2))
+    contexts = [[(c["kind"], c["text"]) for c in doc._.contexts or ()] for doc in found]
+    assert contexts == [
+        [("after", "c d")],
+        [("before", "a b"), ("after", "e f")],
+        [("before", "c d")],
+        [],
+        [],
+    ]
+    assert docs[4]._.contexts is None and docs[3]._.contexts == []

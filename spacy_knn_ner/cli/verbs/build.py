@@ -13,6 +13,7 @@ from ..terminal import (
     JsonOpt,
     ModelArg,
     NameOpt,
+    ViewOpt,
     clear_errors,
     find_component,
     load_pipeline,
@@ -64,6 +65,7 @@ def build(
         str | None, typer.Option(help="cosine, euclidean or sqeuclidean.")
     ] = None,
     batch_size: BatchOpt = 64,
+    view: ViewOpt = None,
     gpu_id: GpuOpt = -1,
     as_json: JsonOpt = False,
 ) -> None:
@@ -80,7 +82,7 @@ def build(
     from ...reading.vectors import keep_hidden_layers
     from ...registry import index_block
 
-    nlp = load_pipeline(model, gpu_id)
+    nlp = load_pipeline(model, gpu_id, view)
     if name not in nlp.component_names:
         nlp.add_pipe("knn_ner", name=name)
     knn = find_component(nlp, name)

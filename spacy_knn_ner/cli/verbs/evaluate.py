@@ -15,6 +15,7 @@ from ..terminal import (
     JsonOpt,
     ModelArg,
     NameOpt,
+    ViewOpt,
     clear_errors,
     find_component,
     load_pipeline,
@@ -44,6 +45,7 @@ def evaluate(
         typer.Option(help="JSON: F1 by share of the training data, for a plot."),
     ] = None,
     cache: CacheOpt = None,
+    view: ViewOpt = None,
     gpu_id: GpuOpt = -1,
     as_json: JsonOpt = False,
 ) -> None:
@@ -58,7 +60,7 @@ def evaluate(
     from ...rendering.pages import report_page
 
     by_share = None if shares is None else _read_shares(shares)
-    nlp = load_pipeline(model, gpu_id)
+    nlp = load_pipeline(model, gpu_id, view)
     knn = find_component(nlp, name)
     report = make_report(
         knn,

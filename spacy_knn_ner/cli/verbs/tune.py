@@ -17,6 +17,7 @@ from ..terminal import (
     JsonOpt,
     ModelArg,
     NameOpt,
+    ViewOpt,
     clear_errors,
     find_component,
     load_pipeline,
@@ -43,6 +44,7 @@ def tune(
         int, typer.Option(help="Use only the first Docs; 0: all.", min=0)
     ] = 0,
     cache: CacheOpt = None,
+    view: ViewOpt = None,
     gpu_id: GpuOpt = -1,
     as_json: JsonOpt = False,
 ) -> None:
@@ -60,7 +62,7 @@ def tune(
     from ...evaluation.tuning import tune as tune_store
     from ...rendering.pages import tuning_page
 
-    nlp = load_pipeline(model, gpu_id)
+    nlp = load_pipeline(model, gpu_id, view)
     knn = find_component(nlp, name)
     docs = read_docs(dev, nlp.vocab)[: limit or None]
     has_store = len(knn.datastore.store) > 0

@@ -39,7 +39,7 @@ class FullTextIndex:
         self._schema = builder.build()
         if create:
             self.path.mkdir(parents=True, exist_ok=True)
-        elif not tantivy.Index.exists(str(self.path)):
+        elif not (self.path.is_dir() and tantivy.Index.exists(str(self.path))):
             raise KnnNerError(Errors.E099, path=self.path)
         self._index = tantivy.Index(self._schema, path=str(self.path), reuse=True)
         whitespace = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())

@@ -7,9 +7,9 @@ from pathlib import Path
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..corpora.docbin import DocFile
-from ..ml.contexts import given
-from ..ml.contexts.views import sentences_of
+from ...corpora.docbin import DocFile
+from ...ml.contexts import given
+from ...ml.contexts.views import sentences_of
 
 Batcher = Callable[[Iterable[Example]], Iterator[list[Example]]]
 

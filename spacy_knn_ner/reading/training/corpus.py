@@ -7,8 +7,8 @@ from typing import Literal
 from spacy.language import Language
 from spacy.training import Corpus, Example
 
-from ..errors import Errors, KnnNerError
-from ..ml.contexts import given
+from ...errors import Errors, KnnNerError
+from ...ml.contexts import given
 from .view_pairs import both_views
 
 Reader = Callable[[Language], Iterator[Example]]

@@ -1,0 +1,187 @@
+"""`spacy knn contexts build | search | add`"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...corpora.docbin import DocFile, read_docs, write_docs
+from ...corpora.lines import numbered_lines
+from ...errors import Errors, KnnNerError
+from ..terminal import JsonOpt, clear_errors, print_json, print_table
+
+contexts = typer.Typer(
+    help="Texts that sentences are read together with (CL-NER).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+IndexArg = Annotated[Path, typer.Argument(help="Folder of the full-text index.")]
+KnownOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--known",
+        help="File whose sentences are never contexts, such as test data; may be "
+        "repeated.",
+    ),
+]
+EncoderOpt = Annotated[
+    str | None,
+    typer.Option(help="Re-rank by BERTScore of this transformer: a name or a folder."),
+]
+
+
+@contexts.command("build")
+@clear_errors
+def build(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Texts: .txt with one per line, .jsonl with 'text', or .spacy."
+        ),
+    ],
+    index: IndexArg,
+    as_json: JsonOpt = False,
+) -> None:
+    """Add texts to a full-text index, which is made if it does not exist.
+
+    Texts that are there already are not added again: after an interruption the same
+    command goes on.
+
+    Example: spacy knn contexts build wiki.txt wiki-index
+    """
+    from tqdm import tqdm
+
+    from ...retrieval.engines.full_text import FullTextIndex
+
+    made = FullTextIndex(index, create=True)
+    texts = (text for path in inputs for text in _texts(path))
+    n_new = made.add(tqdm(texts, desc="Texts", unit="text", disable=as_json))
+    if as_json:
+        print_json({"index": str(index), "new": n_new, "texts": len(made)})
+    else:
+        typer.echo(f"{index}: {n_new:,} new texts, {len(made):,} in all")
+
+
+@contexts.command("search")
+@clear_errors
+def search(
+    index: IndexArg,
+    sentence: Annotated[str, typer.Argument(help="What to find contexts for.")],
+    n_contexts: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 6,
+    encoder: EncoderOpt = None,
+    known: KnownOpt = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Show the contexts of a sentence.
+
+    Example: spacy knn contexts search wiki-index "Ada lived in London"
+    """
+    import spacy
+
+    nlp = spacy.blank("xx")
+    retriever = _retriever(nlp, index, n_contexts, encoder, known)
+    (found,) = retriever.finder.find([sentence])
+    if as_json:
+        print_json(found)
+    elif found:
+        rows = [(f"{context['score']:.3f}", context["text"][:200]) for context in found]
+        print_table(rows, ("score", "text"), n_left=2)
+    else:
+        typer.echo("There is no such text in the index.")
+
+
+@contexts.command("add")
+@clear_errors
+def add(
+    corpus: Annotated[Path, typer.Argument(help="Docs, a .spacy file.")],
+    output: Annotated[Path, typer.Argument(help="The same with contexts, likewise.")],
+    index: Annotated[
+        Path | None, typer.Option(help="Folder of the full-text index.")
+    ] = None,
+    document: Annotated[
+        bool,
+        typer.Option(
+            "--document", help="The sentences around, in the same document, instead."
+        ),
+    ] = False,
+    n_contexts: Annotated[int, typer.Option("-n", help="Per sentence.", min=1)] = 6,
+    encoder: EncoderOpt = None,
+    known: KnownOpt = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Add contexts to the Docs of a file, for training and evaluation.
+
+    Example: spacy knn contexts add train.spacy train-contexts.spacy --index wiki-index
+    """
+    import spacy
+    from tqdm import tqdm
+
+    from ...retrieval.documents import document_contexts
+
+    if (index is None) != document:
+        raise typer.BadParameter("give either --index or --document")
+    nlp = spacy.blank("xx")
+    docs = read_docs(corpus, nlp.vocab)
+    for doc in docs:
+        doc._.contexts = None
+    if index is None:
+        found = list(document_contexts(docs))
+    else:
+        retriever = _retriever(nlp, index, n_contexts, encoder, known)
+        stream = tqdm(docs, desc="Contexts", unit="doc", disable=as_json)
+        found = list(retriever.pipe(stream))
+    write_docs(found, output)
+    n_texts = sum(len(doc._.contexts or ()) for doc in found)
+    n_docs = sum(bool(doc._.contexts) for doc in found)
+    counts = {"docs": len(found), "with_contexts": n_docs, "contexts": n_texts}
+    if as_json:
+        print_json({"output": str(output), **counts})
+    else:
+        typer.echo(
+            f"{output}: {n_texts:,} contexts for {n_docs:,} of {len(found):,} Docs"
+        )
+
+
+def _retriever(
+    nlp: Any, index: Path, n_contexts: int, encoder: str | None, known: list[str] | None
+) -> Any:
+    from ...components.context_retriever import ContextRetriever
+    from ...retrieval.engines.full_text import FullTextIndex
+    from ...retrieval.rerankers.bert_score import BertScore
+
+    return ContextRetriever(
+        nlp,
+        engine=FullTextIndex(index),
+        reranker=None if encoder is None else BertScore(encoder),
+        n_contexts=n_contexts,
+        known_texts=known or (),
+    )
+
+
+def _texts(path: Path) -> Iterator[str]:
+    if path.suffix == ".spacy":
+        import spacy
+
+        from ...ml.contexts.views import sentences_of
+
+        for doc in DocFile(path, spacy.blank("xx").vocab):
+            for start, end in sentences_of(doc):
+                yield doc[start:end].text
+        return
+    for number, line in numbered_lines(path):
+        if path.suffix != ".jsonl":
+            yield line
+        elif line.strip():
+            yield _text_of(line, path, number)
+
+
+def _text_of(line: str, path: Path, number: int) -> str:
+    try:
+        value = json.loads(line)["text"]
+        if isinstance(value, str):
+            return value
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise KnnNerError(Errors.E105, path=path, line=number)

@@ -11,6 +11,7 @@ from util import LISTENER, SENTENCES, TOK2VEC, annotated, initialized, tagger_mo
 
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.ml.contexts import given as contexts
+from spacy_knn_ner.ml.contexts.buckets import make_buckets
 from spacy_knn_ner.ml.contexts.layer import set_view
 from spacy_knn_ner.ml.contexts.pieces import PieceCounter
 from spacy_knn_ner.ml.contexts.views import ViewSettings, make_views, words_of
@@ -291,6 +292,46 @@ def test_contexts_change_no_token(pipelines, text, texts, data):
 @pytest.fixture(scope="session")
 def pipelines(tiny_bert):
     return [pipeline(kind, tiny_bert, max_pieces=30) for kind in KINDS]
+
+
+# --- buckets -------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 600), max_size=40))
+def test_buckets_have_texts_of_similar_length(lengths):
+    buckets = make_buckets(lengths)
+    assert sorted(i for bucket in buckets for i in bucket) == list(range(len(lengths)))
+    for bucket in buckets:
+        found = [lengths[i] for i in bucket]
+        assert max(found) or not any(lengths)
+        positive = [n for n in found if n]
+        assert not positive or max(positive) <= 1.5 * min(positive) + 8
+
+
+def test_buckets_change_no_gradient(both):
+    """A batch of short sentences and long views, at once and one by one."""
+    _, layered = both
+
+    def batch():
+        for i, (text, entities) in enumerate(SENTENCES):
+            doc = layered.make_doc(text)
+            doc._.contexts = ["the inner hotel in the hinder river"] * i
+            yield Example(doc, annotated(layered.vocab, text, entities))
+
+    before = layered.to_bytes()
+    found = []
+    for batches in ([list(batch())], [[example] for example in batch()]):
+        layered.from_bytes(before)
+        sgd = layered.resume_training()
+        sgd.learn_rate, sgd.grad_clip = 0.01, 0.0
+        for examples in batches:  # gradients add up
+            for _, component in layered.components:
+                component.update(examples)
+        for _, component in layered.components:
+            component.finish_update(sgd)
+        docs = [example.predicted for example in batch()]
+        found.append(np.concatenate(vectors(layered, docs)))
+    np.testing.assert_allclose(*found, atol=2e-3)
 
 
 # --- packing -------------------------------------------------------------------------

@@ -323,7 +323,8 @@ def test_unlabelled_texts_join_every_batch(tmp_path):
         examples = list(examples)
         yield from (examples[:3], examples[3:])
 
-    batches = list(make_batcher(by_three, str(path), 2)(with_contexts(nlp, 2)))
+    make = make_batcher(by_three, unlabelled=str(path), n_unlabelled=2)
+    batches = list(make(with_contexts(nlp, 2)))
     assert [len(batch) for batch in batches] == [3 + 2 + 2 * 2, 3 + 2 * 2]
     tags = batches[0][5].get_aligned_ner()
     assert tags == [None, None]
@@ -334,6 +335,15 @@ def test_unlabelled_texts_join_every_batch(tmp_path):
         "text 2",
         "text 0",
     ]
+
+
+def test_context_views_alone():
+    nlp = spacy.blank("en")
+    one_batch = make_batcher(lambda examples: iter([examples]), plain=False)
+    (batch,) = one_batch(with_contexts(nlp, 2))
+    assert len(batch) == len(SENTENCES) and not find_pairs(
+        [example.predicted for example in batch]
+    )
 
 
 def test_a_corpus_with_contexts(tmp_path):

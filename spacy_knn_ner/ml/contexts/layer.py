@@ -9,6 +9,7 @@ from thinc.api import Model
 
 from ...errors import Errors, KnnNerError
 from . import given
+from .buckets import encode
 from .outputs import Inputs, cut
 from .pieces import PieceCounter
 from .views import View, ViewSettings, Words, make_views, own_words, sentences_of
@@ -128,7 +129,9 @@ def _forward(
     for doc, of_doc in zip(docs, views, strict=True):
         texts += [doc] if of_doc is None else [_text(doc, view) for view in of_doc]
     inputs = Inputs(docs, views, texts)
-    output, backprop_encoder = encoder(texts, is_train)
+    counter: PieceCounter = model.attrs["reading"].counter
+    lengths = [int(counter.count(own_words(text).words).sum()) for text in texts]
+    output, backprop_encoder = encode(encoder, texts, lengths, is_train)
     result, backprop_cut = cut(inputs, output, model.ops)
 
     def backprop(gradient: Any) -> Any:

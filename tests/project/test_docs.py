@@ -70,3 +70,14 @@ def test_every_setting_is_documented():
     for name, (default, description) in describe().items():
         shown = json.dumps(default)  # as in a config
         assert f"| `{name}` | `{shown}` | {description} |" in text
+
+
+def test_an_engine_of_ones_own():
+    code, config = blocks("python", EXTENDING)[2], blocks("ini", EXTENDING)[2]
+    exec(code, {"__name__": "extension"})
+    sections = "[components]\n[components.context_retriever]\n"
+    block = Config().from_str(sections + config)["components"]["context_retriever"]
+    nlp = spacy.blank("en")
+    nlp.add_pipe("context_retriever", config={**block, "n_contexts": 1})
+    (context,) = nlp("Ada wrote it")._.contexts
+    assert context["text"] == "Ada Lovelace wrote a program."

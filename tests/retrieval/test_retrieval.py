@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -419,3 +421,31 @@ def test_sentences_around_in_the_same_document():
         [],
     ]
     assert docs[4]._.contexts is None and docs[3]._.contexts == []
+
+
+@pytest.mark.slow
+def test_a_build_that_was_killed_goes_on(tmp_path):
+    """What was committed is there, and the rest is added by the same call."""
+    script = f"""
+import itertools, time
+from spacy_knn_ner.retrieval.engines import full_text
+full_text._BATCH = 100
+index = full_text.FullTextIndex({str(tmp_path / "index")!r}, create=True)
+def texts():
+    for i in itertools.count():
+        if i == 250:
+            print("ready", flush=True)
+            time.sleep(60)
+        yield f"text number {{i}}"
+index.add(texts())
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.wait()
+    again = FullTextIndex(tmp_path / "index")
+    assert len(again) == 200
+    assert again.add(f"text number {i}" for i in range(300)) == 100
+    assert len(again.search(["number 299"], 1)[0]) == 1

@@ -58,6 +58,11 @@ def _licensed(name: str) -> dict[str, Split]:
     return {split: Split(f"{name}/{split}.txt") for split in ("train", "dev", "test")}
 
 
+def _own(name: str, *parts: str) -> dict[str, Split]:
+    of_name = _licensed(name)
+    return {part: of_name[part] for part in parts or of_name}
+
+
 def find_data_set(name: str, *, trained: bool = False) -> Dataset:
     """The data set of this name.
 
@@ -109,6 +114,20 @@ DATASETS = {
         # Nearly two million entries: all of them per token takes hours.
         tune="--limit 1000 --no-every-entry",
         evaluate="--no-every-entry",
+    ),
+    # Below: a user's files, a token per line.
+    "wnut16": Dataset(
+        "WNUT-16", "en", "tokens", "as its source states", _own("wnut16")
+    ),
+    "bc5cdr": Dataset("BC5CDR", "en", "tokens", "as its source states", _own("bc5cdr")),
+    # Only a test part was published, with the labels of CoNLL-2003.
+    "cbs": Dataset(
+        "CBS SciTech news",
+        "en",
+        "tokens",
+        "as its source states",
+        _own("cbs", "test"),
+        model="conll2003",
     ),
     "ontonotes5": Dataset(
         "OntoNotes 5", "en", "ontonotes5", "LDC", _licensed("ontonotes5")

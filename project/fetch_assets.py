@@ -28,7 +28,7 @@ def main(
                 msg.good(f"{path}: {sha256(path)[:12]}… as published")
             elif not (folder / split.file).exists():
                 msg.fail(
-                    f"{folder / split.file} is missing: {dataset} is licensed. Put "
+                    f"{folder / split.file} is missing: {dataset} is not fetched. Put "
                     f"your own copy there, in CoNLL-2012 format or a token per line.",
                     exits=1,
                 )

@@ -235,6 +235,13 @@ def main(
     method: Annotated[
         str, typer.Option(help=f"One of {', '.join(METHODS)}.")
     ] = "softmax",
+    contexts: Annotated[
+        str, typer.Option(help="Of CL-NER: a folder of project/contexts.py.")
+    ] = "document",
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(help="Of CL-NER: Docs with contexts, whose entities are unknown."),
+    ] = None,
     start: Annotated[
         Path | None,
         typer.Option(help="What a stage starts from: a pipeline."),
@@ -247,7 +254,7 @@ def main(
             f"--method is one of {', '.join(METHODS)}; {', '.join(STARTED)} start from "
             f"another pipeline (--start), and the others do not."
         )
-    data = Path("corpus") / dataset / ("contexts" if method in CONTEXT else "")
+    data = Path("corpus") / dataset / (contexts if method in CONTEXT else "")
     settings = recipe(dataset, encoder, method)
     if encoder == DEFAULT:
         encoder = CNN if known.lang == "zh" else MINILM
@@ -272,6 +279,7 @@ def main(
         "encoder": encoder,
         "method": method,
         "seed": seed,
+        "contexts": contexts if method in CONTEXT else None,
         **settings,
         # Whatever else the model depends on, but for dev.spacy; see project.yml.
         "hashes": {
@@ -279,6 +287,7 @@ def main(
             "config": _hash(_text(path)),
             "overrides": _hash(json.dumps(changes)),
             "encoder": _weights(encoder),
+            "unlabelled": None if unlabelled is None else sha256(unlabelled),
             "start": None if start is None else _hash_folder(start),
         },
     }
@@ -289,6 +298,8 @@ def main(
     output.mkdir(parents=True, exist_ok=True)
     changes["paths.train"] = str(train)
     changes["paths.dev"] = str(data / "dev.spacy")
+    if unlabelled is not None:
+        changes["training.batcher.unlabelled"] = str(unlabelled)
     if start is not None:
         changes[f"paths.{'encoder' if method == LAYER else 'start'}"] = str(start)
     if encoder != CNN and method not in STARTED:

@@ -1,4 +1,5 @@
-"""Write project.yml: the same seven steps for every data set, and those of NerCo.
+"""Write project.yml: the same seven steps for every data set, and those of NerCo and
+CL-NER.
 
 python project/write.py
 """
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import srsly
+from clner_steps import clner
 from data_sets import DATASETS, VERSION, Dataset
 
 ROOT = Path(__file__).parent.parent
@@ -74,7 +76,7 @@ def commands(name: str, dataset: Dataset) -> list[dict[str, Any]]:
             ],
             "deps": files,
             # dev.spacy is left out: who changes it does not want it written again.
-            "outputs": [corpus["train"], corpus["test"]],
+            "outputs": [corpus[part] for part in ("train", "test") if part in corpus],
         },
     ]
     if dataset.model is None:
@@ -324,10 +326,22 @@ def project() -> dict[str, Any]:
         contrasted = nerco_commands(name, DATASETS[name])
         workflows |= nerco_workflows(name, contrasted)
         every += contrasted
+    cooperative, of_clner = clner()
+    every += cooperative
+    workflows |= of_clner
     return {
         "title": "kNN-NER on the data sets of the paper",
         "description": "Train, build, tune on dev, evaluate on test, package.",
-        "vars": {"encoder": "default", "seed": 0, "gpu": -1},
+        "vars": {
+            "encoder": "default",
+            "seed": 0,
+            "gpu": -1,
+            # Of CL-NER: what is searched for contexts, what ranks them, and texts
+            # without annotation.
+            "texts": "corpus/conll2003/train.spacy --texts corpus/ncbi/train.spacy",
+            "encoder_of_contexts": "all-MiniLM-L6-v2",
+            "unlabelled": "corpus/unlabelled.spacy",
+        },
         "directories": list(DIRECTORIES),
         "workflows": workflows,
         "commands": [*every, *compared, *more],

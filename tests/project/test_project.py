@@ -4,6 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import contexts
 import data_sets
 import fetch_assets
 import k_sweep
@@ -19,6 +20,7 @@ from spacy.training import Example
 from typer.testing import CliRunner
 from util import annotated_docs, cnn_pipeline, view
 
+from spacy_knn_ner.corpora.docbin import read_docs
 from spacy_knn_ner.corpora.formats import FORMATS
 from spacy_knn_ner.evaluation.report import evaluate
 from spacy_knn_ner.reading.training.entity_batches import make_batcher
@@ -62,7 +64,7 @@ def test_every_data_set_has_its_seven_steps(name):
 def test_changed_dev_data_leaves_training_alone():
     for name, command in COMMANDS.items():
         uses = any(path.endswith("dev.spacy") for path in command["deps"])
-        assert uses == name.endswith(("-tune", "-vectors"))
+        assert uses == name.endswith(("-tune", "-vectors", "-plain", "-context"))
         assert not any(path.endswith("dev.spacy") for path in command["outputs"])
 
 
@@ -292,3 +294,33 @@ def test_an_encoder_in_a_folder_is_known_by_its_name():
     of_folder = train.recipe("weibo", "/some/where/multilingual-e5-small")
     assert of_folder == train.recipe("weibo", "multilingual-e5-small")
     assert of_folder != train.recipe("weibo", "another-encoder")
+
+
+@pytest.mark.slow
+def test_contexts_of_every_source(tiny_bert, tmp_path, monkeypatch):
+    """Of documents, of a search with each re-ranker, and at random."""
+    monkeypatch.chdir(tmp_path)
+    nlp = spacy.blank("en")
+    folder = tmp_path / "corpus" / "wnut17"
+    folder.mkdir(parents=True)
+    docs = annotated_docs(nlp)
+    for part in contexts.PARTS:
+        DocBin(docs=docs, store_user_data=True).to_disk(folder / f"{part}.spacy")
+    texts = ["Ada read a book", "the party in Paris", docs[0].text]
+    (tmp_path / "texts.txt").write_text("\n".join(texts))
+    for source in ("retrieved", "other-sentence", "data-set", "random"):
+        out = tmp_path / source
+        rerankers = contexts.RERANKERS if source == "retrieved" else ("none",)
+        for reranker in rerankers:
+            known = [tmp_path / "texts.txt"]
+            contexts.main("wnut17", out, source, reranker, str(tiny_bert), known)
+            found = read_docs(out / "test.spacy", nlp.vocab)
+            used = {c["text"] for doc in found for c in doc._.contexts}
+            assert used and len(found) == len(docs)
+            if source not in ("data-set", "random"):
+                assert used <= set(texts[:2])  # and not what is in the test data
+    assets = tmp_path / "assets" / "cbs"
+    assets.mkdir(parents=True)
+    (assets / "test.txt").write_text("Ada B-PER\n\nParis B-LOC\n")
+    (doc,) = contexts.documents("cbs", "test")
+    assert len(list(doc.sents)) == 2

@@ -56,7 +56,7 @@ def build(
     from ...retrieval.engines.full_text import FullTextIndex
 
     made = FullTextIndex(index, create=True)
-    texts = (text for path in inputs for text in _texts(path))
+    texts = (text for path in inputs for text in texts_of(path))
     n_new = made.add(tqdm(texts, desc="Texts", unit="text", disable=as_json))
     if as_json:
         print_json({"index": str(index), "new": n_new, "texts": len(made)})
@@ -160,7 +160,8 @@ def _retriever(
     )
 
 
-def _texts(path: Path) -> Iterator[str]:
+def texts_of(path: Path) -> Iterator[str]:
+    """Read the texts of a file: lines, "text" of JSON lines, or sentences of Docs."""
     if path.suffix == ".spacy":
         import spacy
 

@@ -291,6 +291,11 @@ def test_both_views_are_learned(kind, tiny_bert):
     examples = both_views(with_contexts(nlp, 6))
     scores = nlp.evaluate(list(examples))
     assert scores["ents_f"] > 0.8
+    # At the end of a sentence of 5,000 tokens, with contexts and without.
+    for texts in (None, ["Mary read a book"]):
+        doc = nlp.make_doc("Ada Lovelace lived in London " * 1000)
+        doc._.contexts = texts
+        assert nlp(doc).ents[-1].end > 4990
 
 
 def test_pairs_in_a_batch():

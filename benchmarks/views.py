@@ -51,7 +51,7 @@ def copies(docs: list[Doc], vocab: Any) -> list[Doc]:
     """Docs of the same words and sentences."""
     made = []
     for doc in docs:
-        starts = [bool(token.is_sent_start) for token in doc]
+        starts: list[Any] = [bool(token.is_sent_start) for token in doc]
         words, spaces = [t.text for t in doc], [bool(t.whitespace_) for t in doc]
         made.append(Doc(vocab, words=words, spaces=spaces, sent_starts=starts))
     return made

@@ -35,13 +35,15 @@ DEFAULT, CNN = "default", "cnn"
 LAYER = "contrast-layer"
 CONTRAST = ("contrast", "contrast-outside", LAYER)  # stage one of NerCo
 FROM_CONTRAST = ("nerco", "nerco-softmax")  # stage two
+ON_LAYER = ("nerco-layer", "nerco-layer-softmax")  # stage two, on a frozen encoder
 UNTOUCHED = "untouched"  # the encoder before stage one, in its folder
-STARTED = (LAYER, *FROM_CONTRAST)  # from another pipeline
+STARTED = (LAYER, *FROM_CONTRAST, *ON_LAYER)  # from another pipeline
 # CL-NER, on Docs with contexts: the context view alone; or both views, with a loss
 # between them.
 COOPERATIVE = ("clner-kl", "clner-l2", "clner-both", "clner-none")
 CONTEXT = ("context", *COOPERATIVE)
-METHODS = ("softmax", "crf", *CONTRAST, *FROM_CONTRAST, "joint", *CONTEXT, "ner")
+TAGGERS = ("softmax", "crf", *FROM_CONTRAST, *ON_LAYER, "joint", *CONTEXT, "ner")
+METHODS = (*TAGGERS, *CONTRAST)
 
 
 def recipe(dataset: str, encoder: str, method: str = "softmax") -> dict[str, Any]:
@@ -51,6 +53,8 @@ def recipe(dataset: str, encoder: str, method: str = "softmax") -> dict[str, Any
     if method in CONTRAST:
         of_stage = recipes["contrast-layer" if method == LAYER else "contrast"]
         return dict(of_stage.get(dataset, of_stage["default"]))
+    if method in ON_LAYER:
+        return dict(recipes["layer"])
     kind = "cnn" if encoder == CNN else "transformer"
     name = Path(encoder).name  # a folder is known by its name
     if encoder not in recipes[dataset] and name in recipes[dataset]:
@@ -142,6 +146,7 @@ def method_overrides(
     if method in CONTEXT:
         return context_overrides(method, recipe, train)
     heads = {"crf": "CrfTagger", "joint": "CrfTagger", "nerco-softmax": "NerTagger"}
+    heads["nerco-layer-softmax"] = "NerTagger"
     if method not in heads:
         return {}
     name = f"spacy_knn_ner.{heads[method]}.v1"
@@ -157,6 +162,8 @@ def config_for(encoder: str, method: str, output: Path) -> Path:
         return CONFIGS / "contrast.cfg"
     if method in FROM_CONTRAST:
         return CONFIGS / "nerco.cfg"
+    if method in ON_LAYER:
+        return CONFIGS / "nerco_layer.cfg"
     if method in CONTEXT:
         return CONFIGS / "clner.cfg"
     path = CONFIGS / ("cnn.cfg" if encoder == CNN else "transformer.cfg")

@@ -66,6 +66,8 @@ class Errors:
     )
     E105 = "{path}, line {line}: expected a JSON object with 'text'."
 
+    E106 = "The corpus cannot run {names}: the pipeline has {found}."
+
     # Corpora
     E092 = (
         "head_learn_rate of '{name}' has no effect with RAdam: use Adam.v1 with "

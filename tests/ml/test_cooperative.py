@@ -368,6 +368,21 @@ def test_a_corpus_with_contexts(tmp_path):
         make_corpus(None)
 
 
+def test_an_encoder_that_runs_once(tmp_path, tiny_bert):
+    nlp = pipeline("transformer", tiny_bert)
+    docs = [annotated(nlp.vocab, *sentence) for sentence in SENTENCES]
+    DocBin(docs=docs).to_disk(tmp_path / "a.spacy")
+    examples = list(make_corpus(tmp_path / "a.spacy", encode=["transformer"])(nlp))
+    for example, doc in zip(examples, docs, strict=True):
+        found = example.predicted._.trf_data.model_output.last_hidden_state
+        same = nlp.get_pipe("transformer")(doc.copy())._.trf_data
+        np.testing.assert_allclose(
+            found[:, :3], same.model_output.last_hidden_state[:, :3], atol=1e-5
+        )
+    with pytest.raises(KnnNerError, match="KNN-E106"):
+        list(make_corpus(tmp_path / "a.spacy", encode=["tok2vec"])(nlp))
+
+
 @pytest.mark.parametrize(
     "value", [{"loss": "x"}, {"temperature": 0.0}, {"weight": -1.0}]
 )

@@ -116,6 +116,17 @@ def test_contrast_on_top_of_a_frozen_encoder(tiny_bert, tmp_path):
     assert knn.datastore.width == 128
     text, entities = SENTENCES[0]
     assert [(e.start, e.end, e.label_) for e in nlp(text).ents] == entities
+    # Stage two: a CRF on the layer.
+    more = {"paths.start": str(tmp_path / "out" / "model-best")}
+    more |= {"components.ner_tagger.head_only_updates": 3, "vars.epochs": 40}
+    second = settings_for(tiny_bert, tmp_path, **more)
+    second |= {"vars.epochs": 40, "vars.total_steps": 40}
+    train(CONFIGS / "nerco_layer.cfg", tmp_path / "two", overrides=second)
+    nlp = spacy.load(tmp_path / "two" / "model-best")
+    assert hash_model(nlp.get_pipe("transformer").model, nlp) == hash_model(
+        models[1], untouched
+    )
+    assert [(e.start, e.end, e.label_) for e in nlp(text).ents] == entities
 
 
 @pytest.mark.slow

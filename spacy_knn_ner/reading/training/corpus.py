@@ -1,10 +1,12 @@
 """A corpus for training, with what sentences are read together with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from spacy import util
 from spacy.language import Language
+from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 
 from ...errors import Errors, KnnNerError
@@ -17,6 +19,7 @@ Reader = Callable[[Language], Iterator[Example]]
 def make_corpus(
     path: str | Path | None,
     views: Literal["auto", "both"] = "auto",
+    encode: list[str] | None = None,
     gold_preproc: bool = False,
     max_length: int = 0,
     limit: int = 0,
@@ -28,10 +31,13 @@ def make_corpus(
     path (str | None): A .spacy file or a folder of them.
     views (str): `"auto"` (default), or `"both"`: also the plain view of each Doc with
         contexts, so that training is evaluated in both.
+    encode (list[str] | None): Components that are run on the Docs when they are read:
+        encoders that are frozen, which then need not run in every epoch as
+        `annotating_components`. What they leave on all Docs is held in memory.
     gold_preproc (bool), max_length (int), limit (int), augmenter (Callable | None): As
         for `spacy.Corpus.v1`.
     RETURNS (Callable[[Language], Iterator[Example]]): For `[corpora]`.
-    RAISES (KnnNerError): Without a path.
+    RAISES (KnnNerError): Without a path; when it is read, if a component is missing.
     """
     if path is None:
         raise KnnNerError(Errors.E098)
@@ -45,7 +51,9 @@ def make_corpus(
 
     def read(nlp: Language) -> Iterator[Example]:
         examples = map(_with_contexts, corpus(nlp))
-        yield from both_views(examples) if views == "both" else examples
+        yield from _encoded(
+            nlp, both_views(examples) if views == "both" else examples, encode or []
+        )
 
     return read
 
@@ -60,3 +68,24 @@ def _with_contexts(example: Example) -> Example:
         for token, other in zip(doc, reference, strict=True):
             token.is_sent_start = bool(other.is_sent_start)
     return example
+
+
+def _encoded(
+    nlp: Language, examples: Iterable[Example], names: list[str]
+) -> Iterator[Example]:
+    """Run components on the Docs to be predicted."""
+    if not names:
+        yield from examples
+        return
+    missing = [name for name in names if name not in nlp.component_names]
+    if missing:
+        raise KnnNerError(Errors.E106, names=missing, found=nlp.component_names)
+    for batch in util.minibatch(examples, nlp.batch_size):
+        docs: Iterable[Doc] = [example.predicted for example in batch]
+        for name, component in nlp.components:
+            pipe: Any = component
+            if name in names:
+                docs = pipe.pipe(docs, batch_size=nlp.batch_size)
+        for example, doc in zip(batch, docs, strict=True):
+            example.predicted = doc
+            yield example

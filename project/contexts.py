@@ -77,7 +77,9 @@ def with_retrieved(
         index.add(
             [doc.text for doc in docs["train"]] if source == "data-set" else texts
         )
-        retriever = ContextRetriever(spacy.blank("xx"), engine=index, reranker=reranker)
+        retriever = ContextRetriever(
+            spacy.blank("xx"), engine=index, reranker=reranker, must_succeed=True
+        )
         if source != "data-set":
             retriever.finder.known.add(own)
         for of_part in docs.values():

@@ -4,6 +4,7 @@ with."""
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,7 +15,7 @@ from spacy.pipeline import Pipe
 from spacy.tokens import Doc
 
 from ..corpora.docbin import DocFile
-from ..errors import Notes, note
+from ..errors import Errors, KnnNerError, Notes, note
 from ..ml.contexts import given
 from ..ml.contexts.views import sentences_of
 from ..retrieval.base import Reranker
@@ -42,6 +43,7 @@ class ContextRetriever(Pipe):
         max_query_words: int = 30,
         known_texts: Iterable[str] = (),
         time_limit: float | None = None,
+        must_succeed: bool = False,
     ) -> None:
         """Initialize the component.
 
@@ -49,16 +51,31 @@ class ContextRetriever(Pipe):
         name (str): The component's name in it.
         engine, reranker, n_results, n_contexts, max_query_words, known_texts,
             time_limit: As for `make_context_retriever`.
-        RAISES (KnnNerError): If a file of known texts cannot be read.
+        must_succeed (bool): Raise the engine's errors, instead of leaving Docs without
+            contexts. Default: False.
+        RAISES (KnnNerError): If a file of known texts cannot be read, or a number is
+            not valid.
         """
         self.nlp, self.name, self.time_limit = nlp, name, time_limit
+        self.must_succeed = must_succeed
+        for setting, value in (
+            ("n_results", n_results),
+            ("n_contexts", n_contexts),
+            ("max_query_words", max_query_words),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise KnnNerError(Errors.E095, name=setting, value=value)
         known = KnownTexts()
         for path in known_texts:
-            known.add(_sentences_in(path, nlp))
+            try:
+                known.add(_sentences_in(path, nlp))
+            except (OSError, UnicodeDecodeError) as error:
+                raise KnnNerError(Errors.E024, path=path, reason=error) from error
         self.finder = Finder(
             as_engine(engine), reranker, known, n_results, n_contexts, max_query_words
         )
         self._is_failing = False
+        self._search: Future[list[list[Context]]] | None = None
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the contexts of one Doc.
@@ -95,14 +112,17 @@ class ContextRetriever(Pipe):
 
     def _find(self, sentences: list[str]) -> list[list[Context]]:
         """Contexts, or none within the time limit or if the engine fails: one line in
-        the log says so, until it works again."""
+        the log says so, until it works again. Settings that cannot work are errors."""
         try:
             found = self._within_time(sentences)
+        except KnnNerError:
+            raise
         except Exception as error:
             # Engines are anything: a server that is down must not stop a pipeline.
+            if self.must_succeed:
+                raise KnnNerError(Errors.E101, reason=_reason(error)) from error
             if not self._is_failing:
-                reason = f"{type(error).__name__}: {error}"[:200]
-                log.warning(note(Notes.I005, name=self.name, reason=reason))
+                log.warning(note(Notes.I005, name=self.name, reason=_reason(error)))
             self._is_failing = True
             return [[] for _ in sentences]
         self._is_failing = False
@@ -111,7 +131,10 @@ class ContextRetriever(Pipe):
     def _within_time(self, sentences: list[str]) -> list[list[Context]]:
         if self.time_limit is None:
             return self.finder.find(sentences)
+        if self._search is not None and not self._search.done():
+            raise TimeoutError("the last search has not ended")
         found: Future[list[list[Context]]] = Future()
+        self._search = found
 
         def search() -> None:
             try:
@@ -121,7 +144,13 @@ class ContextRetriever(Pipe):
 
         # One that takes too long does not keep the process from ending.
         Thread(target=search, name=self.name, daemon=True).start()
-        return found.result(self.time_limit)
+        try:
+            return found.result(self.time_limit)
+        except FutureTimeout as error:
+            if found.done():
+                raise
+            limit = f"no answer within {self.time_limit:g} s"
+            raise TimeoutError(limit) from error
 
     # --- saving ----------------------------------------------------------------------
 
@@ -152,6 +181,10 @@ class ContextRetriever(Pipe):
     ) -> "ContextRetriever":
         """Load from `to_bytes`."""
         return self
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 def _sentences_in(path: str, nlp: Language) -> Iterator[str]:

@@ -2,6 +2,7 @@
 and after."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from spacy.tokens import Doc, Span
 
 from ..corrections.outcome import Added, outcome_of
 from ..errors import Errors, KnnNerError
+from ..ml.contexts import given as contexts
 from ..reading.annotations import annotated_text
 from ..reading.given import given_docs
 from ..reading.rulers import ruler_entities, upstream_rulers
@@ -28,6 +30,10 @@ def add(
     given = given_docs(knn.nlp, examples, knn.name)
     texts = [annotated_text(doc, knn.name) for doc in given]
     docs = knn.memory.encoder.docs(texts)
+    texts = [
+        replace(text, contexts=contexts.read(doc))
+        for text, doc in zip(texts, docs, strict=True)
+    ]
     rulers = upstream_rulers(knn.nlp, knn)[0]
     preserved = [ruler_entities(doc, rulers) for doc in docs]
     with knn.memory.lock:

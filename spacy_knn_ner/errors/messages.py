@@ -34,8 +34,8 @@ class Errors:
     E094 = "view={value!r} is not valid: expected 'auto', 'plain' or 'context'."
     E095 = "{name}={value!r} is not valid: expected a whole number from 1 up."
     E096 = (
-        "view = 'context', but nothing has looked for contexts of {text!r}: put a "
-        "context_retriever in front, set doc._.contexts, or use view = 'auto'."
+        "view = 'context', but no component has searched for contexts of {text!r}: put "
+        "a context_retriever in front, set doc._.contexts, or use view = 'auto'."
     )
 
     E097 = (
@@ -53,7 +53,7 @@ class Errors:
         "{path}, line {line}: expected a JSON object with 'text' and a list of "
         "'contexts'."
     )
-    E101 = "The search server could not answer: {reason}"
+    E101 = "The search for contexts failed: {reason}"
     E102 = (
         "The search server has no usable URL: set url or SEARCH_URL, without a "
         "password in it (use SEARCH_USER and SEARCH_PASSWORD, or SEARCH_API_KEY)."
@@ -67,6 +67,18 @@ class Errors:
     E105 = "{path}, line {line}: expected a JSON object with 'text'."
 
     E106 = "The corpus cannot run {names}: the pipeline has {found}."
+
+    E107 = (
+        "Both views of a Doc need vectors of their own: encode = [...] of the corpus "
+        "reads each Doc once, so leave it out where spacy_knn_ner.batch_both_views.v1 "
+        "makes views."
+    )
+    E108 = (
+        "An encoder that reads contexts (spacy_knn_ner.WithContexts.v1) cannot replace "
+        "listeners: keep it as a component of its own."
+    )
+
+    E109 = "The encoder {encoder!r} of BERTScore cannot be loaded: {reason}"
 
     # Corpora
     E092 = (
@@ -208,8 +220,8 @@ class Errors:
     E046 = (
         "keys.layer={layer} needs the encoder's hidden layers, and the Docs carry "
         "{available}. Set transformer_config.output_hidden_states = true in its config "
-        "(spacy-transformers; in a trained pipeline nlp.get_pipe('transformer').model"
-        ".transformer.config.output_hidden_states = True) or all_layer_outputs = true "
+        "(spacy-transformers; for a trained pipeline use spacy knn build --layer) or "
+        "all_layer_outputs = true "
         "(spacy-curated-transformers)."
     )
     E047 = (

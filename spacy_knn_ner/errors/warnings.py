@@ -46,6 +46,6 @@ class Notes:
         "that earlier."
     )
     I005 = (
-        "'{name}' finds no contexts, so texts are read without them until it does: "
-        "{reason}"
+        "'{name}' found no contexts, so texts are read without them until a search "
+        "succeeds: {reason}"
     )

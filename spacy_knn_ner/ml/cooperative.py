@@ -1,5 +1,5 @@
-"""Cooperative learning: what a tagger sees without contexts shall be what it sees with
-them (CL-NER, Wang et al. 2021, section 2.3).
+"""Cooperative learning: a tagger should see the same without contexts as with them
+(CL-NER, Wang et al. 2021, section 2.3).
 
     loss = NLL(plain view) + external_weight · NLL(context view) + weight · CL
 

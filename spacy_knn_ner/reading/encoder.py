@@ -11,12 +11,13 @@ from spacy.tokens import Doc
 
 from ..datastore.datastore import Datastore
 from ..errors import Errors, KnnNerError
+from ..ml.contexts import given
 from ..ml.projection import project
 from ..settings import KeySettings
 from ..types import AnnotatedText, TokenKeys
 from . import tagger_output
 from .annotations import make_doc
-from .find_encoder import Encoder, find_encoder, token_vectors
+from .find_encoder import Encoder, components_before, find_encoder, token_vectors
 from .fingerprint import Fingerprint, difference, fingerprint, training_state
 from .vectors import LEFT_ON_DOCS, has_vectors, keys_of, read_keys
 
@@ -75,6 +76,34 @@ class KeyEncoder:
                     Errors.E045, name=self.name, expected=expected, found=found
                 )
         return docs
+
+    def with_contexts(self, texts: list[AnnotatedText]) -> list[AnnotatedText]:
+        """Find the contexts of texts that have none, if a component in front does: they
+        are stored with examples, so that a rebuild gives the same keys.
+
+        texts (list[AnnotatedText]): The texts.
+        RETURNS (list[AnnotatedText]): In order.
+        RAISES (KnnNerError): If the search fails.
+        """
+        names = [name for name, _ in components_before(self.nlp, self.pipe_name())]
+        assigns = {name: self.nlp.get_pipe_meta(name).assigns for name in names}
+        retrievers = [n for n in names if "doc._.contexts" in assigns[n]]
+        if not retrievers:
+            return texts
+        last = names.index(retrievers[-1])
+        others = [name for name, _ in self.nlp.components][last + 1 :]
+        components: list[Any] = [self.nlp.get_pipe(name) for name in retrievers]
+        before = [component.must_succeed for component in components]
+        try:
+            for component in components:
+                component.must_succeed = True
+            new = (make_doc(self.nlp, text) for text in texts)
+            docs = list(self.nlp.pipe(new, disable=others))
+        finally:
+            for component, must_succeed in zip(components, before, strict=True):
+                component.must_succeed = must_succeed
+        pairs = zip(texts, docs, strict=True)
+        return [replace(text, contexts=given.read(doc)) for text, doc in pairs]
 
     def keys(
         self, texts: list[AnnotatedText], scheme: str

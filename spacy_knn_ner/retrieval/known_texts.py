@@ -1,6 +1,7 @@
 """Known texts: a sentence must not be read together with itself, or with the data it is
 tested with."""
 
+import unicodedata
 from collections.abc import Iterable
 
 from ..ml.contexts.views import words_of
@@ -9,8 +10,9 @@ Run = tuple[str, ...]
 
 
 def normal_words(text: str) -> Run:
-    """List the words of a text without case and punctuation."""
-    words = words_of(text.casefold()).words
+    """List the words of a text without case, punctuation and variants of characters
+    (NFKC)."""
+    words = words_of(unicodedata.normalize("NFKC", text).casefold()).words
     return tuple(word for word in words if word[0].isalnum())
 
 

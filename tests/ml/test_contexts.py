@@ -294,6 +294,54 @@ def pipelines(tiny_bert):
     return [pipeline(kind, tiny_bert, max_pieces=30) for kind in KINDS]
 
 
+def test_plain_views_of_long_sentences(both):
+    """In windows: no token is cut off, whichever view is read."""
+    _, layered = both
+    _, encoder = layered.components[0]
+    doc = layered.make_doc("Ada left . " + "the " * 300)
+    for token in doc:
+        token.is_sent_start = token.i in (0, 3)
+    for view in ("plain", "auto"):
+        set_view(encoder.model, view)
+        (found,) = vectors(layered, [doc])
+        assert np.abs(found).sum(axis=1).all()
+
+
+def test_a_document_of_one_sentence(both):
+    _, layered = both
+    set_view(layered.components[0][1].model, "context")
+    doc = Doc(layered.vocab, words=["Ada", "left"], sent_starts=[True, False])
+    assert len(vectors(layered, [doc])[0]) == 2
+
+
+def test_words_that_are_longer_together(both):
+    """Word pieces of words without a space between them: no token is cut off."""
+    _, layered = both
+    words = ["x", "the"] * 25
+    spaces = [False, True] * 25
+    doc = Doc(layered.vocab, words=words, spaces=spaces)
+    doc._.contexts = ["the book"] * 6
+    (found,) = vectors(layered, [doc])
+    assert np.abs(found).sum(axis=1).all()
+
+
+def test_span_getters_that_leave_out_tokens(tiny_bert):
+    """The alignment has rows for all tokens of a Doc."""
+    nlp = pipeline("transformer", tiny_bert)
+    model = nlp.get_pipe("transformer").model
+    getter = next(n.attrs["get_spans"] for n in model.walk() if "get_spans" in n.attrs)
+    getter.others = lambda docs: [[d[:1], d[2:]] for d in docs]
+    one, other = nlp.make_doc("Ada left it"), nlp.make_doc("Mary met Alan")
+    other._.contexts = ["a book"]
+    assert [len(v) for v in vectors(nlp, [one, other])] == [3, 3]
+
+
+def test_listeners_are_not_replaced(tiny_bert):
+    nlp = pipeline("transformer", tiny_bert)
+    with pytest.raises(KnnNerError, match="KNN-E108"):
+        nlp.replace_listeners("transformer", "ner_tagger", ["model.tok2vec"])
+
+
 # --- buckets -------------------------------------------------------------------------
 
 
@@ -453,6 +501,12 @@ def test_every_token_is_in_one_view(data):
         assert pieces <= max(8 + OnePiece.special, most)
 
 
+def test_words_with_marks():
+    """Vowels of Hindi and Thai, and accents, are parts of words."""
+    assert words_of("हिन्दी भाषा").words == ["हिन्दी", "भाषा"]
+    assert words_of("cafe\u0301s!").words == ["cafe\u0301s", "!"]
+
+
 def test_words_of_texts():
     found = words_of("Ada, 我们 U.S.\n x")
     assert found.words == ["Ada", ",", "我", "们", "U", ".", "S", ".", "x"]
@@ -463,7 +517,17 @@ def test_words_of_texts():
 
 
 @pytest.mark.parametrize(
-    "value", ["text", [1], [{"kind": "before"}], [{"text": "a", "kind": "x"}], 7]
+    "value",
+    [
+        "text",
+        [1],
+        [{"kind": "before"}],
+        [{"text": "a", "kind": "x"}],
+        [{"text": "a", "score": "b"}],
+        7,
+        {"text": "a"},
+        iter(["a"]),
+    ],
 )
 def test_what_is_no_context(value):
     doc = doc_of(3)

@@ -8,7 +8,7 @@ import spacy
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from test_contexts import pipeline
 from test_crf import N_TAGS, every_sequence, log_sum, random_case
@@ -366,6 +366,26 @@ def test_a_corpus_with_contexts(tmp_path):
     assert [contexts.is_plain(e.predicted) for e in both] == [False, True]
     with pytest.raises(KnnNerError, match="KNN-E098"):
         make_corpus(None)
+
+
+def test_documents_keep_their_sentences(tmp_path):
+    """Also where the tokenizer makes other words."""
+    nlp = spacy.blank("en")
+    words = ["BRUSSELS", "1996-08-22", "He", "left"]
+    doc = Doc(nlp.vocab, words=words, sent_starts=[True, False, True, False])
+    doc._.contexts = [{"text": "more", "start": 2}]
+    assert len(nlp.make_doc(doc.text)) > len(doc)
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "a.spacy")
+    examples = list(make_corpus(tmp_path / "a.spacy", views="both")(nlp))
+    for example in examples:
+        found = example.predicted
+        assert [token.text for token in found] == words
+        assert [s.start for s in found.sents] == [0, 2]
+    assert len(examples) == 2
+    (encoded,) = make_corpus(tmp_path / "a.spacy")(nlp)
+    contexts.note_encoded(encoded.predicted)
+    with pytest.raises(KnnNerError, match="KNN-E107"):
+        list(both_views([encoded]))
 
 
 def test_an_encoder_that_runs_once(tmp_path, tiny_bert):

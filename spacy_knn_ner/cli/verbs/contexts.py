@@ -157,6 +157,7 @@ def _retriever(
         reranker=None if encoder is None else BertScore(encoder),
         n_contexts=n_contexts,
         known_texts=known or (),
+        must_succeed=True,
     )
 
 

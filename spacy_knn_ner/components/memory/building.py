@@ -60,6 +60,7 @@ def build_store(
     bar = tqdm(docs, desc="Building", unit="doc", disable=not show_progress)
     for batch in util.minibatch(bar, size=batch_size):
         texts = [annotated_text(doc, encoder.name) for doc in batch]
+        texts = vectors.with_contexts(texts)
         keys = _encode(datastore, vectors, texts, cache)
         added = datastore.add(texts, keys, part=STORE)
         built.without_entry += without_entry(added, texts, keys)

@@ -19,8 +19,8 @@ Backprop = Callable[[Any], Any]
 def make_buckets(lengths: Sequence[int]) -> list[list[int]]:
     """Group texts by length.
 
-    lengths (Sequence[int]): In word pieces. Texts without any are with the shortest
-        others, for encoders cannot read them alone.
+    lengths (Sequence[int]): In word pieces. Empty texts go with the shortest others,
+        because encoders cannot read them alone.
     RETURNS (list[list[int]]): The numbers of the texts of each group.
     """
     least = min((n for n in lengths if n), default=1)
@@ -199,7 +199,8 @@ def _merge_align(
         first = 0
         of_texts: list[Any] = []
         for i in range(len(bucket)):
-            n = len({token.i for span in output.spans[i] for token in span})
+            of_text = output.spans[i]
+            n = len(of_text[0].doc) if of_text else 0
             of_texts.append(tokens[first : first + n])
             first += n
         pieces.append(of_texts)

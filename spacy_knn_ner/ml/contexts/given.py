@@ -1,19 +1,22 @@
 """`doc._.contexts`: the texts that the sentences of a Doc are read together with.
 
 A list of `Context`, which survives `doc.to_bytes()` and a DocBin. A plain string in it
-is a retrieved text for every sentence. None: nothing has looked for contexts.
+is a retrieved text for every sentence. None: no component has searched for contexts.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from spacy.tokens import Doc
 
 from ...errors import Errors, KnnNerError
 from ...types import AFTER, BEFORE, RETRIEVED, Context
 
 EXTENSION = "contexts"
-_PLAIN, _PAIR = "spacy_knn_ner_plain", "spacy_knn_ner_pair"  # in doc.user_data
+# In doc.user_data.
+_PLAIN, _PAIR = "spacy_knn_ner_plain", "spacy_knn_ner_pair"
+_ENCODED = "spacy_knn_ner_encoded"
 KINDS = (RETRIEVED, BEFORE, AFTER)
 
 if not Doc.has_extension(EXTENSION):
@@ -24,7 +27,7 @@ def read(doc: Doc) -> list[Context] | None:
     """Read the contexts of a Doc.
 
     doc (Doc): Perhaps with `doc._.contexts`.
-    RETURNS (list[Context] | None): None if none were looked for.
+    RETURNS (list[Context] | None): None if no component has searched for them.
     RAISES (KnnNerError): If they are no contexts.
     """
     value: Any = doc._.get(EXTENSION)
@@ -37,7 +40,7 @@ def checked(values: Iterable[str | Mapping[str, Any]]) -> list[Context]:
     values (Iterable[str | Mapping]): Texts, or fields of `Context`.
     RAISES (KnnNerError): For anything else.
     """
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+    if not isinstance(values, list | tuple):
         raise KnnNerError(Errors.E093, found=repr(values)[:80])
     return [_context(value) for value in values]
 
@@ -52,10 +55,12 @@ def _context(value: Any) -> Context:
         return {"text": value, "kind": RETRIEVED, "start": None}
     valid = isinstance(value, Mapping) and isinstance(value.get("text"), str)
     if valid:
-        context: Any = {"kind": RETRIEVED, "start": None, **value}
-        of_token = isinstance(context["start"], int | None)
-        if context["kind"] in KINDS and of_token:
-            return context
+        kind, start = value.get("kind", RETRIEVED), value.get("start")
+        score = value.get("score")
+        is_number = score is None or isinstance(score, int | float | np.floating)
+        if kind in KINDS and isinstance(start, int | None) and is_number:
+            context: Context = {"text": value["text"], "kind": kind, "start": start}
+            return context if score is None else {**context, "score": float(score)}
     raise KnnNerError(Errors.E093, found=repr(value)[:80])
 
 
@@ -80,3 +85,13 @@ def pair_of(doc: Doc) -> int | None:
 def is_plain(doc: Doc) -> bool:
     """Check whether a Doc is read without contexts, whatever it has."""
     return bool(doc.user_data.get(_PLAIN))
+
+
+def note_encoded(doc: Doc) -> None:
+    """Note that the vectors of a Doc were computed when its corpus was read."""
+    doc.user_data[_ENCODED] = True
+
+
+def is_encoded(doc: Doc) -> bool:
+    """Check whether the vectors of a Doc were computed when its corpus was read."""
+    return bool(doc.user_data.get(_ENCODED))

@@ -32,7 +32,7 @@ def build_with_contexts(
         `tok2vec`, or any other tok2vec.
     view (str): `"auto"` (default): contexts where a Doc has some; `"plain"`: none, so
         that each of its sentences is read alone; `"context"`: as `"auto"`, and a Doc
-        for which nothing has looked for contexts is an error.
+        for which no component has searched for contexts is an error.
     document (bool): Whether the sentences around, in the same Doc, are context.
         Default: True.
     max_pieces (int): Word pieces that are read at once. Default: 256.
@@ -58,9 +58,12 @@ def build_with_contexts(
         attrs={
             # An object: Thinc would save a plain value with the weights, and take it
             # for that of the config when they are loaded.
-            "reading": _Reading(view, settings, PieceCounter(encoder))
+            "reading": _Reading(view, settings, {})
         },
     )
+    for attr in ("replace_listener", "replace_listener_cfg"):
+        if attr in encoder.attrs:
+            model.attrs[attr] = _refuse_to_replace
     for node in encoder.walk():
         if "get_spans" in node.attrs:  # spacy-transformers: a view is one span
             node.attrs["get_spans"] = _WholeViews(node.attrs["get_spans"])
@@ -86,11 +89,20 @@ def set_view(encoder: Model, view: str) -> int:
 
 @dataclass
 class _Reading:
-    """What a layer does: `view` as for `build_with_contexts`."""
+    """What a layer does.
+
+    view (str): As for `build_with_contexts`.
+    settings (ViewSettings): How much is read at once.
+    counts (dict[str, int]): Of word pieces, by word.
+    """
 
     view: str
     settings: ViewSettings
-    counter: PieceCounter
+    counts: dict[str, int]
+
+
+def _refuse_to_replace(*args: Any) -> None:
+    raise KnnNerError(Errors.E108)
 
 
 class _WholeViews:
@@ -129,7 +141,7 @@ def _forward(
     for doc, of_doc in zip(docs, views, strict=True):
         texts += [doc] if of_doc is None else [_text(doc, view) for view in of_doc]
     inputs = Inputs(docs, views, texts)
-    counter: PieceCounter = model.attrs["reading"].counter
+    counter = PieceCounter(encoder, model.attrs["reading"].counts)
     lengths = [int(counter.count(own_words(text).words).sum()) for text in texts]
     output, backprop_encoder = encode(encoder, texts, lengths, is_train)
     result, backprop_cut = cut(inputs, output, model.ops)
@@ -150,15 +162,19 @@ def _views(model: Model, doc: Doc) -> list[View] | None:
     settings = reading.settings
     contexts = given.read(doc)
     has_some = contexts or (settings.document and len(sentences) > 1)
-    if reading.view == "context" and contexts is None and not has_some:
+    in_document = settings.document and doc.has_annotation("SENT_START")
+    if reading.view == "context" and contexts is None and not in_document:
         raise KnnNerError(Errors.E096, text=doc.text[:60])
-    if reading.view == "plain" or given.is_plain(doc) or not has_some:
-        alone = [View(start, end, Words(), Words()) for start, end in sentences]
-        return alone if len(alone) > 1 else None
-    limit = reading.counter.limit
+    is_plain = reading.view == "plain" or given.is_plain(doc) or not has_some
+    if is_plain and len(sentences) == 1:
+        return None
+    counter = PieceCounter(model.layers[0], reading.counts)
+    limit = counter.limit
     if limit is not None and limit < settings.max_pieces:
         settings = replace(settings, max_pieces=limit)
-    return make_views(doc, contexts or [], reading.counter, settings)
+    if is_plain:  # each sentence alone
+        settings = replace(settings, document=False, own_pieces=0)
+    return make_views(doc, [] if is_plain else contexts or [], counter, settings)
 
 
 def _text(doc: Doc, view: View) -> Doc:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy.tokens import Doc
-from thinc.api import Ops
+from thinc.api import Ops, get_array_module
 from thinc.types import Ragged
 
 from .views import View
@@ -143,7 +143,7 @@ def _cut_transformers(
     for doc, views, numbers in inputs:
         if views is None:
             of_doc = output.spans[numbers[0]]
-            n = len({token.i for span in of_doc for token in span})
+            n = len(doc) if of_doc else 0  # rows of all its tokens
             spans.append(of_doc)
             rows += list(range(first, first + n))
             first += n
@@ -153,7 +153,7 @@ def _cut_transformers(
             own = _own(view)
             rows += list(range(first + own.start, first + own.stop))
             first += len(inputs.texts[i])
-    align = _rows(output.align, ops.asarray1i(rows), ops)
+    align = _rows(output.align, rows)
     # Word pieces and vectors stay: those of contexts are aligned with no token.
     kind = type(output)
     result = kind(
@@ -165,12 +165,14 @@ def _cut_transformers(
     return result, lambda gradient: gradient
 
 
-def _rows(ragged: Ragged, rows: Any, ops: Ops) -> Ragged:
+def _rows(ragged: Ragged, rows: list[int]) -> Ragged:
     """Select rows, of which some may be empty."""
-    xp = ops.xp
-    lengths = ragged.lengths[rows]
-    before_all = (xp.cumsum(ragged.lengths) - ragged.lengths)[rows]
+    # Not the model's: an alignment stays on the CPU.
+    xp: Any = get_array_module(ragged.lengths)
+    chosen_rows = xp.asarray(rows, dtype="i")
+    lengths = ragged.lengths[chosen_rows]
+    before_all = (xp.cumsum(ragged.lengths) - ragged.lengths)[chosen_rows]
     before_chosen = xp.cumsum(lengths) - lengths
-    offsets = xp.repeat(before_all - before_chosen, ops.to_numpy(lengths).tolist())
-    chosen = xp.arange(int(lengths.sum())) + offsets
+    offsets = xp.repeat(before_all - before_chosen, lengths.tolist())
+    chosen = (xp.arange(int(lengths.sum())) + offsets).astype("i")
     return Ragged(ragged.dataXd[chosen], lengths)

@@ -20,10 +20,12 @@ class PieceCounter:
     special (int): Those that it adds to each text.
     """
 
-    def __init__(self, encoder: Model) -> None:
-        """encoder (Model): Docs → vectors; its weights may not be loaded yet."""
+    def __init__(self, encoder: Model, counts: dict[str, int] | None = None) -> None:
+        """encoder (Model): Docs → vectors.
+        counts (dict[str, int] | None): What was counted before; is added to.
+        """
         self._encoder = encoder
-        self._counts: dict[str, int] = {}
+        self._counts = {} if counts is None else counts
 
     @property
     def _tokenizer(self) -> Any:
@@ -66,14 +68,15 @@ class PieceCounter:
         words (Sequence[str]): The words.
         RETURNS (ndarray): Shape (n_words,), int64.
         """
-        new = sorted({word for word in words if word not in self._counts})
+        known = {word: self._counts.get(word) for word in words}
+        new = sorted(word for word, n in known.items() if n is None)
         if new:
+            counted = dict(zip(new, self._count(new), strict=True))
+            known.update(counted)
             if len(self._counts) > _CACHED:
                 self._counts.clear()
-                new = sorted(set(words))
-            self._counts.update(zip(new, self._count(new), strict=True))
-        counts = [self._counts[word] for word in words]
-        return np.array(counts, dtype=np.int64)
+            self._counts.update(counted)
+        return np.array([known[word] for word in words], dtype=np.int64)
 
     def _count(self, words: list[str]) -> list[int]:
         if self._tokenizer is not None:

@@ -5,6 +5,7 @@ token of the Doc belongs to one view; all other words there are context.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -57,7 +58,7 @@ class View:
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How much is read at once.
+    """The limits of a view.
 
     max_pieces (int): Word pieces of a view, special ones included.
     own_pieces (int): Sentences next to each other share a view while they have at most
@@ -87,7 +88,7 @@ def make_views(
     """
     room = max(8, settings.max_pieces - counter.special)
     own = own_words(doc)
-    sizes = counter.count(own.words)
+    sizes = _sizes(own, counter)
     sentences = sentences_of(doc)
     groups = sentences
     if not contexts:
@@ -96,13 +97,16 @@ def make_views(
     for bounds in groups:
         texts = [c for c in contexts if _belongs(c, bounds)]
         limits = (0, len(doc)) if settings.document else bounds
-        before = _joined(texts, BEFORE) + own[limits[0] : bounds[0]]
-        behind = own[bounds[1] : limits[1]] + _joined(texts, AFTER)
+        # A document may be long: more than one word a piece is never read.
+        first = max(limits[0], bounds[0] - room)
+        before = _joined(texts, BEFORE) + own[first : bounds[0]]
+        behind = own[bounds[1] : min(limits[1], bounds[1] + room)]
+        behind += _joined(texts, AFTER)
         pieces = int(sizes[slice(*bounds)].sum())
         if pieces > room:
             for start, end in _windows(bounds, sizes, room // 2):
-                left = before + own[bounds[0] : start]
-                right = own[end : bounds[1]] + behind
+                left = before + own[max(bounds[0], start - room) : start]
+                right = own[end : min(bounds[1], end + room)] + behind
                 free = room - int(sizes[start:end].sum())
                 around = _around(left, right, counter, free)
                 views.append(View(start, end, *around))
@@ -130,9 +134,34 @@ def words_of(text: str) -> Words:
     """Split a text into words, punctuation and single Chinese, Japanese or Korean
     characters."""
     text = text.encode("utf8", "replace").decode("utf8")  # of lone surrogates
-    found = list(_WORD.finditer(text))
-    spaces = [text[m.end() : m.end() + 1].isspace() for m in found]
-    return Words([m.group() for m in found], spaces)
+    bounds: list[tuple[int, int]] = []
+    for match in _WORD.finditer(text):
+        start, end = match.span()
+        if bounds and bounds[-1][1] == start and _goes_on(text, start):
+            bounds[-1] = bounds[-1][0], end
+        else:
+            bounds.append((start, end))
+    spaces = [text[end : end + 1].isspace() for _, end in bounds]
+    return Words([text[start:end] for start, end in bounds], spaces)
+
+
+def _goes_on(text: str, i: int) -> bool:
+    """Whether the word before position i goes on there: marks, as of vowels or accents,
+    stand between letters, and are none themselves."""
+    if unicodedata.category(text[i])[0] == "M":
+        return text[i - 1].isalnum() or unicodedata.category(text[i - 1])[0] == "M"
+    return text[i].isalnum() and unicodedata.category(text[i - 1])[0] == "M"
+
+
+def _sizes(words: Words, counter: PieceCounter) -> np.ndarray:
+    """Word pieces per word. Of a word that follows a letter without a space, as many as
+    it has letters: together they are split otherwise than each alone."""
+    sizes = counter.count(words.words)
+    for i in range(1, len(words)):
+        joined = not words.spaces[i - 1] and words.words[i - 1][-1:].isalnum()
+        if joined and words.words[i][:1].isalnum():
+            sizes[i] = max(sizes[i], len(words.words[i]))
+    return sizes
 
 
 def _groups(sentences: list[Bounds], sizes: np.ndarray, most: int) -> list[Bounds]:
@@ -188,8 +217,7 @@ def _around(
     """The nearest words on both sides; what one side lacks goes to the other."""
     # No more can fit than one word a piece; whole documents are long.
     left, right = left[max(0, len(left) - free) :], right[: max(0, free)]
-    left_sizes = counter.count(left.words)[::-1]
-    right_sizes = counter.count(right.words)
+    left_sizes, right_sizes = _sizes(left, counter)[::-1], _sizes(right, counter)
     of_left = max(free // 2, free - int(right_sizes.sum()))
     n_left = _n_that_fit(left_sizes, of_left)
     n_right = _n_that_fit(right_sizes, free - int(left_sizes[:n_left].sum()))

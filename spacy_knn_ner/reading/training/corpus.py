@@ -20,8 +20,6 @@ def make_corpus(
     path: str | Path | None,
     views: Literal["auto", "both"] = "auto",
     encode: list[str] | None = None,
-    gold_preproc: bool = False,
-    max_length: int = 0,
     limit: int = 0,
     augmenter: Callable | None = None,
 ) -> Reader:
@@ -34,20 +32,13 @@ def make_corpus(
     encode (list[str] | None): Components that are run on the Docs when they are read:
         encoders that are frozen, which then need not run in every epoch as
         `annotating_components`. What they leave on all Docs is held in memory.
-    gold_preproc (bool), max_length (int), limit (int), augmenter (Callable | None): As
-        for `spacy.Corpus.v1`.
+    limit (int), augmenter (Callable | None): As for `spacy.Corpus.v1`.
     RETURNS (Callable[[Language], Iterator[Example]]): For `[corpora]`.
     RAISES (KnnNerError): Without a path; when it is read, if a component is missing.
     """
     if path is None:
         raise KnnNerError(Errors.E098)
-    corpus = Corpus(
-        path,
-        gold_preproc=gold_preproc,
-        max_length=max_length,
-        limit=limit,
-        augmenter=augmenter,
-    )
+    corpus = Corpus(path, limit=limit, augmenter=augmenter)
 
     def read(nlp: Language) -> Iterator[Example]:
         examples = map(_with_contexts, corpus(nlp))
@@ -61,10 +52,17 @@ def make_corpus(
 def _with_contexts(example: Example) -> Example:
     doc, reference = example.predicted, example.reference
     contexts = given.read(reference)
+    has_starts = reference.has_annotation("SENT_START", require_complete=True)
+    if contexts is None and not has_starts:
+        return example
+    words = [token.text for token in reference]
+    if [token.text for token in doc] != words:
+        # Sentences and contexts begin at tokens of the annotated Doc.
+        spaces = [bool(token.whitespace_) for token in reference]
+        doc = example.predicted = Doc(reference.vocab, words=words, spaces=spaces)
     if contexts is not None:
         given.write(doc, contexts)
-    same_words = len(doc) == len(reference)
-    if same_words and reference.has_annotation("SENT_START", require_complete=True):
+    if has_starts:
         for token, other in zip(doc, reference, strict=True):
             token.is_sent_start = bool(other.is_sent_start)
     return example
@@ -87,5 +85,6 @@ def _encoded(
             if name in names:
                 docs = pipe.pipe(docs, batch_size=nlp.batch_size)
         for example, doc in zip(batch, docs, strict=True):
+            given.note_encoded(doc)
             example.predicted = doc
             yield example

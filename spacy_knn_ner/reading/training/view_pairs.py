@@ -8,6 +8,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ...corpora.docbin import DocFile
+from ...errors import Errors, KnnNerError
 from ...ml.contexts import given
 from ...ml.contexts.views import sentences_of
 
@@ -53,10 +54,14 @@ def both_views(examples: Iterable[Example]) -> Iterator[Example]:
 
     examples (Iterable[Example]): Some with contexts, or of several sentences.
     YIELDS (Example): Each of them, and its plain view behind it.
+    RAISES (KnnNerError): If the reader of the corpus has encoded them: both views would
+        have the vectors of one.
     """
     for number, example in enumerate(examples):
         yield example
         doc = example.predicted
+        if given.is_encoded(doc):
+            raise KnnNerError(Errors.E107)
         if len(doc) and (given.read(doc) or len(sentences_of(doc)) > 1):
             yield Example(given.make_pair(doc, number), example.reference)
 

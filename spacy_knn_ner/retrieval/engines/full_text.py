@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import Errors, KnnNerError
-from ...ml.contexts.views import words_of
 from ..base import Hit
+from ..known_texts import normal_words
 
 _BATCH = 50_000  # texts written at once: what an interrupted build has lost
 _HEAP = 128_000_000  # bytes
@@ -68,7 +68,7 @@ class FullTextIndex:
             name = digest.hexdigest()
             if name in new or searcher.doc_freq("digest", name):
                 continue
-            words = _words(text)
+            words = normal_words(text)
             if not words:
                 continue
             document = self._tantivy.Document()
@@ -93,8 +93,8 @@ class FullTextIndex:
         return [self._search(searcher, query, n) for query in queries]
 
     def _search(self, searcher: Any, query: str, n: int) -> list[Hit]:
-        words = sorted(set(_words(query)))
-        if not words or not n:
+        words = sorted(set(normal_words(query)))
+        if not words or n < 1:
             return []
         Query, Occur = self._tantivy.Query, self._tantivy.Occur
         terms = [
@@ -105,10 +105,6 @@ class FullTextIndex:
             Hit(bytes(searcher.doc(address)["text"][0]).decode("utf8"), float(score))
             for score, address in found.hits
         ]
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in words_of(text.casefold()).words if word[0].isalnum()]
 
 
 def make_full_text(path: str | None = None) -> FullTextIndex:

@@ -28,7 +28,7 @@ class SearchServer:
         answers = self._client.msearch(body=lines)["responses"]
         failed = next((a["error"] for a in answers if "error" in a), None)
         if failed is not None:
-            raise KnnNerError(Errors.E101, reason=str(failed)[:200])
+            raise RuntimeError(str(failed)[:200])
         return [
             [
                 Hit(h["_source"][self._field], float(h["_score"]))

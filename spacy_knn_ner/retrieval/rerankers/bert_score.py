@@ -71,8 +71,17 @@ class BertScore:
         if self._loaded is None:
             from transformers import AutoModel, AutoTokenizer
 
-            tokenizer = AutoTokenizer.from_pretrained(self.encoder)
-            model = AutoModel.from_pretrained(self.encoder).eval()
+            try:
+                tokenizer = AutoTokenizer.from_pretrained(self.encoder)
+                model = AutoModel.from_pretrained(self.encoder).eval()
+            except (OSError, ValueError) as error:
+                raise KnnNerError(
+                    Errors.E109, encoder=self.encoder, reason=str(error)[:200]
+                ) from error
+            n_layers = model.config.num_hidden_layers
+            if self.layer is not None and not 0 <= self.layer <= n_layers:
+                reason = f"layer={self.layer}, and it has {n_layers}"
+                raise KnnNerError(Errors.E109, encoder=self.encoder, reason=reason)
             self._loaded = tokenizer, model
         return self._loaded
 
@@ -143,7 +152,7 @@ class BertScore:
 
     def from_disk(self, path: str | Path) -> None:
         """Use the saved encoder."""
-        self.encoder, self._loaded = str(path), None
+        self.encoder, self._loaded = str(Path(path).resolve()), None
         self._cache.clear()
 
 

@@ -5,6 +5,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 from spacy_curated_transformers.models.output import DocTransformerOutput
+from test_contexts import pipeline
 from thinc.api import Ragged
 from util import (
     annotated_docs,
@@ -16,7 +17,7 @@ from util import (
 
 from spacy_knn_ner.errors import KnnNerError, KnnNerWarning
 from spacy_knn_ner.reading.tagger_output import read
-from spacy_knn_ner.reading.vectors import read_keys
+from spacy_knn_ner.reading.vectors import keep_hidden_layers, read_keys
 from spacy_knn_ner.settings import KeySettings
 
 TEXT = "Ada  lived in London"  # with a whitespace token
@@ -90,12 +91,14 @@ def test_hidden_layers_that_were_not_kept_are_an_error(tiny_bert, tmp_path):
     nlp = transformer_pipeline(tiny_bert)
     with pytest.raises(KnnNerError) as caught:
         keys_of(nlp(TEXT), layer=0)
-    advice = "nlp.get_pipe('transformer').model.transformer.config.output_hidden_states"
-    assert advice in str(caught.value)
-    exec(f"{advice} = True", {"nlp": nlp})
+    assert "spacy knn build --layer" in str(caught.value)
+    keep_hidden_layers(nlp.get_pipe("transformer").model)  # as that does
     nlp.to_disk(tmp_path)
     for there in (nlp, spacy.load(tmp_path)):
         assert len(keys_of(there(TEXT), layer=0))
+    layered = pipeline("transformer", tiny_bert)  # inside a layer that reads contexts
+    keep_hidden_layers(layered.get_pipe("transformer").model)
+    assert len(keys_of(layered(TEXT), layer=0))
 
 
 def test_overlapping_windows_count_once_per_token(tiny_bert):

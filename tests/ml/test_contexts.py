@@ -102,11 +102,28 @@ def pipeline(kind, checkpoint, *, contexts=True, **settings):
     return initialized(nlp)
 
 
-@pytest.fixture(params=KINDS)
-def both(request, tiny_bert):
+def make_both(kind, checkpoint):
     """The same encoder without the layer, and with it."""
-    plain = pipeline(request.param, tiny_bert, contexts=False)
-    return plain, pipeline(request.param, tiny_bert, max_pieces=60, own_pieces=12)
+    plain = pipeline(kind, checkpoint, contexts=False)
+    return plain, pipeline(kind, checkpoint, max_pieces=60, own_pieces=12)
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def shared(request, tiny_bert):
+    return make_both(request.param, tiny_bert)
+
+
+@pytest.fixture
+def both(shared):
+    """For tests that train nothing."""
+    yield shared
+    set_view(shared[1].components[0][1].model, "auto")
+
+
+@pytest.fixture(params=KINDS)
+def fresh(request, tiny_bert):
+    """For tests that train."""
+    return make_both(request.param, tiny_bert)
 
 
 def vectors(nlp, docs):
@@ -190,9 +207,9 @@ def test_views_of_a_batch_do_not_mix(both):
             np.testing.assert_allclose(alone, found, atol=1e-5)
 
 
-def test_training_with_contexts(both):
+def test_training_with_contexts(fresh):
     """The gradient is that of the whole text, of which only the sentence is tagged."""
-    plain, layered = both
+    plain, layered = fresh
     text, entities = SENTENCES[0]
     n = len(text.split())
     context = "in the hotel"
@@ -210,7 +227,7 @@ def test_training_with_contexts(both):
     of_sentence = annotated(layered.vocab, text, entities)
     examples = Example(whole, gold), Example(doc, of_sentence)
     found = []
-    for nlp, example in zip(both, examples, strict=True):
+    for nlp, example in zip(fresh, examples, strict=True):
         losses = {}
         for _ in range(3):
             sgd = nlp.resume_training()
@@ -248,9 +265,9 @@ def test_the_view_is_a_setting(both, tmp_path):
     np.testing.assert_allclose(read(loaded, texts), without, atol=1e-5)
 
 
-def test_whitespace_alone(both):
+def test_whitespace_alone(fresh):
     """Some packages leave vectors of no width of it."""
-    for nlp in both:
+    for nlp in fresh:
         assert not nlp(" ").ents
         example = Example(nlp.make_doc(" "), nlp.make_doc(" "))
         assert not nlp.update([example])["ner_tagger"]
@@ -356,9 +373,9 @@ def test_buckets_have_texts_of_similar_length(lengths):
         assert not positive or max(positive) <= 1.5 * min(positive) + 8
 
 
-def test_buckets_change_no_gradient(both):
+def test_buckets_change_no_gradient(fresh):
     """A batch of short sentences and long views, at once and one by one."""
-    _, layered = both
+    _, layered = fresh
 
     def batch():
         for i, (text, entities) in enumerate(SENTENCES):

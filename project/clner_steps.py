@@ -117,18 +117,18 @@ def run_steps(
     return steps
 
 
-def transfer_step(method: str, view: str) -> dict[str, Any]:
-    """Evaluate a model of CoNLL-2003 on another domain: table 2."""
+def transfer_step(name: str, contexts: str, method: str, view: str) -> dict[str, Any]:
+    """Evaluate a model of CoNLL-2003 on another test set: table 2."""
     run = f"{method}-document-{RUN}/{view}"
-    report = f"reports/cbs/{run}"
+    tuned, report = f"models/conll2003/{run}/tuned", f"reports/{name}/{run}"
+    test = "/".join(["corpus", name, *([contexts] if contexts else []), "test.spacy"])
     return {
-        "name": f"cbs-{method}-{view}-evaluate",
-        "help": f"A model of CoNLL-2003 on CBS SciTech news, {view} view",
+        "name": f"{name}-{method}-{view}-evaluate",
+        "help": f"CL-NER of CoNLL-2003 on {DATASETS[name].title}, {view} view",
         "script": [
-            f"python -m spacy knn evaluate models/conll2003/{run}/tuned "
-            f"corpus/cbs/test.spacy --output {report} {CACHE}"
+            f"python -m spacy knn evaluate {tuned} {test} --output {report} {CACHE}"
         ],
-        "deps": [f"models/conll2003/{run}/tuned", "corpus/cbs/test.spacy"],
+        "deps": [tuned, test],
         "outputs": [report],
     }
 
@@ -177,11 +177,11 @@ def clner() -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
     ]
     first = [contexts_step("conll2003", "document")]
     workflow("clner-document-or-retrieved", begin, [*first, *document, *steps])
-    views = [transfer_step(m, view) for m in TABLE_1 for view in VIEWS]
+    views = [transfer_step("cbs", "", m, v) for m in TABLE_1 for v in VIEWS]
     cbs = ["cbs-assets", "cbs-convert"]
     workflow("clner-cross-domain", [*workflows["clner-conll2003"], *cbs], views)
     # Its train and dev are those of CoNLL-2003.
-    pp = [transfer_of_conllpp(method, view) for method in TABLE_1 for view in VIEWS]
+    pp = [transfer_step("conllpp", "document", m, v) for m in TABLE_1 for v in VIEWS]
     conllpp = ["conllpp-assets", "conllpp-convert"]
     conllpp_documents = contexts_step("conllpp", "document")
     workflow(
@@ -190,19 +190,3 @@ def clner() -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
         [conllpp_documents, *pp],
     )
     return list(commands.values()), workflows
-
-
-def transfer_of_conllpp(method: str, view: str) -> dict[str, Any]:
-    """Evaluate a model of CoNLL-2003 on the corrected test data."""
-    run = f"{method}-document-{RUN}/{view}"
-    report, test = f"reports/conllpp/{run}", "corpus/conllpp/document/test.spacy"
-    return {
-        "name": f"conllpp-{method}-{view}-evaluate",
-        "help": f"CL-NER of CoNLL-2003 on CoNLL++, {view} view",
-        "script": [
-            f"python -m spacy knn evaluate models/conll2003/{run}/tuned "
-            f"{test} --output {report} {CACHE}"
-        ],
-        "deps": [f"models/conll2003/{run}/tuned", test],
-        "outputs": [report],
-    }

@@ -5,7 +5,6 @@ python project/contexts.py wnut17 corpus/wnut17/contexts --texts corpus/ncbi/tra
 
 import random
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +15,10 @@ from encoder import MINILM, find_encoder
 from spacy.tokens import Doc
 from wasabi import msg
 
-from spacy_knn_ner.cli.verbs.contexts import texts_of
 from spacy_knn_ner.components.context_retriever import ContextRetriever
 from spacy_knn_ner.corpora.docbin import read_docs, write_docs
 from spacy_knn_ner.corpora.formats import read_corpus
+from spacy_knn_ner.corpora.texts import read_texts
 from spacy_knn_ner.ml.contexts import given
 from spacy_knn_ner.retrieval.base import Reranker
 from spacy_knn_ner.retrieval.engines.full_text import FullTextIndex
@@ -38,7 +37,8 @@ def make_reranker(name: str, encoder: str, texts: list[str]) -> Reranker | None:
         return None
     if name == "fuzzy":
         return Fuzzy()
-    return BertScore(encoder, idf_texts=texts if name == "bert-score-idf" else None)
+    found = find_encoder(encoder)
+    return BertScore(found, idf_texts=texts if name == "bert-score-idf" else None)
 
 
 def documents(dataset: str, part: str) -> list[Doc]:
@@ -96,11 +96,6 @@ def with_retrieved(
                     given.write(doc, [{**c, "start": None} for c in of_other])
 
 
-def _all_texts(paths: list[Path]) -> Iterator[str]:
-    for path in paths:
-        yield from texts_of(path)
-
-
 def main(
     dataset: Annotated[str, typer.Argument(help="One of project/data_sets.py.")],
     output: Annotated[Path, typer.Argument(help="Folder for its parts.")],
@@ -118,9 +113,9 @@ def main(
     if source == "document":
         docs = {part: documents(dataset, part) for part in PARTS}
     else:
-        known = list(_all_texts(texts or []))
+        known = [text for path in texts or () for text in read_texts(path)]
         docs = sentences(dataset)
-        ranked = make_reranker(reranker, find_encoder(encoder), known)
+        ranked = make_reranker(reranker, encoder, known)
         with_retrieved(docs, source, known, ranked, seed)
     for part, of_part in docs.items():
         write_docs(of_part, output / f"{part}.spacy")

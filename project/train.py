@@ -286,7 +286,7 @@ def main(
         "encoder": encoder,
         "method": method,
         "seed": seed,
-        "contexts": contexts if method in CONTEXT else None,
+        **({"contexts": contexts} if method in CONTEXT else {}),
         **settings,
         # Whatever else the model depends on, but for dev.spacy; see project.yml.
         "hashes": {
@@ -294,7 +294,7 @@ def main(
             "config": _hash(_text(path)),
             "overrides": _hash(json.dumps(changes)),
             "encoder": _weights(encoder),
-            "unlabelled": None if unlabelled is None else sha256(unlabelled),
+            **({} if unlabelled is None else {"unlabelled": sha256(unlabelled)}),
             "start": None if start is None else _hash_folder(start),
         },
     }

@@ -14,7 +14,7 @@ from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc
 
-from ..corpora.docbin import DocFile
+from ..corpora.texts import read_texts
 from ..errors import Errors, KnnNerError, Notes, note
 from ..ml.contexts import given
 from ..ml.contexts.views import sentences_of
@@ -68,8 +68,8 @@ class ContextRetriever(Pipe):
         known = KnownTexts()
         for path in known_texts:
             try:
-                known.add(_sentences_in(path, nlp))
-            except (OSError, UnicodeDecodeError) as error:
+                known.add(read_texts(path))
+            except OSError as error:
                 raise KnnNerError(Errors.E024, path=path, reason=error) from error
         self.finder = Finder(
             as_engine(engine), reranker, known, n_results, n_contexts, max_query_words
@@ -187,16 +187,6 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 
-def _sentences_in(path: str, nlp: Language) -> Iterator[str]:
-    """The sentences of a .spacy file, or the lines of any other."""
-    if Path(path).suffix == ".spacy":
-        for doc in DocFile(path, nlp.vocab):
-            for start, end in sentences_of(doc):
-                yield doc[start:end].text
-    else:
-        yield from Path(path).read_text(encoding="utf8").splitlines()
-
-
 @Language.factory(
     "context_retriever",
     assigns=["doc._.contexts"],
@@ -230,7 +220,7 @@ def make_context_retriever(
     n_contexts (int): Those that are kept for a sentence. Default: 6.
     max_query_words (int): Longer sentences are searched for in parts. Default: 30.
     known_texts (list[str]): Files whose sentences are never contexts, such as test
-        data: .spacy files, or texts with one per line. Default: none.
+        data: as for `read_texts`. Default: none.
     time_limit (float | None): For a batch, in seconds; then its sentences are read
         without contexts. Default: none.
     RAISES (KnnNerError): If a file of known texts cannot be read.

@@ -20,7 +20,8 @@ LOSSES = ("kl", "l2", "both", "none")
 
 @dataclass(frozen=True)
 class Cooperative:
-    """How two views are trained together.
+    """How two views are trained together: by default with the paper's values,
+    `spacy_knn_ner.Cooperative.v1`.
 
     loss (str): `"kl"`, `"l2"`, `"both"` or `"none"`: both views are trained, without a
         loss between them.
@@ -52,21 +53,6 @@ class Cooperative:
     def of_vectors(self) -> bool:
         """Whether vectors are compared."""
         return self.loss in ("l2", "both")
-
-
-def as_in_paper(
-    loss: str = "kl",
-    weight: float = 1.0,
-    external_weight: float = 1.0,
-    temperature: float = 1.0,
-    divide_by_width: bool = False,
-) -> Cooperative:
-    """Make `Cooperative` with the paper's values, `spacy_knn_ner.Cooperative.v1`.
-
-    loss, weight, external_weight, temperature, divide_by_width: See `Cooperative`.
-    RAISES (KnnNerError): For an invalid value.
-    """
-    return Cooperative(loss, weight, external_weight, temperature, divide_by_width)
 
 
 def as_in_code(

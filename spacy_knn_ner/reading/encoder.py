@@ -93,6 +93,7 @@ class KeyEncoder:
         last = names.index(retrievers[-1])
         others = [name for name, _ in self.nlp.components][last + 1 :]
         components: list[Any] = [self.nlp.get_pipe(name) for name in retrievers]
+        components = [c for c in components if hasattr(c, "must_succeed")]  # ours
         before = [component.must_succeed for component in components]
         try:
             for component in components:

@@ -1,15 +1,12 @@
 """`spacy knn contexts build | search | add`"""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ...corpora.docbin import DocFile, read_docs, write_docs
-from ...corpora.lines import numbered_lines
-from ...errors import Errors, KnnNerError
+from ...corpora.docbin import read_docs, write_docs
+from ...corpora.texts import read_texts
 from ..terminal import JsonOpt, clear_errors, print_json, print_table
 
 contexts = typer.Typer(
@@ -56,7 +53,7 @@ def build(
     from ...retrieval.engines.full_text import FullTextIndex
 
     made = FullTextIndex(index, create=True)
-    texts = (text for path in inputs for text in texts_of(path))
+    texts = (text for path in inputs for text in read_texts(path))
     n_new = made.add(tqdm(texts, desc="Texts", unit="text", disable=as_json))
     if as_json:
         print_json({"index": str(index), "new": n_new, "texts": len(made)})
@@ -159,31 +156,3 @@ def _retriever(
         known_texts=known or (),
         must_succeed=True,
     )
-
-
-def texts_of(path: Path) -> Iterator[str]:
-    """Read the texts of a file: lines, "text" of JSON lines, or sentences of Docs."""
-    if path.suffix == ".spacy":
-        import spacy
-
-        from ...ml.contexts.views import sentences_of
-
-        for doc in DocFile(path, spacy.blank("xx").vocab):
-            for start, end in sentences_of(doc):
-                yield doc[start:end].text
-        return
-    for number, line in numbered_lines(path):
-        if path.suffix != ".jsonl":
-            yield line
-        elif line.strip():
-            yield _text_of(line, path, number)
-
-
-def _text_of(line: str, path: Path, number: int) -> str:
-    try:
-        value = json.loads(line)["text"]
-        if isinstance(value, str):
-            return value
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise KnnNerError(Errors.E105, path=path, line=number)

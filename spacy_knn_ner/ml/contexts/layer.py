@@ -180,7 +180,7 @@ def _views(model: Model, doc: Doc) -> list[View] | None:
 def _text(doc: Doc, view: View) -> Doc:
     """What is read: a Doc of the words of a view."""
     left = _spaced(view.left)
-    own = own_words(doc)[view.start : view.end]
+    own = own_words(doc[view.start : view.end])
     words = left + (_spaced(own) if view.right else own) + view.right
     text = Doc(doc.vocab, words=words.words, spaces=words.spaces)
     for token in doc[view.start : view.end]:

@@ -1,8 +1,8 @@
 """What an encoder says of views → what it says of the Docs, and gradients back.
 
 The three kinds of outputs: arrays per token (a tok2vec), `FullTransformerBatch` of
-spacy-transformers, `TransformerModelOutput` of spacy-curated-transformers. This is the
-one place that knows them apart.
+spacy-transformers, `TransformerModelOutput` of spacy-curated-transformers. Only
+this file and buckets.py know them apart.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def cut(inputs: Inputs, output: Any, ops: Ops) -> tuple[Any, Callable[[Any], Any
         return _cut_arrays(inputs, output, ops)
     if hasattr(output, "all_outputs"):
         return _cut_curated(inputs, output, ops)
-    return _cut_transformers(inputs, output, ops)
+    return _cut_transformers(inputs, output)
 
 
 def _own(view: View) -> slice:
@@ -135,9 +135,7 @@ def _cut_curated(
 # --- spacy-transformers --------------------------------------------------------------
 
 
-def _cut_transformers(
-    inputs: Inputs, output: Any, ops: Ops
-) -> tuple[Any, Callable[[Any], Any]]:
+def _cut_transformers(inputs: Inputs, output: Any) -> tuple[Any, Callable[[Any], Any]]:
     spans, rows = [], []
     first = 0  # row of a text's first token in the alignment
     for doc, views, numbers in inputs:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from ...types import AFTER, BEFORE, RETRIEVED, Context
 from .pieces import PieceCounter
@@ -118,9 +118,9 @@ def make_views(
     return views
 
 
-def own_words(doc: Doc) -> Words:
-    """List the words of a Doc."""
-    return Words([t.text for t in doc], [bool(t.whitespace_) for t in doc])
+def own_words(tokens: Doc | Span) -> Words:
+    """List the words of a Doc, or of a part of it."""
+    return Words([t.text for t in tokens], [bool(t.whitespace_) for t in tokens])
 
 
 def sentences_of(doc: Doc) -> list[Bounds]:

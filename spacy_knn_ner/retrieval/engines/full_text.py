@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import Errors, KnnNerError
+from ...ml.extras import require
 from ..base import Hit
 from ..known_texts import normal_words
 
@@ -22,15 +23,7 @@ class FullTextIndex:
         create (bool): Make it, if it does not exist. Default: False.
         RAISES (KnnNerError): If there is no index, or tantivy is not installed.
         """
-        try:
-            import tantivy
-        except ImportError as error:
-            raise KnnNerError(
-                Errors.E084,
-                feature="spacy_knn_ner.FullText.v1",
-                package="tantivy",
-                extra="retrieval",
-            ) from error
+        tantivy = require("tantivy", "spacy_knn_ner.FullText.v1", "retrieval")
         self._tantivy, self.path = tantivy, Path(path)
         builder = tantivy.SchemaBuilder()
         builder.add_text_field("words", tokenizer_name="words", index_option="freq")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ...errors import Errors, KnnNerError
+from ...ml.extras import require
 from ..base import Hit
 
 
@@ -63,27 +64,14 @@ def make_search_server(
     key = os.environ.get("SEARCH_API_KEY")
     user = os.environ.get("SEARCH_USER")
     login = (user, os.environ.get("SEARCH_PASSWORD", "")) if user else None
-    try:
-        if client == "elasticsearch":
-            from elasticsearch import Elasticsearch
-
-            made: Any = Elasticsearch(
-                url,
-                request_timeout=time_limit,
-                **({"api_key": key} if key else {"basic_auth": login} if login else {}),
-            )
-        else:
-            from opensearchpy import OpenSearch
-
-            headers = {"Authorization": f"ApiKey {key}"} if key else None
-            made = OpenSearch(
-                [url], timeout=time_limit, http_auth=login, headers=headers
-            )
-    except ImportError as error:
-        raise KnnNerError(
-            Errors.E084,
-            feature="spacy_knn_ner.SearchServer.v1",
-            package=client,
-            extra="search-server",
-        ) from error
+    package = "elasticsearch" if client == "elasticsearch" else "opensearchpy"
+    found = require(package, "spacy_knn_ner.SearchServer.v1", "search-server")
+    if client == "elasticsearch":
+        access = {"api_key": key} if key else {"basic_auth": login} if login else {}
+        made = found.Elasticsearch(url, request_timeout=time_limit, **access)
+    else:
+        headers = {"Authorization": f"ApiKey {key}"} if key else None
+        made = found.OpenSearch(
+            [url], timeout=time_limit, http_auth=login, headers=headers
+        )
     return SearchServer(made, index, field)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ...errors import Errors, KnnNerError
+from ...ml.extras import require
 
 
 class Fuzzy:
@@ -11,16 +11,10 @@ class Fuzzy:
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Score texts; see `Reranker.score`."""
-        try:
-            from rapidfuzz.fuzz import ratio
-        except ImportError as error:
-            raise KnnNerError(
-                Errors.E084,
-                feature="spacy_knn_ner.Fuzzy.v1",
-                package="rapidfuzz",
-                extra="retrieval",
-            ) from error
-        return [ratio(one.casefold(), other.casefold()) / 100 for one, other in pairs]
+        fuzz = require("rapidfuzz", "spacy_knn_ner.Fuzzy.v1", "retrieval").fuzz
+        return [
+            fuzz.ratio(one.casefold(), other.casefold()) / 100 for one, other in pairs
+        ]
 
 
 def make_fuzzy() -> Fuzzy:

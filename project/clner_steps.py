@@ -17,7 +17,7 @@ MAIN = {
     "ncbi": "document",
     "bc5cdr": "document",
 }
-TABLE_1 = ("context", "clner-l2", "clner-kl")
+TABLE_1 = ("plain", "context", "clner-l2", "clner-kl")
 TABLE_6 = ("clner-none", "clner-both")
 # Folder of contexts → options of project/contexts.py.
 ENCODER = "--encoder ${vars.encoder_of_contexts}"

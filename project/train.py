@@ -38,10 +38,10 @@ FROM_CONTRAST = ("nerco", "nerco-softmax")  # stage two
 ON_LAYER = ("nerco-layer", "nerco-layer-softmax")  # stage two, on a frozen encoder
 UNTOUCHED = "untouched"  # the encoder before stage one, in its folder
 STARTED = (LAYER, *FROM_CONTRAST, *ON_LAYER)  # from another pipeline
-# CL-NER, on Docs with contexts: the context view alone; or both views, with a loss
-# between them.
+# CL-NER, on Docs with contexts: one view alone; or both, with a loss between them.
+ONE_VIEW = ("plain", "context")
 COOPERATIVE = ("clner-kl", "clner-l2", "clner-both", "clner-none")
-CONTEXT = ("context", *COOPERATIVE)
+CONTEXT = (*ONE_VIEW, *COOPERATIVE)
 TAGGERS = ("softmax", "crf", *FROM_CONTRAST, *ON_LAYER, "joint", *CONTEXT, "ner")
 METHODS = (*TAGGERS, *CONTRAST)
 
@@ -126,8 +126,12 @@ def context_overrides(
             1, (total - 1) // (recipe["epochs"] * recipe["checks"])
         ),
     }
-    if method == "context":
-        return changes | {"training.batcher.plain": False, "corpora.dev.views": "auto"}
+    if method in ONE_VIEW:
+        return changes | {
+            "components.transformer.model.view": method,
+            "training.batcher.plain": False,
+            "corpora.dev.views": "auto",
+        }
     loss = method.removeprefix("clner-")
     return changes | {"components.ner_tagger.cooperative.loss": loss}
 

@@ -2,7 +2,11 @@
 
 import os
 import threading
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Lock:
@@ -22,3 +26,14 @@ class Lock:
 
     def __reduce__(self) -> Any:
         return Lock, ()
+
+
+def locked(method: F) -> F:
+    """Let one thread at a time run a method, with the `lock` of its object."""
+
+    @wraps(method)
+    def holding(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.lock:
+            return method(self, *args, **kwargs)
+
+    return cast(F, holding)

@@ -71,6 +71,11 @@ def _boolean(value: Any) -> str:
     return "" if isinstance(value, bool) else "expected true or false"
 
 
+def _boolean_or_none(value: Any) -> str:
+    valid = value is None or isinstance(value, bool)
+    return "" if valid else "expected true, false or null"
+
+
 def _whole(value: Any) -> str:
     return "" if _is_int(value) else "expected an integer"
 
@@ -224,6 +229,14 @@ class Settings:
         _proportion,
         "probability of the entities, and of the `O`, of a component without "
         "probabilities, such as `ner`",
+    )
+    verify: bool | None = _setting(
+        None,
+        _boolean_or_none,
+        "when a damaged file of keys, or of an index, is noticed (others always are "
+        "when they are loaded): `true`: when it is loaded; `null`: then too, unless "
+        "they have more than 256 MiB, which are read through before the first search; "
+        "`false`: when `spacy knn info --check` is run",
     )
     keys: KeySettings = field(default_factory=KeySettings)
     corrections: CorrectionSettings = field(default_factory=CorrectionSettings)

@@ -67,6 +67,20 @@ class TagSet:
         """Tag → id."""
         return {tag: i for i, tag in enumerate(self.tags)}
 
+    def renamed(self, old_label: str, new_label: str) -> "tuple[TagSet, np.ndarray]":
+        """Rename a label; if the new one exists, the two become one.
+
+        old_label (str), new_label (str): The labels.
+        RETURNS (tuple[TagSet, ndarray]): The new tag set, and its ids by old ones.
+        """
+        names = {label: label for label in self.labels} | {old_label: new_label}
+        new = TagSet(self.scheme, tuple(dict.fromkeys(names.values())))
+        pairs = [split_tag(tag) for tag in self.tags]
+        tags = [
+            f"{prefix}-{names[label]}" if label else prefix for prefix, label in pairs
+        ]
+        return new, np.array([new.ids[tag] for tag in tags])
+
     def union(self, labels: Iterable[str]) -> "TagSet":
         """Append labels that are not there yet."""
         together = tuple(dict.fromkeys((*self.labels, *labels)))

@@ -29,8 +29,19 @@ for point in ours:
 print(json.dumps([len(ours), sorted(set(sys.modules) - before)]))
 """
 # From the bottom to the top: each imports from those before it.
-ROOMS = ["errors", "tags", "types", "digest", "locking", "registry", "ml", "datastore"]
+ROOMS = [
+    "errors",
+    "tags",
+    "types",
+    "digest",
+    "folders",
+    "locking",
+    "registry",
+    "ml",
+    "datastore",
+]
 ROOMS += [
+    "datastore",
     "corpora",
     "retrieval",
     "settings",

@@ -20,7 +20,8 @@ def edited(model: str, name: str, gpu: int = -1) -> Iterator[Any]:
     YIELDS (KnnNer): The component.
     RAISES (KnnNerError): If it is no folder, or another process is saving.
     """
-    from ..datastore.persistence import MANIFEST, only_writer
+    from ..datastore.disk.manifest import MANIFEST
+    from ..datastore.disk.persistence import only_writer
 
     folder = Path(model) / name / "datastore"
     if not (folder / MANIFEST).exists():

@@ -1,5 +1,6 @@
 """`span._.knn_score` and `span._.knn_unknown`: what `knn_ner` knows of an entity."""
 
+from bisect import bisect_left
 from functools import partial
 from typing import Any
 
@@ -21,10 +22,13 @@ def value_of(span: Span, *, values: str) -> float | bool | None:
     for group in reversed(list(span.doc.spans.values())):  # the last component's
         ours = group.attrs.get("factory") == FACTORY["factory"]
         if ours and values in group.attrs:
-            for other, value in zip(group, group.attrs[values], strict=True):
-                same = (other.start, other.end) == (span.start, span.end)
-                if same and other.label == span.label:
-                    return _plain(value)
+            i = bisect_left(group, span.start, key=lambda other: other.start)
+            if i < len(group):
+                other = group[i]
+                if (other.end, other.label) == (span.end, span.label) and (
+                    other.start == span.start
+                ):
+                    return _plain(group.attrs[values][i])
     return None
 
 

@@ -57,6 +57,7 @@ class KnnNer(Pipe):
     corrections = Setting()
     few_shot = Setting()
     lookup = Setting()
+    verify = Setting()
     index = BlockSetting("memory.index_factory")
     interpolation = BlockSetting("_interpolation")
 
@@ -331,7 +332,7 @@ class KnnNer(Pipe):
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "KnnNer":
         """Load what `to_disk` saved; see `Memory.from_disk`."""
-        self.memory.from_disk(path, exclude)
+        self.memory.from_disk(path, exclude, self.settings.verify)
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:

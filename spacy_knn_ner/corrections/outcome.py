@@ -1,8 +1,10 @@
 """The outcome of adding corrections: what changed in their own texts, what did not and
 why, and what they contradict."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import overload
 
 from ..tags import SpanTuple
@@ -182,7 +184,10 @@ def _lost(revision: Revision) -> list[str]:
 
 
 def _overlapping(spans: list[SpanTuple], start: int, end: int) -> list[SpanTuple]:
-    return [span for span in spans if span[0] < end and start < span[1]]
+    """Those that overlap some tokens, of spans in order that do not overlap."""
+    first = bisect_right(spans, start, key=itemgetter(1))
+    last = bisect_left(spans, end, key=itemgetter(0))
+    return spans[first:last]
 
 
 def _text(text: AnnotatedText, start: int, end: int) -> str:

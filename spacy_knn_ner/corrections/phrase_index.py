@@ -48,7 +48,7 @@ class PhraseIndex:
         self._clear()
 
     def _clear(self) -> None:
-        self._version, self._n_rows = self.table.version, 0
+        self._version, self._n_rows = self.table.rows.version, 0
         self._word_ids: dict[str, int] = {}
         self._postings = Blocks(POSTING)
         self._postings_of: dict[int, list[int]] = {}
@@ -60,7 +60,7 @@ class PhraseIndex:
 
         examples (ExampleStore): The texts.
         """
-        if self._version != self.table.version:
+        if self._version != self.table.rows.version:
             self._clear()
         n_rows = len(self.table.removed)
         if self._n_rows == n_rows:

@@ -61,6 +61,13 @@ class History:
         recorded.setdefault(example.example_id, (example, keys))
         self._sentence_of[example.example_id] = words
 
+    def copy(self) -> "History":
+        """Make a copy that does not change with this one."""
+        new = History()
+        new._sentences = {words: dict(its) for words, its in self._sentences.items()}
+        new._sentence_of = dict(self._sentence_of)
+        return new
+
     def ids(self, source: str | None, contains: str | None) -> list[int]:
         """List recorded corrections; as `ExampleStore.ids`.
 
@@ -127,37 +134,48 @@ def add_corrections(
         of them has replaced is that one's.
     RAISES (KnnNerError): As for `Datastore.add`; then nothing is changed.
     """
-    datastore.checked(texts, keys)
     additions: list[Addition] = []
+    recorded: list[Recorded] = []
     replaced_by: dict[int, int] = {}
-    for text, key in zip(texts, keys, strict=True):
-        same, revised, forgotten = None, [], list[int]()
-        for earlier in datastore.examples.corrections_of(text):
-            if is_same(earlier.annotated, text):
-                same = earlier.example_id if same is None else same
-                continue
-            left = without_conflicts(earlier.annotated, text)
-            if left.missing == earlier.annotated.missing:
-                continue
-            revised.append(Revision(earlier, left))
-            if len(left.missing) == len(left.words):
-                datastore.forget([earlier.example_id])
-                forgotten.append(earlier.example_id)
-            else:
-                datastore.replace_annotation(earlier.example_id, left)
-        new = same
-        if new is None:
-            new = datastore.add([text], [key], part=CORRECTIONS, source=source)[0]
-        if history is not None and revised:
-            for revision in revised:
-                history.record(revision.earlier, key)
-            history.record(datastore.example(new), key)
-        replaced_by.update(dict.fromkeys(forgotten, new))
-        additions.append(Addition(new, same is None, tuple(revised)))
+    with datastore.transaction():
+        for text, key in zip(texts, keys, strict=True):
+            addition, forgotten = _add_one(datastore, text, key, source)
+            if addition.revised:
+                recorded += [(revision.earlier, key) for revision in addition.revised]
+                recorded.append((datastore.example(addition.example_id), key))
+            replaced_by.update(dict.fromkeys(forgotten, addition.example_id))
+            additions.append(addition)
+    if history is not None:
+        for example, key in recorded:
+            history.record(example, key)
     return [
         replace(addition, example_id=_last(addition.example_id, replaced_by))
         for addition in additions
     ]
+
+
+def _add_one(
+    datastore: Datastore, text: AnnotatedText, key: TokenKeys, source: str | None
+) -> tuple[Addition, list[int]]:
+    """Add one correction. Returns also which earlier ones are forgotten."""
+    same, revised, forgotten = None, [], list[int]()
+    for earlier in datastore.examples.corrections_of(text):
+        if is_same(earlier.annotated, text):
+            same = earlier.example_id if same is None else same
+            continue
+        left = without_conflicts(earlier.annotated, text)
+        if left.missing == earlier.annotated.missing:
+            continue
+        revised.append(Revision(earlier, left))
+        if len(left.missing) == len(left.words):
+            datastore.forget([earlier.example_id])
+            forgotten.append(earlier.example_id)
+        else:
+            datastore.replace_annotation(earlier.example_id, left)
+    new = same
+    if new is None:
+        new = datastore.add([text], [key], part=CORRECTIONS, source=source)[0]
+    return Addition(new, same is None, tuple(revised)), forgotten
 
 
 def _last(example_id: int, replaced_by: dict[int, int]) -> int:

@@ -94,6 +94,19 @@ class Blocks:
                 self._blocks[-1] = _mapped(self._blocks[-1])
             rows = rows[len(part) :]
 
+    def truncate(self, n: int) -> None:
+        """Drop the rows after the first n."""
+        blocks, self._blocks, self._filled = list(self), [], []
+        for block in blocks:
+            part = block[: max(0, n - len(self))]
+            if not len(part):
+                break
+            if len(part) < len(block):  # the next rows are written behind it
+                self.append(part)
+            else:
+                self._blocks.append(block)
+                self._filled.append(len(block))
+
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Gather the rows with these numbers, in the shape of `rows`."""
         if len(self._blocks) == 1:

@@ -1,6 +1,8 @@
 """The datastore: annotated examples, and two tables of entries made from them."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import numpy as np
 from ..errors import Errors, KnnNerError
 from ..tags import MISSING, TagSet
 from ..types import AnnotatedText, StoredExample, TokenKeys
-from . import saving
 from .blocks import DTYPES
+from .disk import saving
+from .disk.saved_files import SavedFiles
+from .encoding import Encoded, encoded
 from .entries import EntryTable
 from .examples import CORRECTIONS, PARTS, STORE, ExampleStore
 
@@ -28,8 +32,8 @@ class Datastore:
         reading/fingerprint.py. Stored as it is.
     tag_set (TagSet): The meaning of tag ids.
     projection (ndarray | None): What keys were projected with. Stored as it is.
-    saved_as (dict[Path, str]): Where it was loaded from or saved to, and which version
-        that was.
+    saved_as (dict[Path, str]): Versions that it was loaded from or saved as, by folder.
+    files (SavedFiles | None): The files that it was loaded from or saved to.
     n_changes (int): How often examples were added, removed, moved or changed.
     """
 
@@ -54,6 +58,7 @@ class Datastore:
         self.examples = ExampleStore()
         self.store, self.corrections = EntryTable(dtype=dtype), EntryTable(dtype=dtype)
         self.saved_as: dict[Path, str] = {}
+        self.files: SavedFiles | None = None
         self.n_changes = 0
 
     def __len__(self) -> int:
@@ -93,6 +98,23 @@ class Datastore:
 
     # --- changing ----------------------------------------------------------
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Change all or nothing; also within each other. If anything fails inside, such
+        as on a full disk, examples and entries are as they were."""
+        with self.store.lock, self.corrections.lock:
+            about = self.dtype, self.fingerprint, self.tag_set, self.n_changes
+            states = {part: table.state() for part, table in self.tables.items()}
+            try:
+                with self.examples.transaction():
+                    self.n_changes += 1
+                    yield
+            except BaseException:
+                self.dtype, self.fingerprint, self.tag_set, self.n_changes = about
+                for part, table in self.tables.items():
+                    table.restore(states[part])
+                raise
+
     def add(
         self,
         texts: Sequence[AnnotatedText],
@@ -112,13 +134,11 @@ class Datastore:
         RAISES (KnnNerError): For overlapping entities, keys of another width, or a
             store's that cannot be compared; then nothing is added.
         """
-        tag_set, tags, vectors = self.checked(texts, keys)
-        if part == STORE:
-            self._check_comparable(keys)
-        self.tag_set = tag_set
-        self.n_changes += 1
-        ids = self.examples.add(texts, part, source)
-        self._add_entries(ids, keys, tags, vectors, part)
+        tag_set, tags, vectors = self._encoded(texts, keys)
+        with self.transaction():
+            self.tag_set = tag_set
+            ids = self.examples.add(texts, part, source)
+            self._add_entries(ids, keys, tags, vectors, part)
         return ids
 
     def add_entries(
@@ -134,44 +154,15 @@ class Datastore:
         example_ids (Sequence[int]): The examples.
         texts, keys, part: As for `add`.
         """
-        tag_set, tags, vectors = self.checked(texts, keys)
-        if part == STORE:
-            self._check_comparable(keys)
-        self.tag_set = tag_set
-        self._add_entries(example_ids, keys, tags, vectors, part)
+        tag_set, tags, vectors = self._encoded(texts, keys)
+        with self.transaction():
+            self.tag_set = tag_set
+            self._add_entries(example_ids, keys, tags, vectors, part)
 
-    def checked(
+    def _encoded(
         self, texts: Sequence[AnnotatedText], keys: Sequence[TokenKeys]
-    ) -> tuple[TagSet, list[np.ndarray], list[np.ndarray]]:
-        """Encode texts as they would be stored. Nothing is changed.
-
-        texts, keys: As for `add`.
-        RETURNS (tuple[TagSet, list[ndarray], list[ndarray]]): The tag set with their
-            labels; the tag id and the vector of each key.
-        RAISES (KnnNerError): As for `add`.
-        """
-        labels = [label for text in texts for _, _, label in text.entities]
-        tag_set = self.tag_set.union(labels)
-        tags = [
-            tag_set.encode(len(text.words), text.entities, text.missing)[key.tokens]
-            for text, key in zip(texts, keys, strict=True)
-        ]
-        with np.errstate(over="ignore"):  # noticed below
-            vectors = [key.vectors.astype(self.dtype) for key in keys]
-        widths = {vector.shape[1] for vector in vectors if len(vector)}
-        for width in sorted(widths):
-            expected = self.width or min(widths)
-            if width != expected:
-                raise KnnNerError(Errors.E034, found=width, expected=expected)
-        # Too large becomes inf, too small a row of zeros.
-        if not all((np.isfinite(v).all(1) & v.any(1)).all() for v in vectors):
-            raise KnnNerError(Errors.E031, dtype=self.dtype)
-        return tag_set, tags, vectors
-
-    def _check_comparable(self, keys: Sequence[TokenKeys]) -> None:
-        """Refuse keys of one number: of words alone, they are all the same."""
-        if any(key.vectors.shape[1] == 1 for key in keys if len(key)):
-            raise KnnNerError(Errors.E053)
+    ) -> Encoded:
+        return encoded(texts, keys, self.tag_set, dtype=self.dtype, width=self.width)
 
     def _add_entries(
         self,
@@ -181,6 +172,8 @@ class Datastore:
         vectors: list[np.ndarray],
         part: str,
     ) -> None:
+        if part == STORE and any(v.shape[1] == 1 and len(v) for v in vectors):
+            raise KnnNerError(Errors.E053)  # keys of words alone are all the same
         masks = [tag != MISSING for tag in tags]  # no annotation is not O
         if not any(mask.any() for mask in masks):
             return
@@ -215,17 +208,17 @@ class Datastore:
         RETURNS (int): How many entries were removed.
         RAISES (KnnNerError): For an unknown id; then nothing is removed.
         """
-        ids = [int(i) for i in example_ids]
+        ids = [*example_ids]
         for i in ids:
             self.example(i)
-        self.n_changes += 1
-        self.examples.forget(ids)
-        count = sum(table.remove(ids) for table in self.tables.values())
-        labels = self.tag_set.labels
-        # Labels that others follow stay: the ids of their tags would move.
-        while labels and not self.examples.has_label(labels[-1]):
-            labels = labels[:-1]
-        self.tag_set = TagSet(self.tag_set.scheme, labels)
+        with self.transaction():
+            self.examples.forget(ids)
+            count = sum(table.remove(ids) for table in self.tables.values())
+            labels = self.tag_set.labels
+            # Labels that others follow stay: the ids of their tags would move.
+            while labels and not self.examples.has_label(labels[-1]):
+                labels = labels[:-1]
+            self.tag_set = TagSet(self.tag_set.scheme, labels)
         return count
 
     def replace_annotation(self, example_id: int, text: AnnotatedText) -> None:
@@ -235,10 +228,10 @@ class Datastore:
         text (AnnotatedText): The same words, with more tokens without annotation.
         """
         before = set(self.example(example_id).annotated.missing)
-        self.n_changes += 1
-        self.examples.replace(example_id, text)
         tokens = sorted(set(text.missing) - before)
-        self.corrections.remove([example_id], tokens=tokens)
+        with self.transaction():
+            self.examples.replace(example_id, text)
+            self.corrections.remove([example_id], tokens=tokens)
 
     def restore(self, example: StoredExample, keys: TokenKeys) -> None:
         """Put back an example that was forgotten or revised, with its id.
@@ -246,12 +239,13 @@ class Datastore:
         example (StoredExample): As it was.
         keys (TokenKeys): Of its text.
         """
-        self.tag_set, tags, vectors = self.checked([example.annotated], [keys])
-        self.n_changes += 1
+        tag_set, tags, vectors = self._encoded([example.annotated], [keys])
         ids, part = [example.example_id], example.part
-        self.tables[part].remove(ids)
-        self.examples.restore(example)
-        self._add_entries(ids, [keys], tags, vectors, part)
+        with self.transaction():
+            self.tag_set = tag_set
+            self.tables[part].remove(ids)
+            self.examples.restore(example)
+            self._add_entries(ids, [keys], tags, vectors, part)
 
     def relabel(self, old_label: str, new_label: str) -> int:
         """Rename a label, in examples and entries; if the new one exists, the two
@@ -269,16 +263,12 @@ class Datastore:
             raise KnnNerError(
                 Errors.E074, old_label=old_label, new_label=new_label, known=known
             )
-        self.n_changes += 1
-        names = {label: label for label in before.labels} | {old_label: new_label}
-        self.tag_set = TagSet(before.scheme, tuple(dict.fromkeys(names.values())))
-        renamed = [
-            tag if tag == "O" else f"{tag[:2]}{names[tag[2:]]}" for tag in before.tags
-        ]
-        ids = np.array([self.tag_set.ids[tag] for tag in renamed])
-        for table in self.tables.values():
-            table.retag(ids)
-        return self.examples.relabel(old_label, new_label)
+        tag_set, ids = before.renamed(old_label, new_label)
+        with self.transaction():
+            self.tag_set = tag_set
+            for table in self.tables.values():
+                table.retag(ids)
+            return self.examples.relabel(old_label, new_label)
 
     def consolidate(self) -> int:
         """Move all corrections into the store.
@@ -288,10 +278,10 @@ class Datastore:
         """
         if len(self.corrections) and self.width == 1:
             raise KnnNerError(Errors.E053)
-        self.n_changes += 1
-        ids = self.examples.ids(CORRECTIONS)
-        self.store.absorb(self.corrections)
-        self.examples.move(ids, STORE)
+        with self.transaction():
+            ids = self.examples.ids(CORRECTIONS)
+            self.store.absorb(self.corrections)
+            self.examples.move(ids, STORE)
         return len(ids)
 
     def example(self, example_id: int) -> StoredExample:
@@ -300,8 +290,8 @@ class Datastore:
         RAISES (KnnNerError): If there is none.
         """
         try:
-            return self.examples.get(example_id)
-        except (KeyError, OverflowError) as error:
+            return self.examples.get(index(example_id))
+        except (KeyError, OverflowError, TypeError) as error:
             raise KnnNerError(Errors.E037, example_id=example_id) from error
 
     def check_width(self, vectors: np.ndarray) -> None:
@@ -316,23 +306,30 @@ class Datastore:
     # --- saving and loading --------------------------------------------------
 
     def to_disk(self, path: str | Path) -> None:
-        """Save as the next generation; see saving.py.
+        """Save as the next generation; see disk/saving.py.
 
-        path (str | Path): A folder, which may hold an earlier save.
-        RAISES (KnnNerError): If this was loaded from there, and another process has
-            saved there since; then nothing is changed.
+        path (str | Path): A folder.
+        RAISES (KnnNerError): If another process has saved there since this was loaded.
         """
         saving.to_disk(self, Path(path).resolve())
 
-    def from_disk(self, path: str | Path, *, check: bool = False) -> "Datastore":
+    def from_disk(self, path: str | Path, *, verify: bool | None = None) -> "Datastore":
         """Load what `to_disk` saved. Keys are mapped into memory.
 
         path (str | Path): The folder.
-        check (bool): Also compare the SHA-256 of every file. Default: False.
+        verify (bool | None): When keys are compared; see `SavedFiles.open`.
         RAISES (KnnNerError): If it is missing, damaged or too new.
         """
-        saving.from_disk(self, Path(path).resolve(), check=check)
+        saving.from_disk(self, Path(path).resolve(), verify=verify)
         return self
+
+    def verify(self) -> None:
+        """Compare the SHA-256 of all files it was loaded from or saved to, once.
+
+        RAISES (KnnNerError): If one is damaged.
+        """
+        if self.files is not None:
+            self.files.verify(self.files.records)
 
     def to_bytes(self) -> bytes:
         """Serialize everything.
@@ -342,7 +339,10 @@ class Datastore:
         return saving.to_bytes(self)
 
     def from_bytes(self, data: bytes) -> "Datastore":
-        """Load from `to_bytes`."""
+        """Load from `to_bytes`.
+
+        RAISES (KnnNerError): If it is something else; then nothing is changed.
+        """
         saving.from_bytes(self, data)
         return self
 

@@ -93,3 +93,10 @@ def from_search_distance(squared: np.ndarray, metric: str) -> np.ndarray:
 
 def _norms(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt(np.einsum("nw,nw->n", vectors, vectors))
+
+
+def distinct(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the first of equal queries, and for each query its number among these."""
+    seen: dict[bytes, int] = {}
+    back = np.array([seen.setdefault(q.tobytes(), len(seen)) for q in queries], int)
+    return np.unique(back, return_index=True)[1], back

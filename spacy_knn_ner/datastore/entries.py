@@ -1,16 +1,15 @@
 """Entries of a datastore: keys with their tags and tokens, and search over them."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 
 from ..errors import Errors, KnnNerError, Notes, note
-from ..locking import Lock
+from ..locking import Lock, locked
 from ..types import Neighbors
 from .blocks import Blocks
 from .fork_safety import make_fork_safe
@@ -18,28 +17,12 @@ from .index.base import IndexFactory, StoredKeys, VectorIndex
 from .index.exact import Exact
 from .index.fidelity import Fidelity
 from .index.rerank import search
+from .rows import ENTRY, TAG, Rows, RowsState
 
 logger = logging.getLogger("spacy_knn_ner")
 
-# An entry is a token of an example, and counts as `weight` equal ones. Its tag and its
-# key are the rows of the same number.
-ENTRY = np.dtype([("example_id", "<i8"), ("token", "<i4"), ("weight", "<u2")])
-TAG = np.dtype("<u2")
 # One metric that orders keys alike, by whether vectors have unit length.
 _METRIC = {True: "cosine", False: "sqeuclidean"}
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _locked(method: F) -> F:
-    """One thread at a time; FAISS and BLAS use all cores by themselves."""
-
-    @wraps(method)
-    def holding(self: "EntryTable", *args: Any, **kwargs: Any) -> Any:
-        with self.lock:
-            return method(self, *args, **kwargs)
-
-    return cast(F, holding)
 
 
 class EntryTable:
@@ -61,20 +44,14 @@ class EntryTable:
         """dtype (str): Keys are stored as `"float32"` (default) or `"float16"`.
         keys, entries, tags (Blocks | None): Rows that were saved.
         """
-        self.keys = Blocks(dtype, 0) if keys is None else keys
-        self.dtype = self.keys.dtype.name
-        self.entries = Blocks(ENTRY) if entries is None else entries
-        self.tags = Blocks(TAG) if tags is None else tags
-        self.removed = np.zeros(len(self.entries), dtype=bool)
-        self.version = 0  # changes when rows are renumbered
+        self.rows = Rows(Blocks(dtype, 0) if keys is None else keys, entries, tags)
         self.index_factory: IndexFactory = Exact()
         # The index; what it was made by, and whether of unit vectors; keys in it.
         self.index: VectorIndex | None = None
         self.index_made_by: tuple[IndexFactory, bool] | None = None
         self.fidelity: Fidelity | None = None  # of an approximate index, if measured
-        self._stored = StoredKeys(self.keys, "cosine")
+        self._stored = StoredKeys(self.rows.unread_keys, "cosine")
         self._n_indexed = 0
-        self._n_removed = 0
         # Held while the table is searched or changed: rows move when it shrinks.
         self.lock = Lock()
 
@@ -91,21 +68,46 @@ class EntryTable:
 
     def __len__(self) -> int:
         """Number of entries that are not removed."""
-        return len(self.removed) - self._n_removed
+        return len(self.rows) - self.rows.n_removed
 
     @property
     def n_rows(self) -> int:
         """Number of rows, removed ones included."""
-        return len(self.removed)
+        return len(self.rows)
+
+    @property
+    def keys(self) -> Blocks:
+        """See `Rows.keys`."""
+        return self.rows.keys
+
+    @property
+    def entries(self) -> Blocks:
+        """Rows of `ENTRY`."""
+        return self.rows.entries
+
+    @property
+    def tags(self) -> Blocks:
+        """Tag ids."""
+        return self.rows.tags
+
+    @property
+    def removed(self) -> np.ndarray:
+        """Which rows are removed, shape (n_rows,), bool."""
+        return self.rows.removed
+
+    @property
+    def dtype(self) -> str:
+        """Of the keys."""
+        return self.rows.unread_keys.dtype.name
 
     @property
     def width(self) -> int | None:
         """Width of the keys; None while there are none."""
-        return self.keys.tail[0] or None
+        return self.rows.unread_keys.tail[0] or None
 
     # --- changing ----------------------------------------------------------
 
-    @_locked
+    @locked
     def add(
         self, keys: np.ndarray, example_ids: np.ndarray, tokens: np.ndarray, tags: Any
     ) -> None:
@@ -115,18 +117,13 @@ class EntryTable:
         example_ids, tokens, tags (ndarray): Shape (n,).
         """
         if self.width is None:
-            self._reset(Blocks(self.dtype, keys.shape[1], on_disk=True))
-        rows = np.zeros(len(keys), dtype=ENTRY)
-        rows["example_id"], rows["token"], rows["weight"] = example_ids, tokens, 1
-        self._append(keys, rows, np.asarray(tags).astype(TAG))
+            self._start_empty(Blocks(self.dtype, keys.shape[1], on_disk=True))
+        entries = np.zeros(len(keys), dtype=ENTRY)
+        entries["example_id"], entries["token"] = example_ids, tokens
+        entries["weight"] = 1
+        self.rows.append(keys, entries, np.asarray(tags).astype(TAG))
 
-    def _append(self, keys: np.ndarray, rows: np.ndarray, tags: np.ndarray) -> None:
-        self.keys.append(keys.astype(self.keys.dtype, copy=False))
-        self.entries.append(rows)
-        self.tags.append(tags)
-        self.removed = np.append(self.removed, np.zeros(len(rows), dtype=bool))
-
-    @_locked
+    @locked
     def remove(
         self, example_ids: Iterable[int], *, tokens: Sequence[int] | None = None
     ) -> int:
@@ -142,89 +139,87 @@ class EntryTable:
         if tokens is not None:
             mask &= np.isin(entries["token"], tokens)
         rows = np.flatnonzero(mask)
-        self.removed[rows] = True
-        self.tags.assign(rows, 0)  # the label of theirs may be given up
-        self._n_removed += len(rows)
+        self.rows.remove(rows)
         if self.index is not None:
             self.index.remove(rows[rows < self._n_indexed])
         if 2 * len(self) < self.n_rows:
             self.shrink(~self.removed, entries["weight"])
         return len(rows)
 
-    @_locked
+    @locked
     def retag(self, ids: np.ndarray) -> None:
         """Give every entry another tag id.
 
         ids (ndarray): New ids by old ones.
         """
-        for block in self.tags:
-            block[:] = ids[block]
+        self.rows.retag(ids)
 
-    @_locked
+    @locked
     def absorb(self, other: "EntryTable") -> None:
         """Add the entries of another table that are not removed, and empty that one."""
         with other.lock:
             keep = ~other.removed
             if self.width is None and other.width is not None:
-                self._reset(Blocks(self.dtype, other.width, on_disk=True))
-            rows, tags = other.entries.array()[keep], other.tags.array()[keep]
+                self._start_empty(Blocks(self.dtype, other.width, on_disk=True))
+            entries, tags = other.entries.array()[keep], other.tags.array()[keep]
             start = 0
             for part in other.keys.kept(keep):
                 here = slice(start, start + len(part))
-                self._append(part, rows[here], tags[here])
+                self.rows.append(part, entries[here], tags[here])
                 start += len(part)
             other.start_empty()
 
-    @_locked
+    @locked
     def start_empty(self, dtype: str | None = None) -> None:
         """Remove everything.
 
         dtype (str | None): Of the keys from now on. Default: as before.
         """
-        self._reset(Blocks(dtype or self.dtype, 0))
+        self._start_empty(Blocks(dtype or self.dtype, 0))
 
-    @_locked
+    @locked
     def shrink(
         self, keep: np.ndarray, weights: np.ndarray, *, dtype: Any = None
     ) -> None:
-        """Drop rows, and renumber the others.
+        """Drop rows, and renumber the others; see `Rows.shrink`.
 
-        keep (ndarray): The rows that stay, shape (n_rows,), bool; no removed ones.
-        weights (ndarray): Their new weights, shape (n_rows,).
+        keep, weights (ndarray): As there.
         dtype (DTypeLike | None): Of the keys. Default: as before.
-        RAISES (KnnNerError): If a key does not fit the dtype; nothing changes.
         """
-        dtype = self.keys.dtype if dtype is None else dtype
-        keys = Blocks(dtype, self.keys.tail[0], on_disk=True)
-        for part in self.keys.kept(keep):
-            with np.errstate(over="ignore"):  # noticed in the next line
-                part = part.astype(dtype, copy=False)
-            if not (np.isfinite(part).all(1) & part.any(1)).all():
-                raise KnnNerError(Errors.E031, dtype=dtype)
-            keys.append(part)
-        entries, tags = self.entries.array()[keep], self.tags.array()[keep]
-        entries["weight"] = weights[keep]
-        stored, index = StoredKeys(keys, self._stored.metric), None
-        if self.index is not None:
-            index = self.index.emptied(stored)
-        made_by = self.index_made_by
-        self._reset(keys)
-        self.entries.append(entries)
-        self.tags.append(tags)
-        self.removed = np.zeros(len(entries), dtype=bool)
+        index, made_by, metric = self.index, self.index_made_by, self._stored.metric
+        self.rows.shrink(keep, weights, self.dtype if dtype is None else dtype)
+        self._forget_index()
+        stored = StoredKeys(self.rows.unread_keys, metric)
+        index = None if index is None else index.emptied(stored)
         if index is not None:
             self.index, self.index_made_by, self._stored = index, made_by, stored
 
-    def _reset(self, keys: Blocks) -> None:
-        self.keys, self.entries, self.tags = keys, Blocks(ENTRY), Blocks(TAG)
-        self.dtype = keys.dtype.name
-        self.removed, self._n_removed = np.zeros(0, dtype=bool), 0
+    def _start_empty(self, keys: Blocks) -> None:
+        self.rows.start_empty(keys)
+        self._forget_index()
+
+    def _forget_index(self) -> None:
         self.index, self.index_made_by, self._n_indexed = None, None, 0
-        self.version += 1
+
+    def state(self) -> RowsState:
+        """Remember the rows, for `restore`."""
+        return self.rows.state()
+
+    @locked
+    def restore(self, state: RowsState) -> None:
+        """Go back to the rows that there were, after a change that failed halfway.
+
+        state (RowsState): From `state`.
+        """
+        same = self.rows.unread_keys is state.keys
+        same = same and self.rows.n_removed == state.n_removed
+        if not same or self._n_indexed > len(state.removed):
+            self._forget_index()
+        self.rows.restore(state)
 
     # --- search ------------------------------------------------------------
 
-    @_locked
+    @locked
     def search(self, queries: np.ndarray, k: int, *, metric: str) -> Neighbors:
         """Find the k nearest entries of each query.
 
@@ -243,7 +238,7 @@ class EntryTable:
         weights = np.where(valid, self.entries.take(at)["weight"].astype(np.int64), 0)
         return Neighbors(distances, rows, tags, weights)
 
-    @_locked
+    @locked
     def make_index(self, metric: str) -> VectorIndex:
         """Make the index, unless it is made, and add the keys that are not in it.
 
@@ -252,9 +247,12 @@ class EntryTable:
         """
         unit = metric == "cosine"  # the other metrics order keys alike
         made_by = self.index_factory, unit
+        keys, saved = self.rows.keys, self.rows.saved
         if self.index is None or self.index_made_by != made_by:
             make_fork_safe()
-            self._stored = StoredKeys(self.keys, _METRIC[unit])
+            if saved is not None:
+                saved.index_state = None  # another one than the saved
+            self._stored = StoredKeys(keys, _METRIC[unit])
             self.index = self.index_factory.create(self._stored)
             self.index_made_by, self._n_indexed = made_by, len(self.index)
             self.fidelity = None
@@ -282,7 +280,7 @@ class EntryTable:
 
     # --- saving and loading ------------------------------------------------
 
-    @_locked
+    @locked
     def save_index(self, prefix: Path) -> dict[str, Any] | None:
         """Write the files of the index, over the entries that are not removed.
 
@@ -291,16 +289,25 @@ class EntryTable:
         """
         if self.index is None or self.index_made_by is None:
             return None
+        index = self.make_index(_METRIC[self.index_made_by[1]])
+        return self.describe_index(index.save(prefix, ~self.removed))
+
+    def describe_index(self, state: dict[str, Any]) -> dict[str, Any] | None:
+        """Describe the index for `load_index`, as JSON; None without index.
+
+        state (dict[str, Any]): From `VectorIndex.save`.
+        """
+        if self.index is None or self.index_made_by is None:
+            return None
         factory, unit = self.index_made_by
-        index = self.make_index(_METRIC[unit])
         return {
             "made_by": factory.identity(),
             "unit": unit,
-            "info": index.info(),
-            "search_param": index.search_param,
-            "refine_factor": index.refine_factor,
+            "info": self.index.info(),
+            "search_param": self.index.search_param,
+            "refine_factor": self.index.refine_factor,
             "fidelity": None if self.fidelity is None else asdict(self.fidelity),
-            "state": index.save(prefix, ~self.removed),
+            "state": state,
         }
 
     def load_index(self, prefix: Path, saved: dict[str, Any]) -> None:
@@ -313,11 +320,11 @@ class EntryTable:
         if saved["made_by"] != self.index_factory.identity():
             return
         make_fork_safe()
-        self._stored = StoredKeys(self.keys, _METRIC[saved["unit"]])
+        self._stored = StoredKeys(self.rows.unread_keys, _METRIC[saved["unit"]])
         index = self.index_factory.load(self._stored, prefix, saved["state"])
         index.search_param = saved["search_param"]
         index.refine_factor = saved["refine_factor"]
-        if len(index) not in (0, len(self.keys)):
+        if len(index) not in (0, self.n_rows):
             reason = f"the index has {len(index)} keys"
             raise KnnNerError(Errors.E032, path=prefix.parent.parent, reason=reason)
         made_by = self.index_factory, saved["unit"]
@@ -325,6 +332,8 @@ class EntryTable:
         self._n_indexed = len(index)
         if saved["fidelity"] is not None:
             self.fidelity = Fidelity(**saved["fidelity"])
+        if self.rows.saved is not None:
+            self.rows.saved.index_state = saved["state"]
 
     def nbytes(self) -> dict[str, int]:
         """Compute the size in bytes of `index`, `entries` and `keys`, in memory or
@@ -332,17 +341,10 @@ class EntryTable:
         return {
             "index": 0 if self.index is None else self.index.nbytes,
             "entries": self.entries.nbytes + self.tags.nbytes,
-            "keys": self.keys.nbytes,
+            "keys": self.rows.unread_keys.nbytes,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         # An index that is quickly filled again is copied empty.
         self._n_indexed = 0 if self.index is None else len(self.index)
-
-
-def distinct(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the first of equal queries, and for each query its number among these."""
-    seen: dict[bytes, int] = {}
-    back = np.array([seen.setdefault(q.tobytes(), len(seen)) for q in queries], int)
-    return np.unique(back, return_index=True)[1], back

@@ -2,9 +2,61 @@
 
 import hashlib
 import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from ..errors import Errors, KnnNerError
 from ..types import AnnotatedText, StoredExample
+
+# AUTOINCREMENT: an id is not used again after its example was forgotten.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS examples (
+    example_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    part TEXT NOT NULL,
+    text TEXT NOT NULL,
+    annotation TEXT NOT NULL,
+    source TEXT,
+    words TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS corrections_by_words ON examples (words)
+    WHERE part = 'corrections';
+"""
+_COLUMNS = ("example_id", "part", "text", "annotation", "source", "words")
+_OBJECTS = {"examples", "sqlite_sequence", "corrections_by_words"}
+# What a row that was damaged, or written by something else, causes.
+_UNREADABLE = (sqlite3.Error, KeyError, TypeError, ValueError, RecursionError)
+
+
+def check_schema(db: sqlite3.Connection, *, part: str = "part") -> None:
+    """Refuse a database with other tables, or with views or triggers, which could run
+    whenever an example is added.
+
+    db (sqlite3.Connection): With PRAGMA trusted_schema = OFF afterwards.
+    part (str): The name of that column.
+    RAISES (ValueError): If there is something else in it.
+    """
+    db.execute("PRAGMA trusted_schema = OFF")
+    found = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    columns = [row[1] for row in db.execute("PRAGMA table_xinfo(examples)")]
+    expected = [part if name == "part" else name for name in _COLUMNS]
+    if not {"examples"} <= found <= _OBJECTS or columns != expected:
+        raise ValueError(f"it has {', '.join(sorted(found) + columns) or 'no table'}")
+
+
+@contextmanager
+def coded() -> Iterator[None]:
+    """Make what SQLite or a row raises an error that says what to do.
+
+    RAISES (KnnNerError): In place of those.
+    """
+    try:
+        yield
+    except KnnNerError:
+        raise
+    except _UNREADABLE as error:
+        raise KnnNerError(Errors.E111, reason=error) from error
 
 
 def digest(text: AnnotatedText) -> str:

@@ -5,30 +5,17 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..locking import Lock
 from ..types import AnnotatedText, StoredExample
-from .example_rows import digest, dump, load_example
+from .example_rows import SCHEMA, check_schema, coded, digest, dump, load_example
 
 STORE, CORRECTIONS = PARTS = ("store", "corrections")
 
-# AUTOINCREMENT: an id is not used again after its example was forgotten.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS examples (
-    example_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    part TEXT NOT NULL,
-    text TEXT NOT NULL,
-    annotation TEXT NOT NULL,
-    source TEXT,
-    words TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS corrections_by_words ON examples (words)
-    WHERE part = 'corrections';
-"""
 _COLUMNS = "example_id, part, annotation, source"
 
 
@@ -37,11 +24,16 @@ class ExampleStore:
 
     A loaded file is read where it is and never written to: the first change
     copies it into a private temporary database.
+
+    has_changed (bool): Whether it is another than what was loaded or saved.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        """path (str | Path | None): A saved file; None: start empty."""
+        """path (str | Path | None): A saved file; None: start empty.
+        RAISES (ValueError, sqlite3.Error): If it is something else.
+        """
         self._path = None if path is None else Path(path).resolve()
+        self.has_changed = path is None
         self._lock = Lock()
         self._connect()
 
@@ -50,13 +42,14 @@ class ExampleStore:
         if self._path is None:
             # SQLite keeps this in memory while small, else in a file of its own.
             self._db = sqlite3.connect("", check_same_thread=False)
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(SCHEMA)
         else:
             self._file = _identity(self._path)
             uri = f"{self._path.as_uri()}?mode=ro&immutable=1"
             self._db = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            check_schema(self._db)
 
-    def _reading(self) -> sqlite3.Connection:
+    def _connection(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
             # A connection must not be shared with the parent process.
             inherited = self._db
@@ -66,28 +59,55 @@ class ExampleStore:
                 self._copy_from(inherited)
         return self._db
 
-    def _writing(self) -> sqlite3.Connection:
-        db = self._reading()
-        if self._path is not None:
-            self._copy_from(db)
-        return self._db
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, coded():
+            yield self._connection()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Change examples all or not at all; also within each other.
+
+        YIELDS (sqlite3.Connection): In a transaction.
+        RAISES (KnnNerError): If SQLite cannot do it, as on a full disk.
+        """
+        with self._lock:
+            with coded():
+                if self._path is not None:
+                    self._copy_from(self._connection())
+                db, self.has_changed = self._connection(), True
+                is_inner = db.in_transaction
+                if not is_inner:
+                    db.execute("BEGIN")
+            try:
+                yield db
+                if not is_inner:
+                    with coded():
+                        db.commit()
+            except BaseException:
+                if not is_inner:
+                    db.rollback()
+                raise
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with self.transaction() as db, coded():
+            yield db
 
     def _is_unchanged(self) -> bool:
         """Check whether the file that was opened is still the one at its path."""
         return self._path is not None and _identity(self._path) == self._file
 
     def _copy_from(self, other: sqlite3.Connection) -> None:
-        self._path = None
+        self._path, self.has_changed = None, True
         self._connect()
         other.backup(self._db)
 
     # --- contents ----------------------------------------------------------
 
     def __len__(self) -> int:
-        with self._lock:
-            return (
-                self._reading().execute("SELECT COUNT(*) FROM examples").fetchone()[0]
-            )
+        with self._reading() as db:
+            return db.execute("SELECT COUNT(*) FROM examples").fetchone()[0]
 
     def add(
         self, texts: Iterable[AnnotatedText], part: str, source: str | None = None
@@ -103,7 +123,7 @@ class ExampleStore:
             "INSERT INTO examples (part, text, annotation, source, words) "
             "VALUES (?, ?, ?, ?, ?)"
         )
-        with self._lock, self._writing() as db:
+        with self._changing() as db:
             rows = (
                 (part, text.text, dump(text), source, digest(text)) for text in texts
             )
@@ -117,7 +137,7 @@ class ExampleStore:
             "VALUES (?, ?, ?, ?, ?, ?)"
         )
         row = example.example_id, example.part, dump(text), example.source
-        with self._lock, self._writing() as db:
+        with self._changing() as db:
             db.execute(statement, (*row, text.text, digest(text)))
 
     def forget(self, example_ids: Iterable[int]) -> list[int]:
@@ -127,7 +147,7 @@ class ExampleStore:
         RETURNS (list[int]): Those that were there.
         """
         statement = "DELETE FROM examples WHERE example_id = ?"
-        with self._lock, self._writing() as db:
+        with self._changing() as db:
             return [i for i in example_ids if db.execute(statement, (i,)).rowcount]
 
     def present(self, example_ids: Iterable[int]) -> list[int]:
@@ -136,8 +156,7 @@ class ExampleStore:
         example_ids (Iterable[int]): Perhaps unknown.
         """
         query = "SELECT 1 FROM examples WHERE example_id = ?"
-        with self._lock:
-            db = self._reading()
+        with self._reading() as db:
             return [i for i in example_ids if db.execute(query, (int(i),)).fetchone()]
 
     def get(self, example_id: int) -> StoredExample:
@@ -146,11 +165,11 @@ class ExampleStore:
         RAISES (KeyError): If there is none with this id.
         """
         query = f"SELECT {_COLUMNS} FROM examples WHERE example_id = ?"
-        with self._lock:
-            row = self._reading().execute(query, (int(example_id),)).fetchone()
-        if row is None:
-            raise KeyError(example_id)
-        return load_example(row)
+        with self._reading() as db:
+            row = db.execute(query, (int(example_id),)).fetchone()
+            if row is not None:
+                return load_example(row)
+        raise KeyError(example_id)
 
     def ids(
         self,
@@ -171,15 +190,15 @@ class ExampleStore:
             "ORDER BY example_id"
         )
         values = (part, source, source, contains, contains)
-        with self._lock:
-            return [row[0] for row in self._reading().execute(query, values)]
+        with self._reading() as db:
+            return [row[0] for row in db.execute(query, values)]
 
     def has_label(self, label: str) -> bool:
         """Check whether any example has an entity with this label."""
         query = f"SELECT {_COLUMNS} FROM examples WHERE instr(annotation, ?)"
         part = json.dumps(label, ensure_ascii=False)  # may be a word, too
-        with self._lock:
-            rows = self._reading().execute(query, (part,))
+        with self._reading() as db:
+            rows = db.execute(query, (part,))
             entities = (e for row in rows for e in load_example(row).annotated.entities)
             return any(label == given for *_, given in entities)
 
@@ -189,14 +208,14 @@ class ExampleStore:
             f"SELECT {_COLUMNS} FROM examples "
             "WHERE part = 'corrections' AND words = ? ORDER BY example_id"
         )
-        with self._lock:
-            rows = self._reading().execute(query, (digest(text),)).fetchall()
-        return [e for e in map(load_example, rows) if e.annotated.words == text.words]
+        with self._reading() as db:
+            found = map(load_example, db.execute(query, (digest(text),)))
+            return [e for e in found if e.annotated.words == text.words]
 
     def replace(self, example_id: int, text: AnnotatedText) -> None:
         """Replace the annotation of an example."""
         statement = "UPDATE examples SET annotation = ? WHERE example_id = ?"
-        with self._lock, self._writing() as db:
+        with self._changing() as db:
             db.execute(statement, (dump(text), example_id))
 
     def move(self, example_ids: Iterable[int], part: str) -> None:
@@ -206,7 +225,7 @@ class ExampleStore:
         part (str): `"store"` or `"corrections"`.
         """
         statement = "UPDATE examples SET part = ? WHERE example_id = ?"
-        with self._lock, self._writing() as db:
+        with self._changing() as db:
             db.executemany(statement, ((part, i) for i in example_ids))
 
     def relabel(self, old_label: str, new_label: str) -> int:
@@ -225,7 +244,7 @@ class ExampleStore:
                 new = replace(text, entities=entities)
                 changed.append((dump(new), example.example_id))
         statement = "UPDATE examples SET annotation = ? WHERE example_id = ?"
-        with self._lock, self._writing() as db:
+        with self._changing() as db:
             db.executemany(statement, changed)
         return len(changed)
 
@@ -237,12 +256,12 @@ class ExampleStore:
         )
         last = 0
         while True:
-            with self._lock:
-                rows = self._reading().execute(query, (last,)).fetchall()
-            if not rows:
+            with self._reading() as db:
+                found = [*map(load_example, db.execute(query, (last,)))]
+            if not found:
                 return
-            yield from map(load_example, rows)
-            last = rows[-1][0]
+            yield from found
+            last = found[-1].example_id
 
     def copy(self, parts: Collection[str]) -> "ExampleStore":
         """Copy the examples of some parts; new ids follow this one's.
@@ -250,9 +269,9 @@ class ExampleStore:
         parts (Collection[str]): Of `"store"` and `"corrections"`.
         """
         copy = ExampleStore()
-        with self._lock:
-            copy._copy_from(self._reading())
-        with copy._db as db:
+        with self._reading() as db:
+            copy._copy_from(db)
+        with copy._changing() as db:
             for part in set(PARTS) - set(parts):
                 db.execute("DELETE FROM examples WHERE part = ?", (part,))
         return copy
@@ -264,8 +283,8 @@ class ExampleStore:
 
         path (Path): Must not exist.
         """
-        with self._lock:
-            self._reading().execute("VACUUM INTO ?", (str(path),))
+        with self._reading() as db:
+            db.execute("VACUUM INTO ?", (str(path),))
 
     def to_bytes(self) -> bytes:
         """Serialize the file that `save` would write."""
@@ -282,6 +301,7 @@ class ExampleStore:
             path = Path(folder) / "examples.sqlite"
             path.write_bytes(data)
             with closing(sqlite3.connect(path)) as saved:
+                check_schema(saved)
                 store._copy_from(saved)
         return store
 
@@ -294,8 +314,9 @@ class ExampleStore:
         store = cls()
         uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as saved:
+            check_schema(saved, part="tier")
             store._copy_from(saved)
-        with store._db as db:
+        with store._changing() as db:
             db.execute("ALTER TABLE examples RENAME COLUMN tier TO part")
         return store
 

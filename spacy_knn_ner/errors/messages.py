@@ -189,6 +189,15 @@ class Errors:
         "A datastore of {size} bytes does not fit into to_bytes, whose fields hold "
         "4 GiB. Use to_disk."
     )
+    E110 = "These are not the bytes of a datastore: {reason}. Serialize it again."
+    E111 = (
+        "The examples of the datastore cannot be read or changed: {reason}. Nothing "
+        "was changed. Check that the disk has room, or load the pipeline again."
+    )
+    E112 = (
+        "The calibration in {path} cannot be read: {reason}. Copy the pipeline again, "
+        "or calibrate it again with spacy knn tune."
+    )
     E037 = "There is no example with the id {example_id} in the datastore."
     E038 = "Unknown dtype {value!r} for keys: use one of {known}."
 
@@ -322,6 +331,11 @@ class Errors:
     E085 = (
         "{path} holds a datastore already, which saving there would replace. Serve "
         "that one, or name another folder."
+    )
+    E113 = "{host!r} is no host to listen at: {reason}. Use an address of this machine."
+    E114 = (
+        "The text {text} has half of a character (a lone surrogate), which no file can "
+        "hold. Decode it with the right encoding, or remove that."
     )
     E083 = "The request must be JSON with {name!r}, of type {kind}."
     E086 = "weight={value!r} is not valid: expected a number from 0 to 1."

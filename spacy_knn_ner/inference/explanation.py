@@ -174,7 +174,8 @@ class TokenExplainer:
         """
         batch, prediction, tags = self.batch, self.prediction, self.batch.tag_set.tags
         nearest, far = float(prediction.nearest[i]), self.unknown_distance
-        vectors = batch.keys.vectors[batch.keys.tokens == i]
+        first, last = np.searchsorted(batch.keys.tokens, [i, i + 1])
+        vectors = batch.keys.vectors[first:last]
         return TokenExplanation(
             i=i,
             text=text,

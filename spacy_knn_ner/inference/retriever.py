@@ -9,8 +9,9 @@ import numpy as np
 
 from ..datastore.all_votes import count_all
 from ..datastore.datastore import Datastore
+from ..datastore.distances import distinct
 from ..datastore.distribution import neighbor_distribution
-from ..datastore.entries import EntryTable, distinct
+from ..datastore.entries import EntryTable
 from ..datastore.index.fidelity import (
     TARGET,
     Fidelity,

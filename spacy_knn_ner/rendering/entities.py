@@ -1,6 +1,8 @@
 """Entities with scores in their text, as displaCy draws them, and their evidence."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +64,11 @@ def _parts(doc: Doc, explanation: Explanation) -> list[Any]:
     end = 0
     for entity in explanation.entities:
         if entity.predicted:
-            within = range(entity.start, entity.end)
-            tokens = [token for token in explanation.tokens if token.i in within]
+            bounds = entity.start, entity.end
+            first, last = (
+                bisect_left(explanation.tokens, i, key=attrgetter("i")) for i in bounds
+            )
+            tokens = explanation.tokens[first:last]
             parts += [doc[end : entity.start].text_with_ws, (entity, tokens)]
             parts.append(doc[entity.end - 1].whitespace_)
             end = entity.end

@@ -1,64 +1,72 @@
 """The web application: one page, and its requests to a `Session`."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import Forbidden, HTTPException
+from flask import Flask, Response, jsonify, redirect, request
+from werkzeug.exceptions import Forbidden, HTTPException, Unauthorized
 
 from ..errors import Errors, KnnNerError
+from ..types import check_unicode
+from .access import HEADERS, Access
 from .session import Session
 
 _MOST_BYTES = 1 << 20  # of a request
-_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
-_POLICY = "; ".join(
-    [
-        "default-src 'self'",
-        "img-src 'self' data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",  # no other page can frame this one
-    ]
-)
 
 
-def create_app(session: Session, *, host: str = "127.0.0.1") -> Flask:
+def create_app(session: Session, access: Access | None = None) -> Flask:
     """Make the application.
 
     session (Session): The pipeline.
-    host (str): Where it listens. On a loopback address, requests must name one: a page
-        of another site that resolves to it is refused. Default: "127.0.0.1".
+    access (Access | None): Which requests are answered. Default: those of this machine.
     RETURNS (Flask): For any WSGI server.
     """
+    access = Access.at("127.0.0.1") if access is None else access
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MOST_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    local = host in _LOOPBACK or host == "::1"
 
     @app.before_request
-    def check_host() -> None:
-        if local and re.sub(r":\d+$", "", request.host) not in _LOOPBACK:
-            raise Forbidden(f"This page is at {host}, not at {request.host}.")
+    def check() -> None:
+        is_page = request.path == "/" or request.path.startswith("/static/")
+        refusal = access.refusal(request.host, dict(request.headers), is_page=is_page)
+        if refusal:
+            raise Forbidden(refusal)
+        if not is_page and not access.knows(_token()):
+            raise Unauthorized("Open the address with ?token=… that serve has printed.")
 
     @app.after_request
     def protect(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = _POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.update(HEADERS)
         return response
 
     @app.errorhandler(KnnNerError)
     def clear_error(error: KnnNerError) -> tuple[Response, int]:
         return jsonify(error=str(error)), 400
 
+    @app.errorhandler(RecursionError)
+    def too_deep(error: RecursionError) -> tuple[Response, int]:
+        return jsonify(error="The JSON is nested too deeply."), 400
+
+    @app.errorhandler(OSError)
+    def no_file(error: OSError) -> tuple[Response, int]:
+        return jsonify(error=f"Nothing was saved: {error}"), 500
+
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> tuple[Response, int]:
         return jsonify(error=error.description), error.code or 500
 
     @app.get("/")
-    def page() -> Response:
-        return app.send_static_file("page.html")
+    def page() -> Any:
+        token = request.args.get("token")
+        if token is None:
+            return app.send_static_file("page.html")
+        if not access.knows(token):
+            raise Unauthorized("This token is not the one that serve has printed.")
+        # Not in the address any more, which is seen and kept in many places.
+        response = redirect("/", code=303)
+        response.set_cookie(_cookie(), token, httponly=True, samesite="Strict")
+        return response
 
     def call(method: Callable[..., dict[str, Any]], **values: Any) -> Response:
         with session.lock:
@@ -101,6 +109,17 @@ def create_app(session: Session, *, host: str = "127.0.0.1") -> Flask:
     return app
 
 
+def _cookie() -> str:
+    """The name of the cookie: other ports of a host get the same cookies."""
+    return f"knn_token_{request.host.rpartition(':')[2]}"
+
+
+def _token() -> str | None:
+    """The token of a request: a program sends it as a header."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token if kind == "Bearer" else request.cookies.get(_cookie())
+
+
 _SPAN: dict[str, type] = {"text": str, "paragraph": int, "start": int, "end": int}
 
 
@@ -113,4 +132,6 @@ def _given(**types: type) -> dict[str, Any]:
     for name, kind in types.items():
         if type(values.get(name)) is not kind:
             raise KnnNerError(Errors.E083, name=name, kind=kind.__name__)
+        if kind is str:
+            check_unicode(values[name])
     return {name: values[name] for name in types}

@@ -8,9 +8,10 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..components.knn_ner import KnnNer
+from ..components.memory.pipelines import save_pipeline
 from ..corrections.outcome import Added
 from ..datastore.datastore import CORRECTIONS
-from ..datastore.persistence import MANIFEST
+from ..datastore.disk.manifest import MANIFEST
 from ..errors import Errors, KnnNerError
 from ..locking import Lock
 from ..reading.annotations import trimmed
@@ -202,7 +203,7 @@ class Session:
         """
         self._check_output()
         if self.output is not None:
-            self.nlp.to_disk(self.output)
+            save_pipeline(self.nlp, self.output)
             folder = self.output
         else:
             if self.nlp.path is None:

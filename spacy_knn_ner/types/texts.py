@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
+from ..errors import Errors, KnnNerError
 from ..tags import SpanTuple
 
 # Where a context is: behind a separator, or next to the sentence in its document.
@@ -67,3 +68,17 @@ class StoredExample:
     part: str
     annotated: AnnotatedText
     source: str | None = None
+
+
+def check_unicode(text: str) -> None:
+    """Refuse a text that has no encoding.
+
+    text (str): From a user.
+    RAISES (KnnNerError): If it has a lone surrogate: neither spaCy nor any file can
+        hold it.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        around = text[max(0, error.start - 20) : error.end + 20]
+        raise KnnNerError(Errors.E114, text=f"{around!a}") from error

@@ -8,65 +8,12 @@ import shutil
 
 import numpy as np
 import pytest
+from datastores import ADA, PARTY, WIDTH, contents, filled, keys_of, text_of
 
-from spacy_knn_ner.datastore import persistence
 from spacy_knn_ner.datastore.datastore import Datastore
+from spacy_knn_ner.datastore.disk import persistence
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.types import AnnotatedText, TokenKeys
-
-WIDTH = 4
-
-
-def text_of(words, entities=(), missing=()):
-    words = words.split()
-    spaces = [True] * len(words)
-    return AnnotatedText(words, spaces, list(entities), list(missing))
-
-
-def keys_of(text, seed=0, width=WIDTH):
-    n = len(text.words)
-    vectors = np.random.default_rng(seed).normal(size=(n, width)).astype("float32")
-    return TokenKeys(vectors, np.arange(n), n)
-
-
-ADA = text_of("Ada lived in London", [(0, 1, "person"), (3, 4, "location")])
-PARTY = text_of("Nobody came")
-
-
-def filled(dtype="float32"):
-    store = Datastore(dtype=dtype, fingerprint={"sha256": "abc"})
-    ids = store.add([ADA, PARTY], [keys_of(ADA, 0), keys_of(PARTY, 1)], part="store")
-    ids += store.add([PARTY], [keys_of(PARTY, 2)], part="corrections")
-    return store, ids
-
-
-def contents(store):
-    """Everything a reader can see."""
-    return {
-        "examples": [
-            (example.example_id, example.part, example.annotated)
-            for example in store.examples
-        ],
-        "entries": {
-            name: [
-                (int(e["example_id"]), int(e["token"]), store.tag_set.tags[tag])
-                for e, tag, removed in zip(
-                    table.entries.array(),
-                    table.tags.array(),
-                    table.removed,
-                    strict=True,
-                )
-                if not removed
-            ]
-            for name, table in store.tables.items()
-        },
-        "keys": {
-            name: table.keys.array()[~table.removed].tolist()
-            for name, table in store.tables.items()
-        },
-        "fingerprint": store.fingerprint,
-        "dtype": store.dtype,
-    }
+from spacy_knn_ner.types import TokenKeys
 
 
 def test_an_example_becomes_an_entry_per_token():
@@ -157,7 +104,7 @@ def test_a_saved_datastore_is_the_same(way, dtype, tmp_path):
     store.forget([ids[1]])
     if way == "disk":
         store.to_disk(tmp_path)
-        again = Datastore().from_disk(tmp_path, check=True)
+        again = Datastore().from_disk(tmp_path, verify=True)
     elif way == "bytes":
         again = Datastore().from_bytes(store.to_bytes())
     else:
@@ -206,7 +153,7 @@ def test_an_interrupted_save_leaves_the_old_one(tmp_path, monkeypatch):
     monkeypatch.setattr(persistence, "_flush", fail)
     with pytest.raises(OSError, match="disk full"):
         store.to_disk(tmp_path)
-    assert contents(Datastore().from_disk(tmp_path, check=True)) == before
+    assert contents(Datastore().from_disk(tmp_path, verify=True)) == before
     assert [path.name for path in tmp_path.glob("gen-*")] == ["gen-1"]
 
 
@@ -255,8 +202,8 @@ def test_a_reader_survives_a_writer_that_replaces_what_it_reads(tmp_path, monkey
     store.to_disk(tmp_path)
     current = persistence.current
 
-    def replaced_meanwhile(folder, check):
-        found = current(folder, check=check)
+    def replaced_meanwhile(folder, verify):
+        found = current(folder, verify=verify)
         monkeypatch.setattr(persistence, "current", current)
         store.to_disk(tmp_path)  # deletes the generation just found
         return found
@@ -301,19 +248,8 @@ def test_errors_can_travel_between_processes():
         assert (again.code, str(again)) == (error.code, str(error))
 
 
-def test_hashes_are_compared_on_demand(tmp_path):
-    filled()[0].to_disk(tmp_path)
-    path = tmp_path / "gen-1" / "store.index.faiss"
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
-    Datastore().from_disk(tmp_path)
-    with pytest.raises(KnnNerError, match="SHA-256"):
-        Datastore().from_disk(tmp_path, check=True)
-
-
 def test_to_bytes_beyond_4_gib_points_to_to_disk(monkeypatch):
-    monkeypatch.setattr("spacy_knn_ner.datastore.saving._FIELD_LIMIT", 10)
+    monkeypatch.setattr("spacy_knn_ner.datastore.disk.saving._FIELD_LIMIT", 10)
     with pytest.raises(KnnNerError, match="Use to_disk"):
         filled()[0].to_bytes()
 

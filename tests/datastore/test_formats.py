@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from util import index_factory, search
 
-from spacy_knn_ner.datastore import persistence
 from spacy_knn_ner.datastore.blocks import Blocks
 from spacy_knn_ner.datastore.datastore import Datastore
-from spacy_knn_ner.datastore.key_file import map_keys, write_keys
+from spacy_knn_ner.datastore.disk.key_file import map_keys, write_keys
+from spacy_knn_ner.datastore.disk.manifest import FORMAT
 from spacy_knn_ner.errors import KnnNerError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -59,7 +59,7 @@ def load(name, folder, index):
     shutil.copytree(GOLDEN / name, folder)
     datastore = Datastore()
     datastore.store.index_factory = index_factory(index)
-    datastore.from_disk(folder, check=True)
+    datastore.from_disk(folder, verify=True)
     return datastore, json.loads((folder / "expected.json").read_text())
 
 
@@ -88,12 +88,12 @@ def test_golden_datastores_load_for_ever(name, tmp_path):
     assert_found(datastore, expected)
     datastore.to_disk(tmp_path / "again")
     manifest = json.loads((tmp_path / "again" / "manifest.json").read_text())
-    assert manifest["format"] == persistence.FORMAT
-    assert_found(Datastore().from_disk(tmp_path / "again", check=True), expected)
+    assert manifest["format"] == FORMAT
+    assert_found(Datastore().from_disk(tmp_path / "again", verify=True), expected)
 
 
 @pytest.mark.parametrize(
-    ("name", "index"), [("format-4", "flat"), ("format-4-approximate", "IVF4,SQ8")]
+    ("name", "index"), [("format-5", "flat"), ("format-5-approximate", "IVF4,SQ8")]
 )
 def test_the_index_and_the_label_array_are_plain_files(name, index, tmp_path):
     datastore, _ = load(name, tmp_path / "copy", index)
@@ -106,11 +106,11 @@ def test_the_index_and_the_label_array_are_plain_files(name, index, tmp_path):
         assert saved.ntotal == len(labels) == len(table)
         np.testing.assert_array_equal(labels, table.tags.array())
     keys_apart = (folder / "store.keys.faiss").exists()
-    assert keys_apart == (name == "format-4-approximate")
+    assert keys_apart == (name == "format-5-approximate")
 
 
 def test_keys_are_mapped_and_not_read(tmp_path):
-    datastore, _ = load("format-4", tmp_path / "copy", "flat")
+    datastore, _ = load("format-5", tmp_path / "copy", "flat")
     (keys,) = datastore.store.keys
     assert isinstance(keys.base, np.memmap) or isinstance(keys, np.memmap)
     search(datastore.store, keys[:2], 3, metric="euclidean")
@@ -119,7 +119,7 @@ def test_keys_are_mapped_and_not_read(tmp_path):
 
 def test_keys_whose_file_is_not_an_index_are_refused(tmp_path):
     folder = tmp_path / "copy"
-    load("format-4", folder, "flat")
+    load("format-5", folder, "flat")
     path = folder / "gen-1" / "store.index.faiss"
     data = bytearray(path.read_bytes())
     data[4] += 1  # the width

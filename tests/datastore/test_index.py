@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from util import index_factory, retriever, search
 
 from spacy_knn_ner.datastore.blocks import Blocks
 from spacy_knn_ner.datastore.datastore import Datastore
+from spacy_knn_ner.datastore.disk.manifest import read
 from spacy_knn_ner.datastore.distances import to_search_space
 from spacy_knn_ner.datastore.entries import EntryTable
 from spacy_knn_ner.datastore.index import exact, faiss, pca, rerank
@@ -393,8 +395,6 @@ def test_a_loaded_index_can_grow_and_shrink(name, large, tmp_path):
 
 
 def test_a_saved_index_of_other_keys_is_refused(large, tmp_path):
-    import json
-
     datastore = a_datastore(heaps(np.random.default_rng(0), 600))
     search_of(datastore, "auto")(np.ones((1, WIDTH), "float32"))
     datastore.to_disk(tmp_path / "one")
@@ -403,9 +403,10 @@ def test_a_saved_index_of_other_keys_is_refused(large, tmp_path):
     other.to_disk(tmp_path / "other")
     index = (tmp_path / "other" / "gen-1" / "store.index.faiss").read_bytes()
     (tmp_path / "one" / "gen-1" / "store.index.faiss").write_bytes(index)
-    manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
-    manifest["files"]["store.index.faiss"]["size"] = len(index)
-    (tmp_path / "one" / "manifest.json").write_text(json.dumps(manifest))
+    manifest, made = read(tmp_path / "one"), read(tmp_path / "other")
+    files = {**manifest.files, "store.index.faiss": made.files["store.index.faiss"]}
+    text = replace(manifest, files=files).to_json()
+    (tmp_path / "one" / "manifest.json").write_text(text)
     with pytest.raises(KnnNerError, match=r"KNN-E032.*300 keys"):
         loaded(tmp_path / "one", "auto")
 

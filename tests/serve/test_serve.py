@@ -13,6 +13,7 @@ from util import annotated_docs, cnn_pipeline
 
 from spacy_knn_ner.cli.app import app as cli
 from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.serve.access import Access
 from spacy_knn_ner.serve.app import create_app
 from spacy_knn_ner.serve.session import LONGEST, Session
 
@@ -222,8 +223,83 @@ def test_pages_from_elsewhere_cannot_ask(client, session):
         plain = client.post(f"/api/{path}", data="{}", content_type="text/plain")
         assert plain.status_code in (400, 415)
     assert session.corrections()["count"] == 0
-    public = create_app(session, host="0.0.0.0").test_client()
-    assert public.get("/", headers={"Host": "my.host"}).status_code == 200
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
+        answer = client.post("/api/save", json={}, headers=headers)
+        assert answer.status_code == 403 and answer.get_json()["error"]
+    ours = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/api/undo", json={}, headers=ours).status_code == 200
+    # A link to the page may be anywhere.
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.get("/", headers=link).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3"])
+def test_beyond_this_machine_a_token_is_needed(host, session):
+    access = Access.at(host, ["My.Host"])
+    client = create_app(session, access).test_client()
+
+    def about(**headers):
+        return client.get("/api/about", headers={"Host": "my.host:5000", **headers})
+
+    assert client.get("/", headers={"Host": "my.host:5000"}).status_code == 200
+    for wrong in ({}, {"Authorization": "Bearer x"}, {"Authorization": access.token}):
+        assert about(**wrong).status_code == 401
+    assert about(Authorization=f"Bearer {access.token}").status_code == 200
+    assert about(Host="other.host").status_code == 403
+    assert about(Host="10.1.2.3:5000").status_code == 401  # no site has such a name
+    there = {"base_url": "http://my.host:5000"}
+    assert client.get("/?token=x", **there).status_code == 401
+    opened = client.get(f"/?token={access.token}", **there)
+    assert (opened.status_code, opened.headers["Location"]) == (303, "/")
+    cookie = opened.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    assert client.get("/api/about", **there).status_code == 200
+    assert client.get("/api/about", base_url="http://my.host:81").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.2", "::1", "[::1]", "::ffff:127.0.0.1", "Localhost"]
+)
+def test_loopback_is_decided_by_address(host):
+    access = Access.at(host)
+    assert access.token is None
+    assert not access.refusal("127.0.0.2:5000", {}, is_page=False)
+    assert access.refusal("evil.example:5000", {}, is_page=True)
+    assert access.refusal("10.0.0.1:5000", {}, is_page=True)  # is not this machine
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "no.such.host.invalid", "", "a" * 300])
+def test_a_host_that_is_none_is_refused(host):
+    with pytest.raises(KnnNerError, match="KNN-E113"):
+        Access.at(host)
+
+
+def test_odd_requests_are_errors_and_no_tracebacks(client):
+    deep = client.post("/api/tag", data="[" * 200_000, content_type="application/json")
+    half = client.post(
+        "/api/tag", data='{"text": "\\ud800"}', content_type="application/json"
+    )
+    for answer in (deep, half):
+        assert answer.status_code == 400 and answer.get_json()["error"]
+    assert "E114" in half.get_json()["error"]
+    for host in ("", "[", "a b", "127.0.0.1:x"):
+        assert client.get("/api/about", headers={"Host": host}).status_code in (
+            200,
+            403,
+        )
+
+
+def test_the_answers_keep_other_pages_out(client):
+    headers = client.get("/").headers
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_a_missing_extra_is_named(folder, monkeypatch):

@@ -77,6 +77,7 @@ def build(
 
     Example: spacy knn build training/model-best train.spacy model
     """
+    from ...components.memory.pipelines import save_pipeline
     from ...evaluation.report import describe
     from ...reading.cache import EncodingCache
     from ...reading.vectors import keep_hidden_layers
@@ -105,8 +106,7 @@ def build(
     if not len(knn.datastore.store):
         encodings.remove()
         raise KnnNerError(Errors.E066, path=corpus)
-    output.mkdir(parents=True, exist_ok=True)
-    nlp.to_disk(output)
+    save_pipeline(nlp, output)
     encodings.remove()
     found = describe(knn)
     if as_json:

@@ -62,6 +62,7 @@ def compress(
     Example: spacy knn compress tuned-model dev.spacy small-model
     """
     from ...components import compressing
+    from ...components.memory.pipelines import save_pipeline
     from ...evaluation.compression_cost import CompressionReport, small_codes
     from ...registry import index_block
 
@@ -98,8 +99,7 @@ def compress(
     finally:
         if shown:
             print_table(*_table(compressed.steps))
-    output.mkdir(parents=True, exist_ok=True)
-    nlp.to_disk(output)
+    save_pipeline(nlp, output)
     if as_json:
         steps = [asdict(step) for step in compressed.steps]
         print_json({"output": str(output), "steps": steps})

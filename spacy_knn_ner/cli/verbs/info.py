@@ -33,7 +33,6 @@ def info(
 
     Example: spacy knn info model --check
     """
-    from ...datastore.datastore import Datastore
     from ...evaluation.card import flat
     from ...evaluation.report import describe
 
@@ -41,7 +40,7 @@ def info(
     knn = find_component(nlp, name)
     fidelity = None
     if check:
-        Datastore().from_disk(nlp.path / name / "datastore", check=True)
+        knn.datastore.verify()
         knn.memory.encoder.check(knn.datastore)
         fidelity = knn.retriever.measure_fidelity()  # makes the index, if needed
     found = describe(knn)

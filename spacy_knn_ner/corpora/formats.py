@@ -153,7 +153,7 @@ def _is_one_object(path: Path) -> bool:
     first = next(line for _, line in numbered_lines(path) if line.strip())
     try:
         json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return first.strip() == "{"
     return False
 

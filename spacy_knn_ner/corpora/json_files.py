@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import Errors, KnnNerError
 from ..tags import SpanTuple
 from .lines import numbered_lines
-from .records import Record, record_of, span_of
+from .records import UNREADABLE, Record, record_of, span_of
 
 _EXPECTED = (
     "no export of Label Studio (JSON or JSON-MIN), list of texts with entities as in "
@@ -27,7 +27,7 @@ def read_json_file(path: Path) -> tuple[list[Record], int]:
     """
     try:
         items = json.loads("".join(line + "\n" for _, line in numbered_lines(path)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise KnnNerError(Errors.E024, path=path, reason=str(error)) from error
     if not isinstance(items, list):
         items = [items]
@@ -37,7 +37,7 @@ def read_json_file(path: Path) -> tuple[list[Record], int]:
             raise KnnNerError(Errors.E015, path=path)
         try:
             record = _record(item, number)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except UNREADABLE as error:
             text = json.dumps(item, ensure_ascii=False)[:80]
             raise KnnNerError(
                 Errors.E020, path=path, line=number, reason=_EXPECTED, text=text

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..errors import Errors, KnnNerError
 from .lines import numbered_lines
-from .records import EXPECTED, Record, record_of
+from .records import EXPECTED, UNREADABLE, Record, record_of
 
 
 def read_json_lines(path: Path) -> tuple[list[Record], int]:
@@ -24,7 +24,7 @@ def read_json_lines(path: Path) -> tuple[list[Record], int]:
             continue
         try:
             record = record_of(json.loads(line), number)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             raise KnnNerError(
                 Errors.E020, path=path, line=number, reason=EXPECTED, text=line[:80]
             ) from error

@@ -18,6 +18,8 @@ EXPECTED = (
     'no object with a "text", and with spans of start, end and label in one of '
     + ", ".join(f'"{key}"' for key in SPANS)
 )
+# What reading a record raises, if it is something else.
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 _START, _END = ("start", "start_offset"), ("end", "end_offset")
 # Prodigy's interface of binary decisions on the highlighted spans.
 _BINARY = "ner"
@@ -106,6 +108,7 @@ def sentences_of(
 
 
 def _sentence(record: Record, path: Path, nlp: Language) -> Sentence:
+    _check_text(record, path, nlp)
     doc = nlp.make_doc(record.text)
     entities: list[SpanTuple] = []
     annotated: set[int] = set()
@@ -130,6 +133,22 @@ def _sentence(record: Record, path: Path, nlp: Language) -> Sentence:
         is_one=False,
         missing=[i for i, is_missing in enumerate(others) if is_missing],
     )
+
+
+def _check_text(record: Record, path: Path, nlp: Language) -> None:
+    """Refuse what spaCy cannot hold."""
+    reason = ""
+    if len(record.text) > nlp.max_length:
+        reason = f"more than {nlp.max_length:,} characters"
+    try:
+        "".join([record.text, *(label for *_, label in record.spans)]).encode()
+    except UnicodeEncodeError:
+        reason = "half of a character (a lone surrogate)"
+    if reason:
+        text = f"{record.text[:80]!a}"
+        raise KnnNerError(
+            Errors.E020, path=path, line=record.number, reason=reason, text=text
+        )
 
 
 def _in_tokens(

@@ -333,6 +333,10 @@ class Errors:
         "that one, or name another folder."
     )
     E113 = "{host!r} is no host to listen at: {reason}. Use an address of this machine."
+    E115 = (
+        "A text of {found:,} characters is too long: the pipeline takes {most:,} "
+        "(nlp.max_length). Give a part of it."
+    )
     E114 = (
         "The text {text} has half of a character (a lone surrogate), which no file can "
         "hold. Decode it with the right encoding, or remove that."

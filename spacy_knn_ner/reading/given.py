@@ -9,6 +9,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..errors import Errors, KnnNerError
+from ..types import check_unicode
 from .annotations import trimmed
 
 # {"words": "LABEL"}, {"entities": [...]}, or (start, end, "LABEL") in characters.
@@ -59,7 +60,7 @@ def _doc(nlp: Language, example: Any, name: str) -> Doc:
     if not _is_pair(example):
         raise KnnNerError(Errors.E054, name=name, found=type(example).__name__)
     text, entities = example
-    doc = text if isinstance(text, Doc) else nlp.make_doc(text)
+    doc = text if isinstance(text, Doc) else _tokenized(nlp, text)
     if isinstance(entities, Mapping) and isinstance(entities.get("entities"), list):
         doc = partly(doc, list(_by_characters(doc, entities["entities"])))
         doc.set_ents(list(doc.ents))  # and everything else is no entity
@@ -67,6 +68,13 @@ def _doc(nlp: Language, example: Any, name: str) -> Doc:
     if isinstance(entities, Mapping):
         return partly(doc, list(by_words(doc, entities.items())))
     return partly(doc, list(_by_characters(doc, entities)))
+
+
+def _tokenized(nlp: Language, text: str) -> Doc:
+    check_unicode(text)
+    if len(text) > nlp.max_length:
+        raise KnnNerError(Errors.E115, found=len(text), most=nlp.max_length)
+    return nlp.make_doc(text)
 
 
 def partly(doc: Doc, spans: list[Span]) -> Doc:
@@ -118,6 +126,7 @@ def by_words(doc: Doc, given: Iterable[tuple[Any, Any]]) -> Iterator[Span]:
     for pair in pairs:
         if not isinstance(pair[0], str) or not isinstance(pair[1], str | None):
             raise KnnNerError(Errors.E055, entity=pair, text=doc.text)
+        check_unicode(pair[1] or "")
     times = Counter(words for words, _ in pairs)
     taken: set[int] = set()
     for words, label in sorted(pairs, key=lambda pair: len(pair[0]), reverse=True):
@@ -156,6 +165,7 @@ def _by_characters(doc: Doc, entities: Iterable[Any]) -> Iterator[Span]:
             span = None
         if span is None or not isinstance(label, str | None):
             raise KnnNerError(Errors.E055, entity=entity, text=doc.text)
+        check_unicode(label or "")
         bounds = trimmed(doc, [(span.start, span.end, label or "")])
         if not bounds:  # whitespace alone
             raise KnnNerError(Errors.E055, entity=entity, text=doc.text)

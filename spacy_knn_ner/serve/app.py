@@ -7,7 +7,6 @@ from flask import Flask, Response, jsonify, redirect, request
 from werkzeug.exceptions import Forbidden, HTTPException, Unauthorized
 
 from ..errors import Errors, KnnNerError
-from ..types import check_unicode
 from .access import HEADERS, Access
 from .session import Session
 
@@ -132,6 +131,4 @@ def _given(**types: type) -> dict[str, Any]:
     for name, kind in types.items():
         if type(values.get(name)) is not kind:
             raise KnnNerError(Errors.E083, name=name, kind=kind.__name__)
-        if kind is str:
-            check_unicode(values[name])
     return {name: values[name] for name in types}

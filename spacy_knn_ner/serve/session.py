@@ -15,7 +15,7 @@ from ..datastore.disk.manifest import MANIFEST
 from ..errors import Errors, KnnNerError
 from ..locking import Lock
 from ..reading.annotations import trimmed
-from ..types import StoredExample
+from ..types import StoredExample, check_unicode
 
 LONGEST = 20_000  # characters of a text
 SOURCE = "serve"  # of what is added here, by default
@@ -133,6 +133,7 @@ class Session:
         """
         doc, start, end = self._span(text, paragraph, start, end)
         label = label.strip()
+        check_unicode(label)
         span = Span(doc, start, end, label=label)
         outside = [
             doc[i : i + 1]
@@ -217,6 +218,7 @@ class Session:
 def _paragraphs(text: str) -> list[str]:
     if len(text) > LONGEST:
         raise KnnNerError(Errors.E081, found=len(text), most=LONGEST)
+    check_unicode(text)
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line]
 

@@ -2,12 +2,11 @@
 
 import re
 import shutil
-import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 import spacy
+from browser import needs_chromium, opened, serving
 from typer.testing import CliRunner
 from util import annotated_docs, cnn_pipeline
 
@@ -310,45 +309,6 @@ def test_a_missing_extra_is_named(folder, monkeypatch):
 
 
 # --- in a browser -------------------------------------------------------------
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-    None,
-)
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@contextmanager
-def serving(folder):
-    """The verb, in a process of its own. Yields its address."""
-    code = "from spacy_knn_ner.cli.app import app; app()"
-    command = [sys.executable, "-uc", code, "serve", str(folder), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield re.search(r"http://\S+", process.stdout.readline())[0]
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def opened(address, **viewport):
-    """A page in a browser, on which nothing went wrong."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    wrong = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        page = browser.new_page(viewport=viewport)
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: wrong.append(error))
-        page.on("console", lambda m: m.type == "error" and wrong.append(m.text))
-        page.goto(address)
-        yield page
-        browser.close()
-    # That the server refused something is said on the page, too.
-    assert not [text for text in wrong if "400 (BAD REQUEST)" not in str(text)]
-
-
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 
 def marked(page):

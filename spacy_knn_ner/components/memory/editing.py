@@ -8,7 +8,7 @@ from ...corrections.revising import Addition, History, add_corrections
 from ...datastore.datastore import CORRECTIONS, Datastore
 from ...errors import Errors, KnnNerError
 from ...reading.encoder import KeyEncoder
-from ...types import AnnotatedText, TokenKeys
+from ...types import AnnotatedText, TokenKeys, check_unicode
 
 
 def add(
@@ -67,6 +67,7 @@ def find_examples(
             raise KnnNerError(Errors.E075, name=name)
         if not isinstance(given, str | None):
             raise KnnNerError(Errors.E056, name=name, found=f"{given!r}")
+        check_unicode(given or "")
     ids = None if example_ids is None else list(example_ids)
     for i in ids or ():
         if not isinstance(i, int | np.integer):

@@ -20,7 +20,7 @@ from ...locking import Lock
 from ...reading.cache import EncodingCache
 from ...reading.encoder import KeyEncoder, scheme_of
 from ...settings import Settings
-from ...types import AnnotatedText, StoredExample
+from ...types import AnnotatedText, StoredExample, check_unicode
 from . import building, editing, saving
 
 
@@ -257,6 +257,8 @@ class Memory:
         RAISES (KnnNerError): If there is no such label; then nothing is changed.
         """
         with self.lock:
+            if isinstance(new_label, str):
+                check_unicode(new_label)
             count = self.datastore.relabel(old_label, new_label)
             self.history = History()
             self._keep_strings()

@@ -333,6 +333,10 @@ class Errors:
         "that one, or name another folder."
     )
     E113 = "{host!r} is no host to listen at: {reason}. Use an address of this machine."
+    E116 = (
+        "doc._.{name} is {found}, which no component of this package has left. Remove "
+        "it from doc.user_data, or do not store user data."
+    )
     E115 = (
         "A text of {found:,} characters is too long: the pipeline takes {most:,} "
         "(nlp.max_length). Give a part of it."

@@ -11,7 +11,8 @@ from typing import Any, TypedDict
 import numpy as np
 from spacy.tokens import Doc
 
-from ..tags import SpanTuple
+from ..errors import Errors, KnnNerError
+from ..tags import OUTSIDE, PREFIXES, SpanTuple, split_tag
 
 EXTENSION = "ner_tagger"
 BASE = "knn_ner_base"
@@ -78,8 +79,16 @@ def write(doc: Doc, value: TaggerOutput) -> None:
 
 
 def read(doc: Doc) -> TaggerOutput | None:
-    """Read a tagger's output; None where no `ner_tagger` has run."""
-    return doc._.get(EXTENSION)
+    """Read a tagger's output; None where no `ner_tagger` has run.
+
+    RAISES (KnnNerError): If there is something else, as in a file of another program.
+    """
+    value = doc._.get(EXTENSION)
+    if value is not None:
+        vectors = _checked(value, EXTENSION).get("vectors")
+        if vectors is not None and not _is_table(vectors):
+            raise KnnNerError(Errors.E116, name=EXTENSION, found=_shown(vectors))
+    return value
 
 
 def write_base(doc: Doc, value: SavedBase) -> None:
@@ -94,14 +103,17 @@ def write_stage(doc: Doc, name: str, value: Distribution) -> None:
 
 def read_stage(doc: Doc, names: Sequence[str]) -> Distribution | None:
     """Read what the first of some `knn_ner` that has left its prediction has left."""
-    stages: dict[str, Distribution] = doc._.get(STAGES) or {}
-    return next((stages[name] for name in names if name in stages), None)
+    stages = doc._.get(STAGES) or {}
+    if not isinstance(stages, dict):
+        raise KnnNerError(Errors.E116, name=STAGES, found=_shown(stages))
+    found = next((stages[name] for name in names if name in stages), None)
+    return None if found is None else _checked(found, STAGES)
 
 
 def refresh_base(doc: Doc) -> None:
     """Note that the entities of a Doc, whose base an earlier `knn_ner` has saved, were
     replaced again."""
-    base: SavedBase | None = doc._.get(BASE)
+    base = _saved_base(doc)
     if base is not None:
         entities = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
         doc._.set(BASE, {**base, "entities": entities})
@@ -127,8 +139,52 @@ def read_base(
     value = read(doc)
     if value is not None:
         return value
-    base: SavedBase | None = doc._.get(BASE)
+    base = _saved_base(doc)
     if base is None or use_saved:
         return base
     now = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
     return base if now == [tuple(entity) for entity in base["entities"]] else None
+
+
+def _saved_base(doc: Doc) -> SavedBase | None:
+    base = doc._.get(BASE)
+    if base is None:
+        return None
+    entities = _checked(base, BASE).get("entities")
+    if not isinstance(entities, list) or not all(
+        isinstance(entity, list | tuple) and len(entity) == 3 for entity in entities
+    ):
+        raise KnnNerError(Errors.E116, name=BASE, found=_shown(entities))
+    return base
+
+
+def _checked(value: Any, name: str) -> Any:
+    """A distribution that was read from a Doc, whose user data may be anything."""
+    is_one = (
+        isinstance(value, dict)
+        and isinstance(value.get("scheme"), str)
+        and value["scheme"] in PREFIXES
+        and isinstance(value.get("tags"), list)
+        and all(_is_tag(tag, value["scheme"]) for tag in value["tags"])
+        and _is_table(value.get("probabilities"))
+        and value["probabilities"].shape[1] == len(value["tags"])
+    )
+    if not is_one:
+        raise KnnNerError(Errors.E116, name=name, found=_shown(value))
+    return value
+
+
+def _is_tag(tag: Any, scheme: str) -> bool:
+    if not isinstance(tag, str):
+        return False
+    prefix, label = split_tag(tag)
+    return tag == OUTSIDE or (prefix in PREFIXES[scheme] and bool(label))
+
+
+def _is_table(value: Any) -> bool:
+    is_one = isinstance(value, np.ndarray) and value.ndim == 2
+    return is_one and value.dtype.kind == "f"
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:60]

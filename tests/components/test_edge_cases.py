@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import spacy
 from spacy.tokens import Doc, Span
 from util import (
     annotated_docs,
@@ -177,3 +178,74 @@ def test_one_bad_doc_is_reported_and_the_others_do_not_suffer():
     assert [doc.text for doc in failed] == ["n "]
     assert [doc.text for doc in good] == ["a "] * 3  # in the same batch
     assert all("knn_ner" in doc.spans for doc in good)
+
+
+# --- what no file can hold ------------------------------------------------------------
+
+HALF = "\ud800"  # a lone surrogate
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda knn: knn.teach(f"Ada {HALF}", {"Ada": "person"}),
+        lambda knn: knn.teach("Ada met", {"Ada": HALF}),
+        lambda knn: knn.add(("Ada met", [(0, 3, HALF)])),
+        lambda knn: knn.teach("Ada met", {"Ada": "person"}, source=HALF),
+        lambda knn: knn.forget(HALF),
+        lambda knn: knn.forget(source=HALF),
+        lambda knn: knn.relabel("person", HALF),
+    ],
+)
+def test_half_a_character_is_refused_everywhere(step):
+    knn = spacy.blank("en").add_pipe("knn_ner", config={"keys": {"source": "words"}})
+    knn.teach("Ada met Alan", {"Alan": "person"})
+    with pytest.raises(KnnNerError, match="KNN-E114"):
+        step(knn)
+    assert knn.datastore.examples.ids() == [1]
+
+
+def test_a_text_beyond_spacys_limit_is_refused():
+    nlp = spacy.blank("en")
+    nlp.max_length = 20
+    knn = nlp.add_pipe("knn_ner", config={"keys": {"source": "words"}})
+    with pytest.raises(KnnNerError, match="KNN-E115"):
+        knn.teach("Ada met Alan and others", {"Ada": "person"})
+
+
+@pytest.mark.parametrize("ids", [[1.7], [None], [2**70], ["1"]])
+def test_ids_that_are_none_are_refused_and_nothing_is_forgotten(ids):
+    knn = spacy.blank("en").add_pipe("knn_ner", config={"keys": {"source": "words"}})
+    knn.teach("Ada met Alan", {"Alan": "person"})
+    for forget in (knn.forget, knn.datastore.forget):
+        with pytest.raises(KnnNerError):
+            forget(ids)
+    assert knn.datastore.examples.ids() == [1]
+
+
+@pytest.mark.parametrize("name", ["ner_tagger", "knn_ner_base", "knn_ner_stages"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        5,
+        "x",
+        [1],
+        {"scheme": "BIO"},
+        {"scheme": 5, "tags": 5, "probabilities": 5},
+        {"scheme": "BIO", "tags": ["O"], "probabilities": [[1.0]]},
+        {"scheme": "BIO", "tags": ["x"], "probabilities": np.ones((3, 1))},
+        {"scheme": "BIO", "tags": ["O"], "probabilities": np.ones((3, 2))},
+        {"scheme": "BIO", "tags": ["O"], "probabilities": np.ones((3, 1), dtype=int)},
+    ],
+)
+def test_user_data_of_another_program_is_an_error(name, value):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("knn_ner", name="first", config={"keys": {"source": "words"}})
+    nlp.add_pipe("knn_ner", config={"keys": {"source": "words"}})
+    nlp.get_pipe("knn_ner").teach("Ada met Alan", {"Ada": "person"})
+    doc = nlp.make_doc("Ada met Alan")
+    if name == "knn_ner_stages" and isinstance(value, dict):
+        value = {"first": value}
+    doc.user_data[("._.", name, None, None)] = value
+    with pytest.raises(KnnNerError, match=f"KNN-E116.*{name}"):
+        nlp.get_pipe("knn_ner")(doc)

@@ -163,3 +163,20 @@ def test_bad_lines(tmp_path, how, words, repaired, skipped):
     assert (counts.repaired, counts.skipped) == (repaired, skipped)
     with pytest.raises(KnnNerError, match="KNN-E014"):
         read_corpus(path, bad_lines="ignore")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.jsonl", '{"text": "half \\ud800", "entities": []}'),
+        ("b.jsonl", '{"text": "Ada", "entities": [[0, 3, "\\ud800"]]}'),
+        ("c.jsonl", '{"text": "Ada", "entities": ' + "[" * 200_000),
+        ("d.json", "[" * 200_000),
+        ("e.json", '[["half \\ud800", {"entities": []}]]'),
+    ],
+)
+def test_what_spacy_cannot_hold_is_an_error_with_its_line(name, text, tmp_path):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(KnnNerError, match=r"KNN-E02[04].*" + name):
+        read_corpus(path)

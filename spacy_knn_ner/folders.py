@@ -1,4 +1,4 @@
-"""Folders that are replaced in one step."""
+"""Folders that are written: in one step, and with errors that name them."""
 
 import ctypes
 import errno
@@ -9,7 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .errors import Errors, KnnNerError
+
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux
+
+
+@contextmanager
+def writing(folder: str | Path) -> Iterator[None]:
+    """Name the folder in errors of writing: the system does not, if a disk is full.
+
+    folder (str | Path): What is written.
+    RAISES (KnnNerError): In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise KnnNerError(Errors.E117, path=folder, reason=reason) from error
 
 
 @contextmanager
@@ -22,23 +38,29 @@ def replaced(folder: Path) -> Iterator[Path]:
 
     folder (Path): Perhaps with something in it.
     YIELDS (Path): A new folder beside it.
+    RAISES (KnnNerError): If it cannot be written; then nothing is changed.
     """
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
     draft = folder.with_name(f".{folder.name}.new")
-    _remove(draft)
-    draft.mkdir()
     try:
-        yield draft
-        if not folder.exists():
-            os.rename(draft, folder)
-            return
-        for path in folder.iterdir():
-            if not (draft / path.name).exists():
-                _copy(path, draft / path.name)
-        _exchange(draft, folder)
+        with writing(folder):
+            _remove(draft)
+            draft.mkdir(parents=True)
+            yield draft
+            _put(draft, folder)
     finally:
         _remove(draft)
+
+
+def _put(draft: Path, folder: Path) -> None:
+    """Put a folder in the place of another one."""
+    if not folder.exists():
+        os.rename(draft, folder)
+        return
+    for path in folder.iterdir():
+        if not (draft / path.name).exists():
+            _copy(path, draft / path.name)
+    _exchange(draft, folder)
 
 
 def _copy(source: Path, target: Path) -> None:

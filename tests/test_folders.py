@@ -38,7 +38,8 @@ def test_a_folder_stays_as_it_was_when_writing_fails(tmp_path):
     folder.mkdir()
     (folder / "config.cfg").write_text("old")
     (tmp_path / ".model.new").mkdir()  # of one that was killed
-    with pytest.raises(OSError, match="full"), replaced(folder) as draft:
+    full = pytest.raises(KnnNerError, match=f"KNN-E117.*{folder}.*full")
+    with full, replaced(folder) as draft:
         (draft / "config.cfg").write_text("new")
         raise OSError("disk full")
     assert (folder / "config.cfg").read_text() == "old"

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from ..folders import writing
+
 DTYPES = ("float32", "float16")  # of keys
 BLOCK_ROWS = 1 << 16
 _PIECE = 1 << 14  # of what is copied on its way
@@ -175,7 +177,7 @@ class Blocks:
 
 def _mapped(rows: np.ndarray) -> np.ndarray:
     """The same rows in a file without a name, which is deleted with the array."""
-    with tempfile.TemporaryFile() as file:
+    with writing(tempfile.gettempdir()), tempfile.TemporaryFile() as file:
         rows.tofile(file)
         file.flush()
         return np.memmap(file, dtype=rows.dtype, mode="r", shape=rows.shape)

@@ -37,14 +37,11 @@ class Errors:
         "view = 'context', but no component has searched for contexts of {text!r}: put "
         "a context_retriever in front, set doc._.contexts, or use view = 'auto'."
     )
-
     E097 = (
         "{value} is not valid: loss is one of {losses}; temperature is above 0, and "
         "weights are 0 or more."
     )
-
     E098 = "The corpus has no path: set --paths.train and --paths.dev."
-
     E099 = (
         "There is no full-text index in {path}: build one with spacy knn contexts "
         "build, and set the path of the engine."
@@ -59,15 +56,12 @@ class Errors:
         "password in it (use SEARCH_USER and SEARCH_PASSWORD, or SEARCH_API_KEY)."
     )
     E103 = "part={value!r} is not valid: expected one of {parts}."
-
     E104 = (
         "view={view!r} has no effect: no encoder of this pipeline reads contexts "
         "(spacy_knn_ner.WithContexts.v1)."
     )
     E105 = "{path}, line {line}: expected a JSON object with 'text'."
-
     E106 = "The corpus cannot run {names}: the pipeline has {found}."
-
     E107 = (
         "Both views of a Doc need vectors of their own: encode = [...] of the corpus "
         "reads each Doc once, so leave it out where spacy_knn_ner.batch_both_views.v1 "
@@ -77,7 +71,6 @@ class Errors:
         "An encoder that reads contexts (spacy_knn_ner.WithContexts.v1) cannot replace "
         "listeners: keep it as a component of its own."
     )
-
     E109 = "The encoder {encoder!r} of BERTScore cannot be loaded: {reason}"
 
     # Corpora
@@ -333,6 +326,10 @@ class Errors:
         "that one, or name another folder."
     )
     E113 = "{host!r} is no host to listen at: {reason}. Use an address of this machine."
+    E117 = (
+        "{path} cannot be written: {reason}. What was saved before is still there. Make "
+        "room, or name another folder."
+    )
     E116 = (
         "doc._.{name} is {found}, which no component of this package has left. Remove "
         "it from doc.user_data, or do not store user data."

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from ..datastore.datastore import Datastore
 from ..errors import Errors, KnnNerError
+from ..folders import writing
 from ..tags import TagSet
 from ..types import AnnotatedText, TokenBatch, TokenKeys
 from .annotations import annotated_text
@@ -77,9 +78,10 @@ class EncodingCache:
         """Write arrays. The file is complete, if it exists."""
         # A name of its own, for another process may be writing the same.
         partial = path.with_suffix(f".{os.getpid()}.part")
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
+        with writing(self.folder):
+            with partial.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+            partial.replace(path)
 
     def keys(
         self, encoder: KeyEncoder, texts: list[AnnotatedText], scheme: str

@@ -151,7 +151,7 @@ def test_an_interrupted_save_leaves_the_old_one(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(persistence, "_flush", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(KnnNerError, match=rf"KNN-E117.*{tmp_path}.*disk full"):
         store.to_disk(tmp_path)
     assert contents(Datastore().from_disk(tmp_path, verify=True)) == before
     assert [path.name for path in tmp_path.glob("gen-*")] == ["gen-1"]

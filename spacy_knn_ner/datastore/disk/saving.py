@@ -21,6 +21,7 @@ import numpy as np
 import srsly
 
 from ...errors import Errors, KnnNerError
+from ...folders import writing
 from ...tags import TagSet
 from ..entries import EntryTable
 from ..examples import CORRECTIONS, STORE, ExampleStore
@@ -41,7 +42,7 @@ _EXAMPLES, _PROJECTION = "examples.sqlite", "projection.npy"
 
 def to_disk(datastore: "Datastore", folder: Path) -> None:
     """Save as the next generation; see `Datastore.to_disk`."""
-    with ExitStack() as stack:
+    with writing(folder), ExitStack() as stack:
         for table in datastore.tables.values():
             stack.enter_context(table.lock)  # changes wait
         based_on = datastore.saved_as.get(folder)

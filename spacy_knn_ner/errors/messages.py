@@ -327,8 +327,8 @@ class Errors:
     )
     E113 = "{host!r} is no host to listen at: {reason}. Use an address of this machine."
     E117 = (
-        "{path} cannot be written: {reason}. What was saved before is still there. Make "
-        "room, or name another folder."
+        "{path} cannot be written: {reason}. What was saved before is still there. "
+        "Make room, or name another folder."
     )
     E116 = (
         "doc._.{name} is {found}, which no component of this package has left. Remove "

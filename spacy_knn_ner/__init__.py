@@ -23,6 +23,7 @@ _NAMES = {
     "document_contexts": "retrieval.documents",
     "read_corpus": "corpora.formats",
     "render": "rendering.entities",
+    "save_pipeline": "components.memory.pipelines",
     "set_view": "reading.view",
     "registry": "registry",
 }

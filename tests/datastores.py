@@ -1,5 +1,9 @@
 """Small datastores with random keys, and what is in them."""
 
+import sqlite3
+from contextlib import contextmanager
+from unittest import mock
+
 import numpy as np
 
 from spacy_knn_ner.datastore.datastore import Datastore
@@ -58,3 +62,25 @@ def contents(store):
         "fingerprint": store.fingerprint,
         "dtype": store.dtype,
     }
+
+
+@contextmanager
+def full_disk(store):
+    """Nothing that is changed can be committed."""
+    with store.examples.transaction():
+        pass  # it is a database of its own now
+    with mock.patch.object(store.examples, "_db", FullDisk(store.examples._db)):
+        yield
+
+
+class FullDisk:
+    """A connection to SQLite on a full disk."""
+
+    def __init__(self, real):
+        self.real = real
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+    def commit(self):
+        raise sqlite3.OperationalError("database or disk is full")

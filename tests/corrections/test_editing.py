@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
+from datastores import full_disk
 from hypothesis import assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -570,6 +571,25 @@ class Machine(RuleBasedStateMachine):
             self.knn.from_disk(self.folder)
         else:
             self.knn.from_bytes(self.knn.to_bytes())
+
+    @rule(
+        annotation=annotations(),
+        change=st.sampled_from(["add", "forget", "relabel", "consolidate"]),
+    )
+    def fail(self, annotation, change):
+        """A change on a full disk: nothing happens, as the invariants see."""
+        doc, labels, examples = self.doc(*annotation), self.knn.labels, [*self.model]
+        assume(examples and labels)
+        changes = {
+            "add": lambda: self.knn.add([doc], allow_duplicates=True),
+            "forget": lambda: self.knn.forget(examples[:2]),
+            "relabel": lambda: self.knn.relabel(labels[0], "other"),
+            "consolidate": self.knn.consolidate,
+        }
+        history = self.knn.memory.history
+        with full_disk(self.knn.datastore), pytest.raises(KnnNerError, match="is full"):
+            changes[change]()
+        assert self.knn.memory.history is history
 
     @invariant()
     def the_examples_are_those_of_the_model(self):

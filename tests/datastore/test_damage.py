@@ -5,11 +5,11 @@ import json
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import numpy as np
 import pytest
-from datastores import ADA, contents, filled, keys_of, text_of
+from datastores import ADA, contents, filled, full_disk, keys_of, text_of
 
 from spacy_knn_ner.datastore.datastore import CORRECTIONS, STORE, Datastore
 from spacy_knn_ner.datastore.disk import saved_files
@@ -318,12 +318,12 @@ def test_a_change_that_fails_changes_nothing(
     def fail(*_, **__):
         raise sqlite3.OperationalError("database or disk is full")
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, ExitStack() as stack:
         if failing == "examples":
             for name in ("add", "forget", "relabel", "move", "replace"):
                 patch.setattr(store.examples, name, fail)
         elif failing == "commit":
-            make_commit_fail(patch, store)
+            stack.enter_context(full_disk(store))
         else:  # after rows were changed
             for name in ("add", "remove", "retag", "absorb"):
                 patch.setattr(EntryTable, name, then_fail(getattr(EntryTable, name)))
@@ -347,22 +347,6 @@ def then_fail(method):
         raise sqlite3.OperationalError("database or disk is full")
 
     return failing
-
-
-def make_commit_fail(patch, store):
-    """A connection whose commit fails, as on a full disk."""
-    with store.examples.transaction():
-        pass  # it is a database of its own now
-    real = store.examples._db
-
-    class FullDisk:
-        def __getattr__(self, name):
-            return getattr(real, name)
-
-        def commit(self):
-            raise sqlite3.OperationalError("database or disk is full")
-
-    patch.setattr(store.examples, "_db", FullDisk())
 
 
 # --- examples --------------------------------------------------------------------

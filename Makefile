@@ -58,16 +58,16 @@ bench-quick: $(VENV)/demo  ## The same on the model of run-wnut17; some minutes.
 RELIABILITY := reliability/results
 MINUTES ?= 60
 
-crash: $(VENV)/dev  ## Kill 1,200 processes while they save; half an hour.
+crash: $(VENV)/dev  ## Kill 1,200 processes while they save.
 	$(BIN)/python reliability/crash.py --kills 400 --output $(RELIABILITY)/crash.json
 
-corrupt: $(VENV)/dev  ## Damage every file of a saved pipeline in every way; minutes.
+corrupt: $(VENV)/dev  ## Damage every file of a saved pipeline in every way.
 	$(BIN)/python reliability/corrupt.py --output $(RELIABILITY)/corrupt.json
 
-fuzz: $(VENV)/dev  ## 100,000 odd texts, and as many odd files; half an hour.
+fuzz: $(VENV)/dev  ## 100,000 odd texts, and as many odd files.
 	$(BIN)/python reliability/fuzz.py --texts 100000 --files 100000 --output $(RELIABILITY)/fuzz.json
 
-forks: $(VENV)/dev  ## Fork while another thread predicts; minutes.
+forks: $(VENV)/dev  ## Fork while another thread predicts.
 	$(BIN)/python reliability/forks.py --output $(RELIABILITY)/forks.json
 
 soak: $(VENV)/dev  ## Predict, teach, forget and save in threads for an hour (MINUTES=…).

@@ -25,7 +25,7 @@ def keys_of(text, seed=0, width=WIDTH):
 
 
 ADA = text_of("Ada lived in London", [(0, 1, "person"), (3, 4, "location")])
-PARTY = text_of("Nobody came")
+PARTY = text_of("Guests came")
 
 
 def filled(dtype="float32"):

@@ -88,3 +88,11 @@ def test_what_another_process_has_saved_is_not_replaced(nlp, tmp_path):
     assert (
         len(spacy.load(tmp_path / "model").get_pipe("knn_ner").datastore.examples) == 7
     )
+
+
+def test_a_disabled_component_knows_where_it_was_saved(nlp, tmp_path):
+    nlp.disable_pipe("knn_ner")
+    save_pipeline(nlp, tmp_path / "model")
+    store = nlp.get_pipe("knn_ner").datastore
+    assert list(store.saved_as) == [tmp_path / "model" / "knn_ner" / "datastore"]
+    assert store.files.path.is_dir()

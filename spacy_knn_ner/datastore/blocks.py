@@ -122,14 +122,6 @@ class Blocks:
             offset += len(block)
         return taken.reshape(*np.shape(rows), *self.tail)
 
-    def assign(self, rows: np.ndarray, value: Any) -> None:
-        """Set the rows with these numbers to one value."""
-        offset = 0
-        for block in self:
-            within = rows[(rows >= offset) & (rows < offset + len(block))] - offset
-            block[within] = value
-            offset += len(block)
-
     def array(self) -> np.ndarray:
         """Concatenate all rows; a copy unless there is only one block."""
         blocks = list(self)

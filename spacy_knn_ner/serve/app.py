@@ -47,10 +47,6 @@ def create_app(session: Session, access: Access | None = None) -> Flask:
     def too_deep(error: RecursionError) -> tuple[Response, int]:
         return jsonify(error="The JSON is nested too deeply."), 400
 
-    @app.errorhandler(OSError)
-    def no_file(error: OSError) -> tuple[Response, int]:
-        return jsonify(error=f"Nothing was saved: {error}"), 500
-
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> tuple[Response, int]:
         return jsonify(error=error.description), error.code or 500

@@ -192,6 +192,16 @@ def test_large_files_can_be_used_without_comparing_them(saved, large):
         Datastore().from_disk(saved, verify=False)
 
 
+def test_switched_off_stays_off_after_a_save(saved, large):
+    flip(saved / "gen-1" / "store.index.faiss")
+    store = Datastore().from_disk(saved, verify=False)
+    store.add([ADA], [keys_of(ADA)], part=CORRECTIONS)
+    store.to_disk(saved)
+    store.store.search(QUERY, 2, metric="cosine")
+    with pytest.raises(KnnNerError, match="KNN-E032"):
+        store.verify()
+
+
 def test_a_large_file_is_compared_also_when_it_was_replaced(saved, large):
     store = Datastore().from_disk(saved)
     other = Datastore().from_disk(saved)
@@ -300,7 +310,7 @@ CHANGES = {
     "forget": lambda s: s.forget([1, 3]),
     "relabel": lambda s: s.relabel("person", "PER"),
     "consolidate": lambda s: s.consolidate(),
-    "replace": lambda s: s.replace_annotation(3, text_of("Nobody came", missing=[1])),
+    "replace": lambda s: s.replace_annotation(3, text_of("Guests came", missing=[1])),
 }
 
 

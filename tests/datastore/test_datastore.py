@@ -57,7 +57,7 @@ def test_forgotten_means_gone(tmp_path):
     saved = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
     assert b"London" not in saved
     assert keys_of(ADA, 0).vectors[0].tobytes() not in saved
-    assert b"Nobody" in saved
+    assert b"Guests" in saved
 
 
 def test_an_unknown_id_forgets_nothing():

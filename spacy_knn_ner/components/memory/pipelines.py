@@ -10,7 +10,7 @@ from pathlib import Path
 from spacy.language import Language
 
 from ...datastore.disk import saving
-from ...datastore.disk.persistence import only_writer
+from ...datastore.disk.persistence import check_version, only_writer
 from ...folders import replaced
 from ..knn_ner import KnnNer
 
@@ -24,13 +24,16 @@ def save_pipeline(nlp: Language, folder: str | Path) -> None:
         one since it was loaded; then nothing is changed.
     """
     folder = Path(folder).resolve()
-    components = [pipe for _, pipe in nlp.components if isinstance(pipe, KnnNer)]
+    # Disabled ones are saved too.
+    pipes = map(nlp.get_pipe, nlp.component_names)
+    components = [pipe for pipe in pipes if isinstance(pipe, KnnNer)]
     stores = {knn.name: folder / knn.name / "datastore" for knn in components}
     with ExitStack() as stack:
         for knn in components:
             if stores[knn.name].exists():
                 stack.enter_context(only_writer(stores[knn.name]))
-                saving.check_version(knn.datastore, stores[knn.name])
+                based_on = knn.datastore.saved_as.get(stores[knn.name])
+                check_version(stores[knn.name], based_on)
         with replaced(folder) as draft:
             nlp.to_disk(draft)
     for knn in components:

@@ -9,12 +9,12 @@ from ...digest import read_json_object, signed_json, without_digest
 from ...errors import Errors, KnnNerError
 from ...tags import PREFIXES
 from ..blocks import DTYPES
+from ..examples import PARTS
 
 MANIFEST = "manifest.json"
 FORMAT = 5
 # 4 had no digest of the manifest itself; 3 had other files: see migration.py.
 READABLE = (3, 4, 5)
-PARTS = ("store", "corrections")
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,7 @@ def next_generation(folder: Path, *, based_on: str | None) -> Iterator[Generatio
         then nothing is changed.
     """
     with only_writer(folder):
-        if based_on is not None and version(folder) not in (None, based_on):
-            raise KnnNerError(Errors.E076, path=folder)
+        check_version(folder, based_on)
         _clean_interrupted(folder)  # a full disk needs the room
         generation = Generation(folder)
         try:
@@ -165,6 +164,17 @@ def _clean_interrupted(folder: Path) -> None:
             return  # damaged, or of a newer version: the files may be worth something
         number = None
     clean(folder, number)
+
+
+def check_version(folder: Path, based_on: str | None) -> None:
+    """Refuse to replace what another process has saved.
+
+    folder (Path): Of the datastore.
+    based_on (str | None): As for `next_generation`.
+    RAISES (KnnNerError): If there is another version.
+    """
+    if based_on is not None and version(folder) not in (None, based_on):
+        raise KnnNerError(Errors.E076, path=folder)
 
 
 def version(folder: Path) -> str | None:

@@ -36,7 +36,7 @@ class SavedFiles:
 
     path (Path): Their folder.
     records (dict[str, SavedFile]): As they were saved, by name.
-    before_use (bool): Whether `verify_before_use` compares anything.
+    before_use (bool): Whether they are compared before they are used.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class SavedFiles:
 
     # --- comparing ---------------------------------------------------------------
 
-    def verify_before_use(self, names: Iterable[str]) -> None:
-        """As `verify`, unless that was switched off when they were opened."""
-        if self.before_use and self._unverified:
-            self.verify(names)
+    @property
+    def is_pending(self) -> bool:
+        """Whether some are still to be compared before they are used."""
+        return self.before_use and bool(self._unverified)
 
     def verify(self, names: Iterable[str]) -> None:
         """Compare the SHA-256 of files, each of them once.
@@ -223,8 +223,9 @@ class SavedTable:
         return sorted(set(self.names) - {self.keys, *self.columns})
 
     def verify_before_use(self) -> None:
-        """See `SavedFiles.verify_before_use`."""
-        self.files.verify_before_use(self.names)
+        """As `verify`, unless that was done, or switched off; for every search."""
+        if self.files.is_pending:
+            self.verify()
 
     def verify(self) -> None:
         """See `SavedFiles.verify`."""

@@ -116,6 +116,8 @@ def _note_saved(
     datastore: "Datastore", files: SavedFiles, index: dict[str, Any]
 ) -> None:
     """Remember which files are as the datastore is now."""
+    if datastore.files is not None:
+        files.before_use = datastore.files.before_use
     datastore.files = files
     datastore.examples.has_changed = False
     for part, table in datastore.tables.items():
@@ -123,13 +125,6 @@ def _note_saved(
         table.rows.saved = SavedTable(
             files, part, None if about is None else about["state"]
         )
-
-
-def check_version(datastore: "Datastore", folder: Path) -> None:
-    """Refuse to replace what another process has saved since it was loaded."""
-    based_on = datastore.saved_as.get(folder)
-    if based_on is not None and persistence.version(folder) not in (None, based_on):
-        raise KnnNerError(Errors.E076, path=folder)
 
 
 def move(datastore: "Datastore", old: Path, new: Path) -> None:

@@ -73,8 +73,8 @@ forks: $(VENV)/dev  ## Fork while another thread predicts.
 soak: $(VENV)/dev  ## Predict, teach, forget and save in threads for an hour (MINUTES=…).
 	$(BIN)/python reliability/soak.py --minutes $(MINUTES) --output $(RELIABILITY)/soak.json --plot $(RELIABILITY)/soak.png
 
-test: lint  ## Lint, check types and run all tests.
-	$(BIN)/python -m pytest
+test: lint  ## Lint, check types and run all tests, in a process per core.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-fast: $(VENV)/dev  ## The tests that take less than a few seconds each.
 	$(BIN)/python -m pytest -m "not slow"

@@ -180,7 +180,7 @@ class TokenContrast(TrainablePipe):
         ends = np.cumsum([len(scores[i]) for i in filled])[:-1].tolist()
         for i, part in zip(filled, xp.split(gradient, ends), strict=True):
             gradients[i] = part
-        return float(loss), gradients
+        return loss.item(), gradients
 
     def _loss(self, examples: list[Example], vectors: Any, reduction: str) -> Any:
         import torch

@@ -197,7 +197,7 @@ class CrfHead:
             params = {name: _tensor(crf, name, emissions) for name in _PARAMS}
             loss = loss_of(group, emissions, mask, _masked(Chain(**params), allowed))
             loss.backward()
-            total += float(loss)
+            total += loss.item()
             for row, i in enumerate(group):
                 of_scores = cast(Any, emissions.grad)[row, : len(scores[i])]
                 gradients[i] = torch2xp(of_scores, ops=model.ops)

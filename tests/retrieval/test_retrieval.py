@@ -510,7 +510,7 @@ def test_a_re_ranker_that_cannot_be_loaded(tiny_bert):
     """A setting that cannot work is an error, and not a search that failed."""
     block = {"@knn_rerankers": "spacy_knn_ner.BertScore.v1"}
     for more in (
-        {"encoder": "no/such-encoder"},
+        {"encoder": "no such encoder"},
         {"encoder": str(tiny_bert), "layer": 9},
     ):
         nlp = pipeline(lambda query, n: ["a"], reranker={**block, **more})

@@ -6,9 +6,25 @@ code in front. Codes are never reused.
 
 from typing import Any
 
-from .messages import Errors as Errors
+from .component import ComponentErrors
+from .contexts import ContextErrors
+from .corpora import CorpusErrors
+from .datastore import DatastoreErrors
+from .interfaces import InterfaceErrors
+from .training import TrainingErrors
 from .warnings import Notes as Notes
 from .warnings import Warnings as Warnings
+
+
+class Errors(
+    ComponentErrors,
+    ContextErrors,
+    CorpusErrors,
+    DatastoreErrors,
+    InterfaceErrors,
+    TrainingErrors,
+):
+    """All of them, by their codes."""
 
 
 class KnnNerError(ValueError):
@@ -46,8 +62,8 @@ def note(message: str, /, **details: Any) -> str:
 
 
 _CODES = {
-    text: code
+    getattr(holder, code): code
     for holder in (Errors, Warnings, Notes)
-    for code, text in vars(holder).items()
+    for code in dir(holder)
     if not code.startswith("_")
 }

@@ -1,0 +1,50 @@
+"""Views, the search for contexts, and training in both views."""
+
+
+class ContextErrors:
+    E093 = (
+        "doc._.contexts must be a list of texts, or of dicts with 'text', 'kind' "
+        "('retrieved', 'before' or 'after') and 'start' (the first token of a "
+        "sentence, or None); found {found}."
+    )
+    E094 = "view={value!r} is not valid: expected 'auto', 'plain' or 'context'."
+    E095 = "{name}={value!r} is not valid: expected a whole number from 1 up."
+    E096 = (
+        "view = 'context', but no component has searched for contexts of {text!r}: put "
+        "a context_retriever in front, set doc._.contexts, or use view = 'auto'."
+    )
+    E097 = (
+        "{value} is not valid: loss is one of {losses}; temperature is above 0, and "
+        "weights are 0 or more."
+    )
+    E098 = "The corpus has no path: set --paths.train and --paths.dev."
+    E099 = (
+        "There is no full-text index in {path}: build one with spacy knn contexts "
+        "build, and set the path of the engine."
+    )
+    E100 = (
+        "{path}, line {line}: expected a JSON object with 'text' and a list of "
+        "'contexts'."
+    )
+    E101 = "The search for contexts failed: {reason}"
+    E102 = (
+        "The search server has no usable URL: set url or SEARCH_URL, without a "
+        "password in it (use SEARCH_USER and SEARCH_PASSWORD, or SEARCH_API_KEY)."
+    )
+    E103 = "part={value!r} is not valid: expected one of {parts}."
+    E104 = (
+        "view={view!r} has no effect: no encoder of this pipeline reads contexts "
+        "(spacy_knn_ner.WithContexts.v1)."
+    )
+    E105 = "{path}, line {line}: expected a JSON object with 'text'."
+    E106 = "The corpus cannot run {names}: the pipeline has {found}."
+    E107 = (
+        "Both views of a Doc need vectors of their own: encode = [...] of the corpus "
+        "reads each Doc once, so leave it out where spacy_knn_ner.batch_both_views.v1 "
+        "makes views."
+    )
+    E108 = (
+        "An encoder that reads contexts (spacy_knn_ner.WithContexts.v1) cannot replace "
+        "listeners: keep it as a component of its own."
+    )
+    E109 = "The encoder {encoder!r} of BERTScore cannot be loaded: {reason}"

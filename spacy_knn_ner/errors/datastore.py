@@ -1,0 +1,65 @@
+"""The datastore and its files."""
+
+
+class DatastoreErrors:
+    E030 = (
+        "{value!r} is not valid for FAISS's index factory and keys of this width "
+        '({reason}). Use one that it knows, such as "IVF1024,SQ8".'
+    )
+    E031 = (
+        "A key has values that {dtype} cannot hold, so distances to it would be "
+        "wrong. Build the datastore with keys of dtype float32."
+    )
+    E032 = (
+        "The datastore in {path} cannot be used: {reason}. Copy it again, or build it "
+        "again with knn.build."
+    )
+    E033 = (
+        "The datastore in {path} has format {found}; this version reads {known}. "
+        "Install the version of spacy-knn-ner it was made with, or build it again."
+    )
+    E034 = (
+        "Vectors of width {found} do not fit a datastore of width {expected}: they "
+        "come from another encoder or layer. Use the encoder the datastore was built "
+        "with, or build it again with knn.build."
+    )
+    E035 = (
+        "The datastore uses tag_scheme {stored!r}, the tagger {given!r}. Build the "
+        "datastore again with knn.build."
+    )
+    E036 = (
+        "A datastore of {size} bytes does not fit into to_bytes, whose fields hold "
+        "4 GiB. Use to_disk."
+    )
+    E037 = "There is no example with the id {example_id} in the datastore."
+    E038 = "Unknown dtype {value!r} for keys: use one of {known}."
+    E071 = (
+        "The index {value!r} cannot take {n} keys: {reason}. Use one with fewer "
+        "clusters or codes, or spacy_knn_ner.Exact.v1."
+    )
+    E072 = (
+        "'{name}' cannot keep a share of {value} of its redundant entries. Name one "
+        "that is more than 0 and at most 1."
+    )
+    E076 = (
+        "{path} was changed by another process after it was loaded, so saving would "
+        "undo that. Load it again and repeat your changes, or save to another folder."
+    )
+    E077 = "{path} is being changed by another process. Try again when it has finished."
+    E089 = (
+        "No projection of keys can be fitted: no two tokens in the store have the same "
+        "tag. Build with more examples, or set keys.projection to null."
+    )
+    E110 = "These are not the bytes of a datastore: {reason}. Serialize it again."
+    E111 = (
+        "The examples of the datastore cannot be read or changed: {reason}. Nothing "
+        "was changed. Check that the disk has room, or load the pipeline again."
+    )
+    E112 = (
+        "The calibration in {path} cannot be read: {reason}. Copy the pipeline again, "
+        "or calibrate it again with spacy knn tune."
+    )
+    E117 = (
+        "{path} cannot be written: {reason}. What was saved before is still there. "
+        "Make room, or name another folder."
+    )

@@ -11,7 +11,8 @@ import pytest
 from datastores import ADA, PARTY, WIDTH, contents, filled, keys_of, text_of
 
 from spacy_knn_ner.datastore.datastore import Datastore
-from spacy_knn_ner.datastore.disk import persistence
+from spacy_knn_ner.datastore.disk import persistence, saved_files
+from spacy_knn_ner.digest import sha256
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.types import TokenKeys
 
@@ -209,6 +210,22 @@ def test_a_reader_survives_a_writer_that_replaces_what_it_reads(tmp_path, monkey
         return found
 
     monkeypatch.setattr(persistence, "current", replaced_meanwhile)
+    assert contents(Datastore().from_disk(tmp_path)) == contents(store)
+
+
+@pytest.mark.parametrize("moment", ["before it is read", "after it was read"])
+def test_a_reader_survives_a_writer_that_replaces_a_file(moment, tmp_path, monkeypatch):
+    store, _ = filled()
+    store.to_disk(tmp_path)
+    monkeypatch.setattr(saved_files, "AT_ONCE", 0)  # keys are only mapped
+
+    def replaced_meanwhile(path):
+        monkeypatch.setattr(saved_files, "sha256", sha256)
+        found = sha256(path) if moment == "after it was read" else None
+        store.to_disk(tmp_path)  # deletes the generation
+        return found or sha256(path)
+
+    monkeypatch.setattr(saved_files, "sha256", replaced_meanwhile)
     assert contents(Datastore().from_disk(tmp_path)) == contents(store)
 
 

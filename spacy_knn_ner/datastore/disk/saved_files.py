@@ -62,10 +62,10 @@ class SavedFiles:
         RAISES (KnnNerError): If one is missing or damaged.
         """
         for name, record in self.records.items():
-            path = self.path / name
-            if not path.is_file():
-                raise self.error(f"{name} is missing")
-            size = path.stat().st_size
+            with self.reading(name) as path:
+                if not path.is_file():
+                    raise self.error(f"{name} is missing")
+                size = path.stat().st_size
             if size != record.size:
                 raise self.error(f"{name} has {size} bytes instead of {record.size}")
         large = {name for name in self.records if name.endswith(_LARGE)}
@@ -74,7 +74,7 @@ class SavedFiles:
         self.before_use = verify is not False
         self.verify(set(self.records) - (set() if at_once else large))
         for name in self._unverified:
-            with (self.path / name).open("rb") as file:
+            with self.reading(name) as path, path.open("rb") as file:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._unverified[name] = mapped
 
@@ -109,7 +109,8 @@ class SavedFiles:
                 continue
             mapped = self._unverified[name]
             if mapped is None:
-                found = sha256(self.path / name)
+                with self.reading(name) as path:
+                    found = sha256(path)
             else:
                 found = hashlib.sha256(mapped).hexdigest()
             if found != self.records[name].sha256:

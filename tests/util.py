@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from inspect import signature
 from types import SimpleNamespace
 
 import numpy as np
@@ -360,7 +361,10 @@ def run(*arguments, code=0):
 
     from spacy_knn_ner.cli.app import app
 
-    done = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    # Click before 8.2 mixes the two, unless told otherwise.
+    is_mixed = "mix_stderr" in signature(CliRunner).parameters
+    runner = CliRunner(mix_stderr=False) if is_mixed else CliRunner()
+    done = runner.invoke(app, list(map(str, arguments)), catch_exceptions=False)
     assert done.exit_code == code, done.output
     return done.stdout, done.stderr
 

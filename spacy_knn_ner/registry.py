@@ -1,5 +1,5 @@
-"""spaCy registries of ours: `knn_indexes`, `knn_interpolations`, `knn_engines` and
-`knn_rerankers`.
+"""spaCy registries of ours: `knn_indexes`, `knn_interpolations`, `knn_stores`,
+`knn_engines` and `knn_rerankers`.
 
 A third party registers a function with a decorator, or with an entry point of the group
 of that name, such as `spacy_knn_indexes`:
@@ -15,13 +15,20 @@ from typing import Any
 import catalogue
 from spacy.util import registry
 
-_NAMES = ("knn_indexes", "knn_interpolations", "knn_engines", "knn_rerankers")
+_NAMES = (
+    "knn_indexes",
+    "knn_interpolations",
+    "knn_stores",
+    "knn_engines",
+    "knn_rerankers",
+)
 for _name in _NAMES:
     if not hasattr(registry, _name):
         setattr(registry, _name, catalogue.create("spacy", _name, entry_points=True))
 
 knn_indexes = registry.knn_indexes  # type: ignore[attr-defined]
 knn_interpolations = registry.knn_interpolations  # type: ignore[attr-defined]
+knn_stores = registry.knn_stores  # type: ignore[attr-defined]
 knn_engines = registry.knn_engines  # type: ignore[attr-defined]
 knn_rerankers = registry.knn_rerankers  # type: ignore[attr-defined]
 

@@ -72,7 +72,14 @@ class TagSet:
 
         old_label (str), new_label (str): The labels.
         RETURNS (tuple[TagSet, ndarray]): The new tag set, and its ids by old ones.
+        RAISES (KnnNerError): If there is no such label, or the new one is empty.
         """
+        is_label = isinstance(new_label, str) and new_label
+        if old_label not in self.labels or not is_label:
+            known = list(self.labels)
+            raise KnnNerError(
+                Errors.E074, old_label=old_label, new_label=new_label, known=known
+            )
         names = {label: label for label in self.labels} | {old_label: new_label}
         new = TagSet(self.scheme, tuple(dict.fromkeys(names.values())))
         pairs = [split_tag(tag) for tag in self.tags]

@@ -12,7 +12,7 @@ from .terminal import find_component, load_pipeline
 @contextmanager
 def edited(model: str, name: str, gpu: int = -1) -> Iterator[Any]:
     """Load a component, and save its datastore afterwards; nothing else is written, and
-    the datastore is locked meanwhile.
+    the datastore is locked meanwhile. A shared one is edited where it is.
 
     model (str): A folder with a pipeline.
     name (str): Of the component.
@@ -27,7 +27,10 @@ def edited(model: str, name: str, gpu: int = -1) -> Iterator[Any]:
     if not (folder / MANIFEST).exists():
         # The usual reasons, such as that there is no such component.
         nlp = load_pipeline(model, gpu)
-        find_component(nlp, name)
+        knn = find_component(nlp, name)
+        if knn.memory.place.is_shared:
+            yield knn
+            return
         raise KnnNerError(Errors.E078, path=nlp.path)
     with only_writer(folder):
         knn = find_component(load_pipeline(model, gpu), name)

@@ -16,6 +16,7 @@ BLOCKS: dict[str, dict[str, Any]] = {
         "@knn_interpolations": "spacy_knn_ner.Constant.v1",
         "weight": 0.3,
     },
+    "store": {"@knn_stores": "spacy_knn_ner.Files.v1"},
 }
 
 
@@ -75,6 +76,8 @@ def set_settings(component: Any, changes: dict[str, Any]) -> None:
     component.memory.encoder.settings = settings.keys
     if "index" in made:
         component.memory.set_index_factory(made["index"])
+    if "store" in made:
+        component.memory.set_place(made["store"])
     if "interpolation" in made:
         component._interpolation = made["interpolation"]
     config = pipe_config(component.nlp, component)
@@ -111,7 +114,7 @@ def merge_block(
     arguments of the present one.
 
     name (str): The component, for messages.
-    setting (str): `"index"` or `"interpolation"`.
+    setting (str): `"index"`, `"interpolation"` or `"store"`.
     current (dict[str, Any]): The present block.
     changes (Any): What was given.
     RETURNS (dict[str, Any]): The new block.
@@ -136,7 +139,7 @@ def resolve_block(name: str, setting: str, block: dict[str, Any]) -> Any:
     """Call the registered function of a block.
 
     name (str): The component, for messages.
-    setting (str): `"index"` or `"interpolation"`.
+    setting (str): `"index"`, `"interpolation"` or `"store"`.
     block (dict[str, Any]): The block.
     RETURNS (Any): What the function returns.
     RAISES (KnnNerError): If there is no such function, or an argument is not valid.

@@ -7,6 +7,7 @@ from typing import Any
 from spacy.language import Language
 
 from ..datastore.index.base import IndexFactory
+from ..datastore.place import Place
 from ..errors import Warnings, warning
 from ..inference.interpolation import Interpolation
 from ..reading.annotations import SCORE_WEIGHTS
@@ -51,12 +52,14 @@ def make_knn_ner(
     lookup: dict[str, Any],
     index: IndexFactory,
     interpolation: Interpolation,
+    store: Place,
     scorer: Callable | None,
 ) -> KnnNer:
     """Make a KnnNer component. The settings are described in settings.py.
 
     index (IndexFactory): From a function of `knn_indexes`.
     interpolation (Interpolation): From a function of `knn_interpolations`.
+    store (Place): From a function of `knn_stores`.
     scorer (Callable | None): Scores examples. Default: spaCy's span F1.
     RAISES (KnnNerError): For a setting that is not valid.
     WARNS (KnnNerWarning): If no component in front leaves vectors.
@@ -76,7 +79,7 @@ def make_knn_ner(
     )
     if _without_encoder(nlp, settings.keys.source):
         warnings.warn(warning(Warnings.W005, name=name), stacklevel=2)
-    return KnnNer(nlp, name, settings, index, interpolation, scorer=scorer)
+    return KnnNer(nlp, name, settings, index, interpolation, store, scorer=scorer)
 
 
 def _without_encoder(nlp: Language, source: str) -> bool:

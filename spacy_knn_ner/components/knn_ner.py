@@ -16,6 +16,7 @@ from ..corrections.outcome import Added
 from ..datastore.datastore import Datastore
 from ..datastore.fork_safety import make_fork_safe
 from ..datastore.index.base import IndexFactory
+from ..datastore.place import Place
 from ..inference.confidence import Calibration
 from ..inference.explanation import Explanation
 from ..inference.interpolation import Interpolation
@@ -30,9 +31,11 @@ from ..settings import Setting, Settings
 from . import config_blocks, explaining, extensions, teaching  # noqa: F401 (registers span._.knn_score)
 from .annotating import DocPrediction, annotate, leave_prediction, per_doc
 from .config_blocks import BlockSetting
+from .memory import saving
 from .memory.memory import Memory
+from .memory.sharing import is_away
 from .parts import make_matcher, make_predictor
-from .unaffected import affected, pass_on
+from .unaffected import pass_on, predicted
 
 
 class KnnNer(Pipe):
@@ -60,6 +63,7 @@ class KnnNer(Pipe):
     verify = Setting()
     index = BlockSetting("memory.index_factory")
     interpolation = BlockSetting("_interpolation")
+    store = BlockSetting("memory.place")
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class KnnNer(Pipe):
         settings: Settings,
         index: IndexFactory,
         interpolation: Interpolation,
+        store: Place,
         *,
         scorer: Callable | None = ner_score,
     ) -> None:
@@ -75,13 +80,13 @@ class KnnNer(Pipe):
 
         nlp (Language): The pipeline it belongs to, whose components encode examples.
         name (str): Its name in the pipeline.
-        settings (Settings), index (IndexFactory), interpolation (Interpolation): See
-            `make_knn_ner` in factory.py.
+        settings (Settings), index (IndexFactory), interpolation (Interpolation), store
+            (Place): See `make_knn_ner` in factory.py.
         scorer (Callable | None): The scoring method. Default: spaCy's span F1.
         """
         self.vocab, self.name, self.scorer = nlp.vocab, name, scorer
         self.settings, self._interpolation = settings, interpolation
-        self.memory = Memory(KeyEncoder(nlp, self, name, settings.keys), index)
+        self.memory = Memory(KeyEncoder(nlp, self, name, settings.keys), index, store)
         make_fork_safe()  # torch in the tagger needs it as much as the search does
 
     @property
@@ -169,13 +174,11 @@ class KnnNer(Pipe):
     def _annotated(self, docs: list[Doc]) -> list[Doc]:
         """Docs that could be annotated; the others go to the error handler."""
         try:
-            with self.memory.lock:
-                changing = affected(docs, self.matcher)
-                predictions = self.predict(changing) if changing else []
+            changing, predictions = predicted(self, docs)
             pass_on(docs, changing, self.name)
             self.set_annotations(changing, predictions)
         except Exception as error:
-            if len(docs) > 1:  # one of them is the reason
+            if len(docs) > 1 and not is_away(error):  # one of them is the reason
                 return [done for doc in docs for done in self._annotated([doc])]
             self.get_error_handler()(self.name, self, docs, error)
             return []
@@ -187,8 +190,7 @@ class KnnNer(Pipe):
         docs (Iterable[Doc]): After the components in front.
         RETURNS (list[DocPrediction]): One per Doc. Raises what `BatchReader.read` does.
         """
-        # An edit in another thread is seen as a whole, or not at all.
-        with self.memory.lock:
+        with self.memory.reading():
             batch = self.reader.read(list(docs))
             return per_doc(batch, self.predictor.predict(batch))
 
@@ -217,7 +219,7 @@ class KnnNer(Pipe):
             without neighbors; and the evidence for their tokens' tags. All tokens are
             looked up.
         """
-        with self.memory.lock:
+        with self.memory.reading():
             return explaining.explain(self, target, n)
 
     # --- the memory ------------------------------------------------------------------
@@ -327,19 +329,19 @@ class KnnNer(Pipe):
             self.memory.encoder.nlp = nlp
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the datastore and the calibration; see `Memory.to_disk`."""
-        self.memory.to_disk(path, exclude)
+        """Save the datastore and the calibration; see saving.py."""
+        saving.to_disk(self.memory, path, exclude)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "KnnNer":
-        """Load what `to_disk` saved; see `Memory.from_disk`."""
-        self.memory.from_disk(path, exclude, self.settings.verify)
+        """Load what `to_disk` saved; see saving.py."""
+        saving.from_disk(self.memory, path, exclude, self.settings.verify)
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Serialize the datastore and the calibration; see `Memory.to_bytes`."""
-        return self.memory.to_bytes(exclude)
+        """Serialize the datastore and the calibration; see saving.py."""
+        return saving.to_bytes(self.memory, exclude)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "KnnNer":
         """Load what `to_bytes` serialized."""
-        self.memory.from_bytes(bytes_data, exclude)
+        saving.from_bytes(self.memory, bytes_data, exclude)
         return self

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..datastore.blocks import Blocks
 from ..datastore.entries import EntryTable
-from ..datastore.examples import ExampleStore
+from ..datastore.examples.base import Examples
 from ..types import AnnotatedText
 from .capitals import Writing, writing
 from .taught import Taught, WordIds
@@ -55,10 +55,10 @@ class PhraseIndex:
         self.taught = Taught()
         self._pairs: set[tuple[int, int]] = set()  # neighboring words, of corrections
 
-    def update(self, examples: ExampleStore) -> None:
+    def update(self, examples: Examples) -> None:
         """Index the rows that are new.
 
-        examples (ExampleStore): The texts.
+        examples (Examples): The texts.
         """
         if self._version != self.table.rows.version:
             self._clear()
@@ -180,7 +180,7 @@ class PhraseIndex:
         return postings[same & ~self.table.removed[postings["row"]].any(axis=1)]
 
 
-def _text_of(examples: ExampleStore, example_id: int) -> AnnotatedText | None:
+def _text_of(examples: Examples, example_id: int) -> AnnotatedText | None:
     try:
         return examples.get(example_id).annotated
     except KeyError:

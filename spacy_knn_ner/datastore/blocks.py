@@ -129,6 +129,14 @@ class Blocks:
             return np.empty((0, *self.tail), self.dtype)
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
+    def longest(self, start: int = 0) -> float:
+        """Compute the length of the longest row, from `start` on; 0 of none."""
+        longest = 0.0
+        for chunk in self.chunks(_PIECE, start):
+            squared = np.einsum("nw,nw->n", chunk, chunk, dtype=np.float64)
+            longest = max(longest, float(np.sqrt(squared.max())))
+        return longest
+
     def kept(self, keep: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the rows where `keep` is true, in pieces.
 

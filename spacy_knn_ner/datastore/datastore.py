@@ -16,7 +16,9 @@ from .disk import saving
 from .disk.saved_files import SavedFiles
 from .encoding import Encoded, encoded
 from .entries import EntryTable
-from .examples import CORRECTIONS, PARTS, STORE, ExampleStore
+from .examples.base import CORRECTIONS, PARTS, STORE, Examples
+from .examples.sqlite import ExampleStore
+from .home import Home, Local
 
 
 class Datastore:
@@ -26,7 +28,7 @@ class Datastore:
     *example* is an annotated text with an id that is never reused; an *entry* is one of
     its tokens. Entries are made from examples, and can be made again.
 
-    examples (ExampleStore): The annotated texts of both parts.
+    examples (Examples): The annotated texts of both parts.
     store, corrections (EntryTable): Their entries.
     fingerprint (dict[str, Any] | None): What the keys were made with; see
         reading/fingerprint.py. Stored as it is.
@@ -35,6 +37,7 @@ class Datastore:
     saved_as (dict[Path, str]): Versions that it was loaded from or saved as, by folder.
     files (SavedFiles | None): The files that it was loaded from or saved to.
     n_changes (int): How often examples were added, removed, moved or changed.
+    home (Home): Where it is kept, and who else changes it.
     """
 
     def __init__(
@@ -55,11 +58,12 @@ class Datastore:
         self.tag_set = TagSet(scheme)
         self.fingerprint = fingerprint
         self.projection: np.ndarray | None = None
-        self.examples = ExampleStore()
+        self.examples: Examples = ExampleStore()
         self.store, self.corrections = EntryTable(dtype=dtype), EntryTable(dtype=dtype)
         self.saved_as: dict[Path, str] = {}
         self.files: SavedFiles | None = None
         self.n_changes = 0
+        self.home: Home = Local()
 
     def __len__(self) -> int:
         """Number of entries."""
@@ -103,13 +107,16 @@ class Datastore:
         """Change all or nothing; also within each other. If anything fails inside, such
         as on a full disk, examples and entries are as they were."""
         with self.store.lock, self.corrections.lock:
+            self.home.begin(self)
             about = self.dtype, self.fingerprint, self.tag_set, self.n_changes
             states = {part: table.state() for part, table in self.tables.items()}
             try:
                 with self.examples.transaction():
                     self.n_changes += 1
                     yield
+                self.home.commit(self)
             except BaseException:
+                self.home.rollback()
                 self.dtype, self.fingerprint, self.tag_set, self.n_changes = about
                 for part, table in self.tables.items():
                     table.restore(states[part])
@@ -134,9 +141,8 @@ class Datastore:
         RAISES (KnnNerError): For overlapping entities, keys of another width, or a
             store's that cannot be compared; then nothing is added.
         """
-        tag_set, tags, vectors = self._encoded(texts, keys)
         with self.transaction():
-            self.tag_set = tag_set
+            self.tag_set, tags, vectors = self._encoded(texts, keys)
             ids = self.examples.add(texts, part, source)
             self._add_entries(ids, keys, tags, vectors, part)
         return ids
@@ -154,9 +160,8 @@ class Datastore:
         example_ids (Sequence[int]): The examples.
         texts, keys, part: As for `add`.
         """
-        tag_set, tags, vectors = self._encoded(texts, keys)
         with self.transaction():
-            self.tag_set = tag_set
+            self.tag_set, tags, vectors = self._encoded(texts, keys)
             self._add_entries(example_ids, keys, tags, vectors, part)
 
     def _encoded(
@@ -209,9 +214,9 @@ class Datastore:
         RAISES (KnnNerError): For an unknown id; then nothing is removed.
         """
         ids = [*example_ids]
-        for i in ids:
-            self.example(i)
         with self.transaction():
+            for i in ids:
+                self.example(i)
             self.examples.forget(ids)
             count = sum(table.remove(ids) for table in self.tables.values())
             labels = self.tag_set.labels
@@ -227,9 +232,9 @@ class Datastore:
         example_id (int): The correction.
         text (AnnotatedText): The same words, with more tokens without annotation.
         """
-        before = set(self.example(example_id).annotated.missing)
-        tokens = sorted(set(text.missing) - before)
         with self.transaction():
+            before = set(self.example(example_id).annotated.missing)
+            tokens = sorted(set(text.missing) - before)
             self.examples.replace(example_id, text)
             self.corrections.remove([example_id], tokens=tokens)
 
@@ -239,10 +244,9 @@ class Datastore:
         example (StoredExample): As it was.
         keys (TokenKeys): Of its text.
         """
-        tag_set, tags, vectors = self._encoded([example.annotated], [keys])
         ids, part = [example.example_id], example.part
         with self.transaction():
-            self.tag_set = tag_set
+            self.tag_set, tags, vectors = self._encoded([example.annotated], [keys])
             self.tables[part].remove(ids)
             self.examples.restore(example)
             self._add_entries(ids, [keys], tags, vectors, part)
@@ -256,16 +260,8 @@ class Datastore:
         RETURNS (int): How many examples had it.
         RAISES (KnnNerError): If it does not exist; then nothing is changed.
         """
-        before = self.tag_set
-        is_label = isinstance(new_label, str) and new_label
-        if old_label not in before.labels or not is_label:
-            known = list(before.labels)
-            raise KnnNerError(
-                Errors.E074, old_label=old_label, new_label=new_label, known=known
-            )
-        tag_set, ids = before.renamed(old_label, new_label)
         with self.transaction():
-            self.tag_set = tag_set
+            self.tag_set, ids = self.tag_set.renamed(old_label, new_label)
             for table in self.tables.values():
                 table.retag(ids)
             return self.examples.relabel(old_label, new_label)

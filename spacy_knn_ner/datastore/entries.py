@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import Errors, KnnNerError, Notes, note
+from ..errors import Notes, note
 from ..locking import Lock, locked
 from ..types import Neighbors
 from .blocks import Blocks
@@ -22,7 +21,7 @@ from .rows import ENTRY, TAG, Rows, RowsState
 logger = logging.getLogger("spacy_knn_ner")
 
 # One metric that orders keys alike, by whether vectors have unit length.
-_METRIC = {True: "cosine", False: "sqeuclidean"}
+METRIC_OF = {True: "cosine", False: "sqeuclidean"}
 
 
 class EntryTable:
@@ -40,11 +39,15 @@ class EntryTable:
         keys: Blocks | None = None,
         entries: Blocks | None = None,
         tags: Blocks | None = None,
+        rows: Rows | None = None,
     ) -> None:
         """dtype (str): Keys are stored as `"float32"` (default) or `"float16"`.
         keys, entries, tags (Blocks | None): Rows that were saved.
+        rows (Rows | None): In place of all these.
         """
-        self.rows = Rows(Blocks(dtype, 0) if keys is None else keys, entries, tags)
+        if rows is None:
+            rows = Rows(Blocks(dtype, 0) if keys is None else keys, entries, tags)
+        self.rows = rows
         self.index_factory: IndexFactory = Exact()
         # The index; what it was made by, and whether of unit vectors; keys in it.
         self.index: VectorIndex | None = None
@@ -117,7 +120,7 @@ class EntryTable:
         example_ids, tokens, tags (ndarray): Shape (n,).
         """
         if self.width is None:
-            self._start_empty(Blocks(self.dtype, keys.shape[1], on_disk=True))
+            self.start_with(keys.shape[1])
         entries = np.zeros(len(keys), dtype=ENTRY)
         entries["example_id"], entries["token"] = example_ids, tokens
         entries["weight"] = 1
@@ -140,11 +143,20 @@ class EntryTable:
             mask &= np.isin(entries["token"], tokens)
         rows = np.flatnonzero(mask)
         self.rows.remove(rows)
+        self.removed_rows(rows)
+        return len(rows)
+
+    @locked
+    def removed_rows(self, rows: np.ndarray) -> None:
+        """Let the index know of rows that were removed, and shrink a table that has
+        mostly such.
+
+        rows (ndarray): Their numbers.
+        """
         if self.index is not None:
             self.index.remove(rows[rows < self._n_indexed])
         if 2 * len(self) < self.n_rows:
-            self.shrink(~self.removed, entries["weight"])
-        return len(rows)
+            self.shrink(~self.removed, self.entries.array()["weight"])
 
     @locked
     def retag(self, ids: np.ndarray) -> None:
@@ -160,7 +172,7 @@ class EntryTable:
         with other.lock:
             keep = ~other.removed
             if self.width is None and other.width is not None:
-                self._start_empty(Blocks(self.dtype, other.width, on_disk=True))
+                self.start_with(other.width)
             entries, tags = other.entries.array()[keep], other.tags.array()[keep]
             start = 0
             for part in other.keys.kept(keep):
@@ -178,6 +190,14 @@ class EntryTable:
         self._start_empty(Blocks(dtype or self.dtype, 0))
 
     @locked
+    def start_with(self, width: int) -> None:
+        """Remove everything.
+
+        width (int): Of the keys from now on.
+        """
+        self._start_empty(Blocks(self.dtype, width, on_disk=True))
+
+    @locked
     def shrink(
         self, keep: np.ndarray, weights: np.ndarray, *, dtype: Any = None
     ) -> None:
@@ -188,7 +208,7 @@ class EntryTable:
         """
         index, made_by, metric = self.index, self.index_made_by, self._stored.metric
         self.rows.shrink(keep, weights, self.dtype if dtype is None else dtype)
-        self._forget_index()
+        self.forget_index()
         stored = StoredKeys(self.rows.unread_keys, metric)
         index = None if index is None else index.emptied(stored)
         if index is not None:
@@ -196,9 +216,11 @@ class EntryTable:
 
     def _start_empty(self, keys: Blocks) -> None:
         self.rows.start_empty(keys)
-        self._forget_index()
+        self.forget_index()
 
-    def _forget_index(self) -> None:
+    @locked
+    def forget_index(self) -> None:
+        """Let the next search make another index."""
         self.index, self.index_made_by, self._n_indexed = None, None, 0
 
     def state(self) -> RowsState:
@@ -214,7 +236,7 @@ class EntryTable:
         same = self.rows.unread_keys is state.keys
         same = same and self.rows.n_removed == state.n_removed
         if not same or self._n_indexed > len(state.removed):
-            self._forget_index()
+            self.forget_index()
         self.rows.restore(state)
 
     # --- search ------------------------------------------------------------
@@ -247,22 +269,41 @@ class EntryTable:
         """
         unit = metric == "cosine"  # the other metrics order keys alike
         made_by = self.index_factory, unit
-        keys, saved = self.rows.keys, self.rows.saved
-        if self.index is None or self.index_made_by != made_by:
-            make_fork_safe()
+        saved = self.rows.saved
+        if saved is not None:
+            saved.verify_before_use()
+        index = self.index
+        if index is None or self.index_made_by != made_by:
             if saved is not None:
                 saved.index_state = None  # another one than the saved
-            self._stored = StoredKeys(keys, _METRIC[unit])
-            self.index = self.index_factory.create(self._stored)
-            self.index_made_by, self._n_indexed = made_by, len(self.index)
-            self.fidelity = None
-            kind = self.index.info()["kind"]
+            stored = self.stored_keys(unit)
+            index = self.index_factory.create(stored)
+            self.use_index(index, stored, unit)
+            kind = index.info()["kind"]
             logger.info(note(Notes.I003, kind=kind, n=self.n_rows))
         if self._n_indexed < len(self.removed):
-            for ids, vectors in self._stored.vectors(self._n_indexed):
-                self.index.add(ids, vectors)
+            if not index.is_remote:
+                for ids, vectors in self._stored.vectors(self._n_indexed):
+                    index.add(ids, vectors)
             self._n_indexed = len(self.removed)
-        return self.index
+        return index
+
+    def stored_keys(self, unit: bool) -> StoredKeys:
+        """The keys, as an index has them.
+
+        unit (bool): Whether as vectors of unit length.
+        """
+        make_fork_safe()
+        return StoredKeys(self.rows.unread_keys, METRIC_OF[unit])
+
+    def use_index(self, index: VectorIndex, stored: StoredKeys, unit: bool) -> None:
+        """Search with this index.
+
+        index (VectorIndex): Over some of the first keys.
+        stored (StoredKeys), unit (bool): See `stored_keys`.
+        """
+        self.index, self.index_made_by = index, (self.index_factory, unit)
+        self._stored, self._n_indexed, self.fidelity = stored, len(index), None
 
     def index_info(self) -> dict[str, Any]:
         """Describe the index, as JSON; empty while there is none."""
@@ -277,63 +318,6 @@ class EntryTable:
             "refine_factor": self.index.refine_factor,
             "fidelity": None if self.fidelity is None else asdict(self.fidelity),
         }
-
-    # --- saving and loading ------------------------------------------------
-
-    @locked
-    def save_index(self, prefix: Path) -> dict[str, Any] | None:
-        """Write the files of the index, over the entries that are not removed.
-
-        prefix (Path): What the paths of files begin with.
-        RETURNS (dict[str, Any] | None): For `load_index`, as JSON; None without index.
-        """
-        if self.index is None or self.index_made_by is None:
-            return None
-        index = self.make_index(_METRIC[self.index_made_by[1]])
-        return self.describe_index(index.save(prefix, ~self.removed))
-
-    def describe_index(self, state: dict[str, Any]) -> dict[str, Any] | None:
-        """Describe the index for `load_index`, as JSON; None without index.
-
-        state (dict[str, Any]): From `VectorIndex.save`.
-        """
-        if self.index is None or self.index_made_by is None:
-            return None
-        factory, unit = self.index_made_by
-        return {
-            "made_by": factory.identity(),
-            "unit": unit,
-            "info": self.index.info(),
-            "search_param": self.index.search_param,
-            "refine_factor": self.index.refine_factor,
-            "fidelity": None if self.fidelity is None else asdict(self.fidelity),
-            "state": state,
-        }
-
-    def load_index(self, prefix: Path, saved: dict[str, Any]) -> None:
-        """Use an index that was saved with these keys, if it was made by
-        `index_factory`; otherwise a search makes another.
-
-        prefix (Path), saved (dict[str, Any]): See `save_index`.
-        RAISES (KnnNerError): If it is damaged.
-        """
-        if saved["made_by"] != self.index_factory.identity():
-            return
-        make_fork_safe()
-        self._stored = StoredKeys(self.rows.unread_keys, _METRIC[saved["unit"]])
-        index = self.index_factory.load(self._stored, prefix, saved["state"])
-        index.search_param = saved["search_param"]
-        index.refine_factor = saved["refine_factor"]
-        if len(index) not in (0, self.n_rows):
-            reason = f"the index has {len(index)} keys"
-            raise KnnNerError(Errors.E032, path=prefix.parent.parent, reason=reason)
-        made_by = self.index_factory, saved["unit"]
-        self.index, self.index_made_by = index, made_by
-        self._n_indexed = len(index)
-        if saved["fidelity"] is not None:
-            self.fidelity = Fidelity(**saved["fidelity"])
-        if self.rows.saved is not None:
-            self.rows.saved.index_state = saved["state"]
 
     def nbytes(self) -> dict[str, int]:
         """Compute the size in bytes of `index`, `entries` and `keys`, in memory or

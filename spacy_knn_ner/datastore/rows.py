@@ -1,6 +1,7 @@
 """The rows of a table of entries: three columns that grow, and which are removed."""
 
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,15 @@ class Rows:
         RAISES (KnnNerError): If a key does not fit the dtype; nothing changes.
         """
         self._changes()
+        keys = self._kept_keys(keep, dtype)
+        entries, tags = self.entries.array()[keep], self.tags.array()[keep]
+        entries["weight"] = weights[keep]
+        Rows.start_empty(self, keys)
+        self.entries.append(entries)
+        self.tags.append(tags)
+        self.removed = np.zeros(len(entries), dtype=bool)
+
+    def _kept_keys(self, keep: np.ndarray, dtype: Any) -> Blocks:
         keys = Blocks(dtype, self._keys.tail[0], on_disk=True)
         for part in self._keys.kept(keep):
             with np.errstate(over="ignore"):  # noticed in the next line
@@ -132,12 +142,7 @@ class Rows:
             if not (np.isfinite(part).all(1) & part.any(1)).all():
                 raise KnnNerError(Errors.E031, dtype=dtype)
             keys.append(part)
-        entries, tags = self.entries.array()[keep], self.tags.array()[keep]
-        entries["weight"] = weights[keep]
-        self.start_empty(keys)
-        self.entries.append(entries)
-        self.tags.append(tags)
-        self.removed = np.zeros(len(entries), dtype=bool)
+        return keys
 
     # --- all or nothing --------------------------------------------------------------
 
@@ -151,6 +156,10 @@ class Rows:
 
         state (RowsState): From `state`.
         """
+        columns = self._keys, self.tags, self.removed
+        before = state.keys, state.tags, state.removed
+        if all(map(is_, columns, before)):
+            return  # nothing was changed
         self._keys, self.entries, self.tags = state.keys, state.entries, state.tags
         self.removed, self.n_removed = state.removed, state.n_removed
         self.saved = state.saved

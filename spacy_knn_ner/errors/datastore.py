@@ -63,3 +63,17 @@ class DatastoreErrors:
         "{path} cannot be written: {reason}. What was saved before is still there. "
         "Make room, or name another folder."
     )
+    E118 = (
+        "PostgreSQL cannot be used: {reason}. Check that the server runs and has "
+        "pgvector, and the address; user and password come from PGUSER and PGPASSWORD, "
+        "a password file or a service file."
+    )
+    E119 = (
+        "The URL of a store must not have a password, because it is saved with the "
+        "pipeline. Use PGPASSWORD, a password file or a service file."
+    )
+    E120 = (
+        "There is no store named {name!r} at {url}. Build one with spacy knn build "
+        "--store, or name another one."
+    )
+    E121 = "when_away={value!r} is not valid: expected one of {known}."

@@ -49,3 +49,5 @@ class Notes:
         "'{name}' found no contexts, so texts are read without them until a search "
         "succeeds: {reason}"
     )
+    I006 = "The components in front predict alone until the store is back: {reason}"
+    I007 = "The store is back."

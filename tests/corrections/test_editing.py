@@ -34,8 +34,8 @@ from util import (
     view,
 )
 
+from spacy_knn_ner.datastore.datastore import PARTS
 from spacy_knn_ner.datastore.disk.persistence import only_writer
-from spacy_knn_ner.datastore.examples import PARTS
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.locking import Lock
 from spacy_knn_ner.reading.encoder import KeyEncoder

@@ -19,6 +19,7 @@ from util import (
 
 from spacy_knn_ner.components import compressing
 from spacy_knn_ner.datastore import blocks, merging
+from spacy_knn_ner.datastore.disk import saved_index
 from spacy_knn_ner.datastore.entries import EntryTable
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.evaluation.compression_cost import CompressionReport, small_codes
@@ -125,7 +126,7 @@ def test_codes_are_saved_without_what_was_forgotten_at_the_beginning(
     table.add(keys, np.arange(500), np.zeros(500, int), np.zeros(500, int))
     search(table, keys[:3], 2, index="PQ8x4fs")
     table.remove(range(150))
-    table.save_index(tmp_path / "store")
+    saved_index.save(table, tmp_path / "store")
     assert [path.name for path in tmp_path.iterdir()] == ["store.index.faiss"]
 
 

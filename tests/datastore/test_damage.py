@@ -15,7 +15,7 @@ from spacy_knn_ner.datastore.datastore import CORRECTIONS, STORE, Datastore
 from spacy_knn_ner.datastore.disk import saved_files
 from spacy_knn_ner.datastore.disk.manifest import read
 from spacy_knn_ner.datastore.entries import EntryTable
-from spacy_knn_ner.datastore.examples import ExampleStore
+from spacy_knn_ner.datastore.examples.sqlite import ExampleStore
 from spacy_knn_ner.digest import signed_json
 from spacy_knn_ner.errors import KnnNerError
 

@@ -61,6 +61,16 @@ def build(
             "encoders that were not trained for entities.",
         ),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of a PostgreSQL database with pgvector, in which processes share "
+            "the store; user and password as libpq finds them."
+        ),
+    ] = None,
+    store_name: Annotated[
+        str, typer.Option(help="Name of a shared store.")
+    ] = "knn_ner",
     metric: Annotated[
         str | None, typer.Option(help="cosine, euclidean or sqeuclidean.")
     ] = None,
@@ -97,6 +107,10 @@ def build(
         knn.set_settings(metric=metric)
     if index is not None:
         knn.set_settings(index=index_block(index))
+    if store is not None:
+        function = "spacy_knn_ner.Postgres.v1"
+        place = {"@knn_stores": function, "url": store, "name": store_name}
+        knn.set_settings(store=place)
     docs = DocFile(corpus, nlp.vocab)
     cache = output.resolve().with_name(f"{output.resolve().name}.cache")
     if cache.exists() and not as_json:
@@ -112,8 +126,8 @@ def build(
     if as_json:
         print_json({"output": str(output), **found})
     else:
-        store = found["datastore"]
+        about = found["datastore"]
         typer.echo(
-            f"{output}: {store['store']:,} entries from {len(docs):,} examples, "
-            f"{store['width']} × {store['dtype']}"
+            f"{output}: {about['store']:,} entries from {len(docs):,} examples, "
+            f"{about['width']} × {about['dtype']}"
         )

@@ -1,7 +1,8 @@
 """The memory of a `knn_ner`: its datastore and calibration, and what changes them."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ...corrections.radius import find_radius
 from ...corrections.revising import Addition, History
 from ...datastore.datastore import CORRECTIONS, Datastore
 from ...datastore.index.base import IndexFactory
+from ...datastore.place import Place
 from ...errors import Errors, KnnNerError, Warnings, warning
 from ...inference.confidence import Calibration
 from ...inference.retriever import StoreRetriever, warn_if_unfaithful
@@ -20,8 +22,9 @@ from ...locking import Lock
 from ...reading.cache import EncodingCache
 from ...reading.encoder import KeyEncoder, scheme_of
 from ...settings import Settings
+from ...tags import TagSet
 from ...types import AnnotatedText, StoredExample, check_unicode
-from . import building, editing, saving
+from . import building, editing, sharing
 
 
 class Memory:
@@ -33,16 +36,21 @@ class Memory:
         or consolidated.
     encoder (KeyEncoder): Makes its keys.
     index_factory (IndexFactory): Makes the index of its store.
+    place (Place): Keeps the datastore.
     calibration (Calibration): What `spacy knn tune` has fitted.
     lock (Lock): Held while the datastore is read or changed.
     """
 
-    def __init__(self, encoder: KeyEncoder, index_factory: IndexFactory) -> None:
+    def __init__(
+        self, encoder: KeyEncoder, index_factory: IndexFactory, place: Place
+    ) -> None:
         """encoder (KeyEncoder): Of the pipeline.
         index_factory (IndexFactory): Makes the index of the store.
+        place (Place): Keeps the datastore.
         """
-        self.encoder, self.index_factory = encoder, index_factory
+        self.encoder, self.index_factory, self.place = encoder, index_factory, place
         self.lock, self.calibration = Lock(), Calibration()
+        self.absence = sharing.Absence()
         self.use(self.empty_datastore())
 
     def empty_datastore(self) -> Datastore:
@@ -57,20 +65,68 @@ class Memory:
         datastore (Datastore): Searched from now on.
         """
         self.datastore, self.history = datastore, History()
-        datastore.store.index_factory = self.index_factory
+        self.set_index_factory(self.index_factory)
         self.encoder.projection = datastore.projection
+        self._make_phrases()
+        self._keep_strings()
+
+    def _make_phrases(self) -> None:
         self.phrases = {
             part: PhraseIndex(table, of_corrections=part == CORRECTIONS)
-            for part, table in datastore.tables.items()
+            for part, table in self.datastore.tables.items()
         }
-        self._keep_strings()
 
     def set_index_factory(self, index_factory: IndexFactory) -> None:
         """Use another kind of index, made at the next search or `prepare`.
 
         index_factory (IndexFactory): Makes the index of the store.
         """
-        self.index_factory = self.datastore.store.index_factory = index_factory
+        self.index_factory = index_factory
+        if not self.place.is_shared:  # which has one of its own
+            self.datastore.store.index_factory = index_factory
+
+    def set_place(self, place: Place) -> None:
+        """Keep the datastore elsewhere from now on.
+
+        place (Place): What it has is used; if it has none, the present datastore is put
+            there. With files, a copy of a shared one.
+        RAISES (KnnNerError): If it is away; then nothing changes.
+        """
+        with self.lock:
+            datastore = sharing.moved(self.datastore, self.place, place)
+            self.place = place
+            self.use(datastore)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read one state of the datastore, the newest; an edit in another thread or
+        process is seen as a whole, or not at all.
+
+        RAISES (KnnNerError): If a shared datastore is away.
+        """
+        with self.lock, self.datastore.home.reading(self.datastore):
+            self.encoder.projection = self.datastore.projection
+            self._keep_strings()
+            yield
+
+    @contextmanager
+    def without(self, error: KnnNerError) -> Iterator[None]:
+        """Go on without a shared datastore that is away.
+
+        error (KnnNerError): What `reading` has raised.
+        RAISES (KnnNerError): The same, if that is not wanted.
+        """
+        if not self.absence.allows(error, self.place):
+            raise error
+        with self.lock:
+            datastore, phrases = self.datastore, self.phrases
+            self.datastore, self.phrases = self.empty_datastore(), {}
+            self.datastore.tag_set = TagSet(datastore.tag_set.scheme)
+            self._make_phrases()
+            try:
+                yield
+            finally:
+                self.datastore, self.phrases = datastore, phrases
 
     # --- filling -----------------------------------------------------------------
 
@@ -137,13 +193,15 @@ class Memory:
         self, new: Datastore, old: Datastore, n_changes: int, settings: Settings
     ) -> None:
         """Use a new datastore, unless the one it was made from has changed."""
-        new.store.index_factory = self.index_factory
-        self._prepare(new, settings)
-        with self.lock:
+        if not self.place.is_shared:
+            new.store.index_factory = self.index_factory
+            self._prepare(new, settings)
+        with self.reading():
             if self.datastore is not old or old.n_changes != n_changes:
                 raise KnnNerError(Errors.E052, name=self.encoder.name)
             new.saved_as = dict(old.saved_as)
-            self.use(new)
+        with self.lock:
+            self.use(self.place.put(new))
             self._find_radius(settings)
 
     def prepare(self, settings: Settings) -> dict[str, Any]:
@@ -190,16 +248,19 @@ class Memory:
         scheme = scheme_of(docs, self.datastore.tag_set.scheme)
         keys = self.encoder.read(docs)
         with self.lock:
-            added = editing.add(
-                self.datastore,
-                self.encoder,
-                scheme,
-                texts,
-                keys,
-                source=source,
-                allow_duplicates=allow_duplicates,
-                history=self.history,
-            )
+            history = self.history.copy()
+            with self.datastore.transaction():
+                added = editing.add(
+                    self.datastore,
+                    self.encoder,
+                    scheme,
+                    texts,
+                    keys,
+                    source=source,
+                    allow_duplicates=allow_duplicates,
+                    history=history,
+                )
+            self.history = history
             self._keep_strings()
         ids = [addition.example_id for addition in added]
         self._warn_without_entry(building.without_entry(ids, texts, keys))
@@ -223,16 +284,16 @@ class Memory:
             text; then nothing is removed.
         """
         with self.lock:
-            ids = editing.find_examples(
-                self.datastore,
-                self.history,
-                self.encoder.name,
-                example_ids,
-                source=source,
-                text=text,
-            )
             history = self.history.copy()
             with self.datastore.transaction():
+                ids = editing.find_examples(
+                    self.datastore,
+                    history,
+                    self.encoder.name,
+                    example_ids,
+                    source=source,
+                    text=text,
+                )
                 present = self.datastore.examples.present(ids)
                 removed = self.datastore.forget(present)
                 for example, keys in history.forget(ids):
@@ -284,37 +345,3 @@ class Memory:
             listed = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
             message = warning(Warnings.W002, n=len(ids), ids=listed)
             warnings.warn(message, stacklevel=4)
-
-    # --- saving and loading --------------------------------------------------------
-
-    def to_disk(self, path: str | Path, exclude: Iterable[str]) -> None:
-        """Save the datastore and the calibration; see saving.py."""
-        with self.lock:
-            saving.to_disk(self.datastore, self.calibration, path, exclude)
-
-    def from_disk(
-        self, path: str | Path, exclude: Iterable[str], verify: bool | None = None
-    ) -> None:
-        """Load what `to_disk` saved; see saving.py."""
-        loaded = saving.from_disk(self.empty_datastore(), path, exclude, verify)
-        self._use_loaded(loaded, exclude)
-
-    def to_bytes(self, exclude: Iterable[str]) -> bytes:
-        """Serialize the datastore and the calibration; see saving.py."""
-        with self.lock:
-            return saving.to_bytes(self.datastore, self.calibration, exclude)
-
-    def from_bytes(self, data: bytes, exclude: Iterable[str]) -> None:
-        """Load what `to_bytes` serialized; see saving.py."""
-        loaded = saving.from_bytes(self.empty_datastore(), data, exclude)
-        self._use_loaded(loaded, exclude)
-
-    def _use_loaded(
-        self, loaded: tuple[Datastore, Calibration], exclude: Iterable[str]
-    ) -> None:
-        datastore, calibration = loaded
-        with self.lock:
-            if "datastore" not in exclude:
-                self.use(datastore)
-            if "calibration" not in exclude:
-                self.calibration = calibration

@@ -26,7 +26,8 @@ def save_pipeline(nlp: Language, folder: str | Path) -> None:
     folder = Path(folder).resolve()
     # Disabled ones are saved too.
     pipes = map(nlp.get_pipe, nlp.component_names)
-    components = [pipe for pipe in pipes if isinstance(pipe, KnnNer)]
+    all_of_ours = [pipe for pipe in pipes if isinstance(pipe, KnnNer)]
+    components = [knn for knn in all_of_ours if not knn.memory.place.is_shared]
     stores = {knn.name: folder / knn.name / "datastore" for knn in components}
     with ExitStack() as stack:
         for knn in components:

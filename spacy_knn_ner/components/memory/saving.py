@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import srsly
 from spacy import util
@@ -19,45 +20,45 @@ from ...digest import read_json_object, signed_json, without_digest
 from ...errors import Errors, KnnNerError
 from ...inference.confidence import Calibration
 
+if TYPE_CHECKING:
+    from .memory import Memory
+
 _PARTS = ("datastore", "calibration")
 
 
-def to_disk(
-    datastore: Datastore,
-    calibration: Calibration,
-    path: str | Path,
-    exclude: Iterable[str],
-) -> None:
-    """Save a datastore and a calibration.
+def to_disk(memory: "Memory", path: str | Path, exclude: Iterable[str]) -> None:
+    """Save a memory.
 
-    datastore (Datastore), calibration (Calibration): The memory.
+    memory (Memory): With its datastore and calibration.
     path (str | Path): A folder.
     exclude (Iterable[str]): `"datastore"` or `"calibration"` to leave it out.
     RAISES (KnnNerError): If another process has saved there since it was loaded.
     """
-    serializers = {
-        "datastore": datastore.to_disk,
-        "calibration": lambda file: _write(file, signed_json(asdict(calibration))),
-    }
-    util.to_disk(path, serializers, exclude)
+    with memory.lock:
+        calibration = signed_json(asdict(memory.calibration))
+        serializers = {
+            "datastore": memory.datastore.to_disk,
+            "calibration": lambda file: _write(file, calibration),
+        }
+        util.to_disk(path, serializers, _excluded(memory, exclude))
 
 
 def from_disk(
-    datastore: Datastore,
+    memory: "Memory",
     path: str | Path,
     exclude: Iterable[str],
     verify: bool | None = None,
-) -> tuple[Datastore, Calibration]:
+) -> None:
     """Load what `to_disk` saved.
 
-    datastore (Datastore): An empty one, which is filled.
+    memory (Memory): Is filled.
     path (str | Path), exclude (Iterable[str]): As for `to_disk`.
     verify (bool | None): As for `Datastore.from_disk`.
-    RETURNS (tuple[Datastore, Calibration]): The memory.
     RAISES (KnnNerError): If it is missing or damaged.
     """
     path, calibration = Path(path), Calibration()
-    if "datastore" not in exclude:
+    datastore = memory.empty_datastore()
+    if "datastore" not in _excluded(memory, exclude):
         datastore.from_disk(path / "datastore", verify=verify)
     if "calibration" not in exclude:
         file = path / "calibration"
@@ -65,37 +66,35 @@ def from_disk(
             calibration = _read(file.read_text(encoding="utf8"))
         except (OSError, ValueError) as error:
             raise KnnNerError(Errors.E112, path=file, reason=error) from error
-    return datastore, calibration
+    _use(memory, datastore, calibration, exclude)
 
 
-def to_bytes(
-    datastore: Datastore, calibration: Calibration, exclude: Iterable[str]
-) -> bytes:
-    """Serialize a datastore and a calibration.
+def to_bytes(memory: "Memory", exclude: Iterable[str]) -> bytes:
+    """Serialize a memory.
 
-    datastore, calibration, exclude: As for `to_disk`.
+    memory (Memory), exclude (Iterable[str]): As for `to_disk`.
     RAISES (KnnNerError): From 4 GiB on; use `to_disk` then.
     """
-    serializers = {
-        "datastore": datastore.to_bytes,
-        "calibration": lambda: signed_json(asdict(calibration)).encode(),
-    }
-    return util.to_bytes(serializers, exclude)
+    with memory.lock:
+        calibration = signed_json(asdict(memory.calibration)).encode()
+        serializers = {
+            "datastore": memory.datastore.to_bytes,
+            "calibration": lambda: calibration,
+        }
+        return util.to_bytes(serializers, _excluded(memory, exclude))
 
 
-def from_bytes(
-    datastore: Datastore, data: bytes, exclude: Iterable[str]
-) -> tuple[Datastore, Calibration]:
+def from_bytes(memory: "Memory", data: bytes, exclude: Iterable[str]) -> None:
     """Load what `to_bytes` serialized.
 
-    datastore (Datastore): An empty one, which is filled.
+    memory (Memory): Is filled.
     data (bytes), exclude (Iterable[str]): What was serialized, and what to leave out.
-    RETURNS (tuple[Datastore, Calibration]): The memory.
     RAISES (KnnNerError): If it is something else.
     """
+    excluded, datastore = _excluded(memory, exclude), memory.empty_datastore()
     try:
         parts: dict[str, bytes] = srsly.msgpack_loads(data)
-        missing = set(_PARTS) - set(parts) - set(exclude)
+        missing = set(_PARTS) - set(parts) - set(excluded)
         if missing:
             raise ValueError(f"there is no {' and no '.join(sorted(missing))}")
         calibration = Calibration()
@@ -103,9 +102,28 @@ def from_bytes(
             calibration = _read(parts["calibration"].decode())
     except Exception as error:  # of msgpack
         raise KnnNerError(Errors.E110, reason=error) from error
-    if "datastore" not in exclude:
+    if "datastore" not in excluded:
         datastore.from_bytes(parts["datastore"])
-    return datastore, calibration
+    _use(memory, datastore, calibration, exclude)
+
+
+def _excluded(memory: "Memory", exclude: Iterable[str]) -> list[str]:
+    """What is left out: also a shared datastore, which is saved elsewhere."""
+    return [*exclude, *(["datastore"] if memory.place.is_shared else [])]
+
+
+def _use(
+    memory: "Memory",
+    datastore: Datastore,
+    calibration: Calibration,
+    exclude: Iterable[str],
+) -> None:
+    with memory.lock:
+        if "datastore" not in exclude:
+            place = memory.place
+            memory.use(place.open() if place.is_shared else datastore)
+        if "calibration" not in exclude:
+            memory.calibration = calibration
 
 
 def _write(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from ...digest import read_json_object, signed_json, without_digest
 from ...errors import Errors, KnnNerError
 from ...tags import PREFIXES
 from ..blocks import DTYPES
-from ..examples import PARTS
+from ..examples.base import PARTS
 
 MANIFEST = "manifest.json"
 FORMAT = 5
@@ -39,7 +39,7 @@ class Manifest:
     tag_scheme (str), labels (tuple[str, ...]): The meaning of tag ids.
     fingerprint (dict[str, Any] | None): Of the encoder.
     examples (int), entries (dict[str, int]): How many; entries by part.
-    index (dict[str, Any]): By part what `EntryTable.save_index` returned.
+    index (dict[str, Any]): By part what `saved_index.save` returned.
     files (dict[str, SavedFile]): By name.
     format (int): Of the files.
     """

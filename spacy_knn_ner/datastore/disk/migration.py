@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..entries import EntryTable
-from ..examples import ExampleStore
+from ..examples.sqlite import ExampleStore
 from ..rows import ENTRY, TAG
 from .manifest import Manifest
 from .saved_files import SavedFiles

@@ -24,9 +24,10 @@ from ...errors import Errors, KnnNerError
 from ...folders import writing
 from ...tags import TagSet
 from ..entries import EntryTable
-from ..examples import CORRECTIONS, STORE, ExampleStore
+from ..examples.base import CORRECTIONS, STORE
+from ..examples.sqlite import ExampleStore
 from ..rows import ENTRY, TAG
-from . import persistence
+from . import persistence, saved_index
 from .key_file import map_keys, write_keys
 from .manifest import Manifest, checked
 from .migration import Loaded, load_format_3
@@ -76,13 +77,19 @@ def _about(datastore: "Datastore") -> dict[str, Any]:
     }
 
 
+def _saved_examples(datastore: "Datastore") -> ExampleStore:
+    assert isinstance(datastore.examples, ExampleStore)  # see `Datastore.local`
+    return datastore.examples
+
+
 def _write_examples(datastore: "Datastore", generation: Generation) -> None:
     files = datastore.files
-    if files is not None and not datastore.examples.has_changed:
+    examples = _saved_examples(datastore)
+    if files is not None and not examples.has_changed:
         if generation.carry(files, {_EXAMPLES: _EXAMPLES}):
             return
         files.verify([_EXAMPLES])
-    datastore.examples.save(generation.path / _EXAMPLES)
+    examples.save(generation.path / _EXAMPLES)
 
 
 def _write_table(
@@ -93,9 +100,9 @@ def _write_table(
     saved, prefix = table.rows.saved, generation.path / part
     state = None if saved is None else saved.index_state
     if saved is None or state is None or not _carry(generation, saved, saved.index):
-        index = table.save_index(prefix)
+        index = saved_index.save(table, prefix)
     else:
-        index = table.describe_index(state)
+        index = saved_index.describe(table, state)
     has_index_file = Path(f"{prefix}.{INDEX}").exists()
     keys = f"{part}.{KEYS if has_index_file else INDEX}"
     if saved is None or not generation.carry(
@@ -119,7 +126,7 @@ def _note_saved(
     if datastore.files is not None:
         files.before_use = datastore.files.before_use
     datastore.files = files
-    datastore.examples.has_changed = False
+    _saved_examples(datastore).has_changed = False
     for part, table in datastore.tables.items():
         about = index.get(part)
         table.rows.saved = SavedTable(
@@ -169,7 +176,7 @@ def _load(
                 table.index_factory = factory
             if manifest.index.get(part) is not None:
                 with files.reading(f"{part}.{INDEX}"):
-                    table.load_index(files.path / part, manifest.index[part])
+                    saved_index.load(table, files.path / part, manifest.index[part])
         tables[part] = table
     with files.reading(_EXAMPLES) as path:
         examples = ExampleStore(path)
@@ -228,7 +235,7 @@ def to_bytes(datastore: "Datastore") -> bytes:
     """Serialize everything; see `Datastore.to_bytes`."""
     msg: dict[str, Any] = {
         "about": _about(datastore),
-        "examples": datastore.examples.to_bytes(),
+        "examples": _saved_examples(datastore).to_bytes(),
     }
     if datastore.projection is not None:
         msg["projection"] = _npy(datastore.projection)

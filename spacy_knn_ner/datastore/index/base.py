@@ -75,9 +75,7 @@ class StoredKeys:
         """Compute the length of the longest vector."""
         if self.metric == "cosine":
             return 1.0
-        for chunk in self.keys.chunks(_CHUNK, start=self._measured):
-            squared = np.einsum("nw,nw->n", chunk, chunk, dtype=np.float64)
-            self._longest = max(self._longest, float(np.sqrt(squared.max())))
+        self._longest = max(self._longest, self.keys.longest(self._measured))
         self._measured = len(self.keys)
         return self._longest
 
@@ -92,6 +90,8 @@ class VectorIndex(ABC):
     true_distances (bool): Whether distances and ids are final. Otherwise they are
         candidates, which are ranked again by the stored keys in float64. Default:
         False.
+    is_remote (bool): Whether it searches the stored keys where they are, so that none
+        are added. Default: False.
     search_param (int | None): Of an approximate index, how long to search (nprobe,
         efSearch); None where there is no choice. Calibration sets 1, 2, 4, … 256.
     refine_factor (int): Of an approximate index, how many times k candidates are
@@ -100,6 +100,7 @@ class VectorIndex(ABC):
 
     exact: bool = False
     true_distances: bool = False
+    is_remote: bool = False
     search_param: int | None = None
     refine_factor: int = 1
 

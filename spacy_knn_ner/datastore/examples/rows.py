@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import Errors, KnnNerError
-from ..types import AnnotatedText, StoredExample
+from ...errors import Errors, KnnNerError
+from ...types import AnnotatedText, StoredExample
 
 # AUTOINCREMENT: an id is not used again after its example was forgotten.
 SCHEMA = """

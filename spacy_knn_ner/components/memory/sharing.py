@@ -1,0 +1,65 @@
+"""A datastore that other processes change too: moved, or away for a while."""
+
+import logging
+
+from ...datastore.datastore import Datastore
+from ...datastore.place import Place
+from ...errors import KnnNerError, Notes, note
+
+logger = logging.getLogger("spacy_knn_ner")
+
+_AWAY, _NOT_THERE = "KNN-E118", "KNN-E120"
+
+
+def moved(datastore: Datastore, old: Place, new: Place) -> Datastore:
+    """Keep a datastore elsewhere.
+
+    datastore (Datastore): The present one.
+    old, new (Place): Where it is kept, and where from now on.
+    RETURNS (Datastore): That which the new place has; if it has none, a copy.
+    RAISES (KnnNerError): If one of them is away.
+    """
+    if old.is_shared:
+        from ...datastore.postgres.moving import local_copy
+
+        datastore = local_copy(datastore)
+    if not new.is_shared:
+        return datastore
+    try:
+        return new.open()
+    except KnnNerError as error:
+        if error.code != _NOT_THERE:
+            raise
+        return new.put(datastore)
+
+
+def is_away(error: Exception) -> bool:
+    """Check whether an error says that a shared datastore cannot be reached."""
+    return isinstance(error, KnnNerError) and error.code == _AWAY
+
+
+class Absence:
+    """Whether a shared datastore is away, and the tagger predicts alone."""
+
+    def __init__(self) -> None:
+        """Begin with one that is there."""
+        self.is_away = False
+
+    def allows(self, error: KnnNerError, place: Place) -> bool:
+        """Check whether to go on without the datastore; logged once.
+
+        error (KnnNerError): What was raised by reading it.
+        place (Place): Keeps it.
+        """
+        if not is_away(error) or not place.goes_on:
+            return False
+        if not self.is_away:
+            logger.warning(note(Notes.I006, reason=error))
+        self.is_away = True
+        return True
+
+    def ends(self) -> None:
+        """Note that the datastore was read; logged once."""
+        if self.is_away:
+            logger.warning(note(Notes.I007))
+        self.is_away = False

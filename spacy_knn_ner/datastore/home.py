@@ -1,0 +1,44 @@
+"""Where a datastore is kept while it is used: here alone, or shared with others."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .datastore import Datastore
+
+
+class Home(Protocol):
+    """Keeps a datastore. Changes may be made within each other."""
+
+    def reading(self, datastore: "Datastore") -> AbstractContextManager[None]:
+        """Read one state of the datastore, the newest."""
+        ...
+
+    def begin(self, datastore: "Datastore") -> None:
+        """Begin a change of the newest state."""
+        ...
+
+    def commit(self, datastore: "Datastore") -> None:
+        """End a change."""
+        ...
+
+    def rollback(self) -> None:
+        """Take a change back; that of the datastore's own tables is done elsewhere."""
+        ...
+
+
+class Local:
+    """Keeps a datastore in this process."""
+
+    def reading(self, datastore: "Datastore") -> AbstractContextManager[None]:
+        """See `Home.reading`."""
+        return nullcontext()
+
+    def begin(self, datastore: "Datastore") -> None:
+        """See `Home.begin`."""
+
+    def commit(self, datastore: "Datastore") -> None:
+        """See `Home.commit`."""
+
+    def rollback(self) -> None:
+        """See `Home.rollback`."""

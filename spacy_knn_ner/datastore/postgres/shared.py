@@ -1,0 +1,278 @@
+"""Transactions of a shared datastore, and what other processes have changed."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import Errors, KnnNerError
+from ...tags import TagSet
+from ..entries import EntryTable
+from ..examples.base import CORRECTIONS, PARTS
+from ..rows import ENTRY, TAG
+from .changes import Changes
+from .examples import SharedExamples
+from .index import Shared as SharedSearch
+from .keys import TYPES
+from .rows import SharedRows
+from .schema import REMEMBERED, check_format
+from .server import Server
+
+if TYPE_CHECKING:
+    from ..datastore import Datastore
+
+# Rows that are read at once.
+_CHUNK = 1 << 16
+# A row without its key, as bytes: SQL and NumPy.
+_SENT_AS = (
+    "int8send(entry_id) || int8send(example_id) || int4send(token) || "
+    "int4send(weight) || int4send(tag)"
+)
+_SENT = np.dtype(
+    [
+        ("entry_id", ">i8"),
+        ("example_id", ">i8"),
+        ("token", ">i4"),
+        ("weight", ">i4"),
+        ("tag", ">i4"),
+    ]
+)
+_ABOUT = (
+    "SELECT format, version, oldest, dtype, width, scheme, labels, fingerprint, "
+    "projection FROM about"
+)
+
+
+@dataclass(frozen=True)
+class About:
+    """What the server says of the datastore: the row of `about`."""
+
+    format: int
+    version: int
+    oldest: int
+    dtype: str
+    width: int | None
+    scheme: str
+    labels: str
+    fingerprint: str
+    projection: bytes | None
+
+
+class SharedHome:
+    """Keeps a datastore on a server, and in step with it.
+
+    server (Server): The connection.
+    version (int): Of the entries here; 0 before the first time.
+    """
+
+    def __init__(self, server: Server) -> None:
+        """server (Server): The connection."""
+        self.server, self.version = server, 0
+        self.changes = Changes(server)
+        self._depth = 0  # of changes within each other
+        self._is_reading = False
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a change has begun."""
+        return self._depth > 0
+
+    def attach(self, datastore: "Datastore") -> None:
+        """Keep a datastore here from now on.
+
+        datastore (Datastore): An empty one, which is filled when it is first read.
+        """
+        datastore.home = self
+        datastore.examples = SharedExamples(self.server, self)
+        for part in PARTS:
+            rows = SharedRows(self.changes, part, datastore.dtype, 0)
+            table = EntryTable(rows=rows)
+            if part != CORRECTIONS:
+                table.index_factory = SharedSearch()
+            setattr(datastore, part, table)
+
+    # --- transactions -------------------------------------------------------------
+
+    @contextmanager
+    def reading(self, datastore: "Datastore") -> Iterator[None]:
+        """Read one state of the datastore; also within each other, and in a change.
+
+        datastore (Datastore): Is brought up to date.
+        RAISES (KnnNerError): If the server is away.
+        """
+        if self._is_reading or self.is_changing:
+            yield
+            return
+        with self.server.coded():
+            self.server.db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._is_reading = True
+        try:
+            self._catch_up(datastore, self._about())
+            yield
+        finally:
+            self._is_reading = False
+            self._end("COMMIT")
+
+    def begin(self, datastore: "Datastore") -> None:
+        """Begin a change; only one process changes the datastore at a time.
+
+        datastore (Datastore): Is brought up to date.
+        """
+        if self._depth:
+            self._execute(f"SAVEPOINT change_{self._depth}")
+        else:
+            self._execute("BEGIN")
+            try:
+                about = self._about(" FOR UPDATE")
+                self._catch_up(datastore, about)
+            except BaseException:
+                self._end("ROLLBACK")
+                raise
+            self.changes.version = about.version + 1
+        self._depth += 1
+
+    def commit(self, datastore: "Datastore") -> None:
+        """End a change. The server has it, and other processes see it.
+
+        datastore (Datastore): What was changed.
+        """
+        if self._depth > 1:
+            self._execute(f"RELEASE SAVEPOINT change_{self._depth - 1}")
+        else:
+            self._write_about(datastore)
+            self._execute("COMMIT")
+            self.version = self.changes.version
+        self._depth -= 1
+
+    def rollback(self) -> None:
+        """Take a change back on the server."""
+        self._depth -= 1
+        if self._depth:
+            self._end(f"ROLLBACK TO SAVEPOINT change_{self._depth}")
+        else:
+            self._end("ROLLBACK")
+
+    def _execute(self, statement: str, values: Any = ()) -> Any:
+        with self.server.coded():
+            return self.server.db.execute(statement, values)
+
+    def _end(self, statement: str) -> None:
+        """End a transaction; if the server is away, it has ended."""
+        db = self.server.db if self.server.is_connected else None
+        if db is not None:
+            try:
+                self._execute(statement)
+            except KnnNerError:
+                self.server.close()
+
+    def _about(self, lock: str = "") -> About:
+        import psycopg
+
+        with self.server.coded():
+            try:
+                row = self.server.db.execute(_ABOUT + lock).fetchone()
+            except psycopg.errors.UndefinedTable:
+                row = None
+        if row is None:
+            server = self.server
+            raise KnnNerError(Errors.E120, name=server.name, url=server.url)
+        check_format(row[0], str(self.server))
+        return About(*row)
+
+    def _write_about(self, datastore: "Datastore") -> None:
+        version, tag_set = self.changes.version, datastore.tag_set
+        projection = datastore.projection
+        self._execute(
+            "UPDATE about SET version = %s, dtype = %s, width = %s, scheme = %s, "
+            "labels = %s, fingerprint = %s, projection = %s",
+            [
+                version,
+                datastore.dtype,
+                datastore.width,
+                tag_set.scheme,
+                json.dumps(tag_set.labels),
+                json.dumps(datastore.fingerprint),
+                None if projection is None else projection.astype("<f4").tobytes(),
+            ],
+        )
+        if version % REMEMBERED == 0:
+            for table in ("removed", "changes"):
+                self._execute(f"DELETE FROM {table} WHERE version <= %s", [version])
+            self._execute("UPDATE about SET oldest = %s", [version])
+
+    # --- catching up ----------------------------------------------------------------
+
+    def _catch_up(self, datastore: "Datastore", about: About) -> None:
+        """Bring the entries here up to date."""
+        if about.version == self.version:
+            return
+        since, self.version = self.version, 0  # if this fails, all is read again
+        statement = "SELECT tags FROM changes WHERE version > %s ORDER BY version"
+        retags = [row[0] for row in self._execute(statement, [since]).fetchall()]
+        tables = [(part, datastore.tables[part]) for part in PARTS]
+        width = about.width or 0
+        widths = {self._rows(datastore, part).unread_keys.tail[0] for part in PARTS}
+        if since < about.oldest or None in retags or widths != {width}:
+            since = 0
+        if since == 0:
+            for part, table in tables:
+                self._rows(datastore, part).read_again(about.dtype, width)
+                table.forget_index()
+        for part, table in tables if about.width else ():
+            rows = self._rows(datastore, part)
+            if since:
+                for tags in retags:
+                    rows.give_tags(np.array(json.loads(tags)))
+                statement = (
+                    "SELECT entry_id FROM removed WHERE part = %s AND version > %s"
+                )
+                removed = self._execute(statement, [part, since]).fetchall()
+                table.removed_rows(rows.take_away(np.array(removed, np.int64).ravel()))
+            self._take_over(part, rows, since)
+        datastore.dtype = about.dtype
+        datastore.tag_set = TagSet(about.scheme, tuple(json.loads(about.labels)))
+        datastore.fingerprint = json.loads(about.fingerprint)
+        if about.projection is not None and about.width:
+            flat = np.frombuffer(about.projection, "<f4")
+            datastore.projection = flat.reshape(-1, about.width)
+        datastore.n_changes += 1
+        self.version = about.version
+
+    def _rows(self, datastore: "Datastore", part: str) -> SharedRows:
+        rows = datastore.tables[part].rows
+        assert isinstance(rows, SharedRows)
+        return rows
+
+    def _take_over(self, part: str, rows: SharedRows, since: int) -> None:
+        """Read the rows that are new."""
+        last, kind = 0, rows.unread_keys.dtype.name
+        with_keys = part == CORRECTIONS
+        key = f"string_agg({TYPES[kind][1]}(key), ''::bytea ORDER BY entry_id)"
+        query = (
+            f"SELECT string_agg({_SENT_AS}, ''::bytea ORDER BY entry_id), "
+            f"{key if with_keys else 'NULL'} FROM (SELECT * FROM {part} "
+            "WHERE version > %s AND entry_id > %s ORDER BY entry_id LIMIT %s) AS new"
+        )
+        width = rows.unread_keys.tail[0]
+        sent_key = np.dtype([("about", ">i2", 2), ("key", TYPES[kind][2], (width,))])
+        while True:
+            with self.server.coded():
+                values = since, last, _CHUNK
+                sent, keys = self.server.db.execute(
+                    query, values, binary=True
+                ).fetchone()
+            if sent is None:
+                return
+            found = np.frombuffer(sent, _SENT)
+            entries = np.zeros(len(found), ENTRY)
+            for name in ("example_id", "token", "weight"):
+                entries[name] = found[name]
+            vectors = np.zeros((len(found), 0), np.float32)
+            if with_keys:
+                vectors = np.frombuffer(keys, sent_key)["key"].astype(kind)
+            ids = found["entry_id"].astype(np.int64)
+            rows.take_over(ids, vectors, entries, found["tag"].astype(TAG))
+            last = int(ids[-1])

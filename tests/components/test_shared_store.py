@@ -1,0 +1,181 @@
+"""Pipelines that share a store in PostgreSQL: what one learns, all know."""
+
+import logging
+import subprocess
+import sys
+import time
+
+import postgres
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from util import annotated_docs, cnn_pipeline, run, run_json
+
+from spacy_knn_ner.errors import KnnNerError
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    with postgres.running(tmp_path_factory.mktemp("pg")) as server:
+        yield server.url
+
+
+def block(url, **arguments):
+    name = arguments.pop("name", None) or postgres.new_name()
+    place = {"@knn_stores": "spacy_knn_ner.Postgres.v1", "url": url, "name": name}
+    return {**place, **arguments}
+
+
+def built(url=None, **arguments):
+    nlp = cnn_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    if url is not None:
+        knn.set_settings(store=block(url, **arguments))
+    knn.build(annotated_docs(nlp), show_progress=False)
+    return nlp
+
+
+TEXTS = "Ada Lovelace lived in London", "Kim saw Paris", "no names"
+
+
+def answers(nlp, texts=TEXTS):
+    return [
+        [(e.text, e.label_, e._.knn_score) for e in doc.ents] for doc in nlp.pipe(texts)
+    ]
+
+
+def test_answers_are_those_of_a_local_store(url):
+    local, shared = built(), built(url)
+    assert answers(shared) == answers(local)
+    for nlp in (local, shared):
+        nlp.get_pipe("knn_ner").teach("Kim saw Paris", {"Paris": "person"})
+    assert answers(shared) == answers(local)
+    explained = [
+        nlp.get_pipe("knn_ner").explain(nlp("Kim saw Paris")) for nlp in (local, shared)
+    ]
+    assert explained[0].to_text() == explained[1].to_text()
+
+
+def test_it_is_not_saved_with_the_pipeline_and_found_again(url, tmp_path):
+    shared = built(url)
+    shared.to_disk(tmp_path)
+    assert not (tmp_path / "knn_ner" / "datastore").exists()
+    loaded = spacy.load(tmp_path)
+    assert answers(loaded) == answers(shared)
+    again = spacy.blank("en").from_config(shared.config).from_bytes(shared.to_bytes())
+    assert answers(again) == answers(shared)
+    assert len(shared.get_pipe("knn_ner").to_bytes()) < 1000
+
+
+def test_what_one_pipeline_learns_the_others_know_at_once(url, tmp_path):
+    one = built(url)
+    one.to_disk(tmp_path)
+    other = spacy.load(tmp_path)
+    before = answers(other, ["we saw Xanadu"])
+    added = one.get_pipe("knn_ner").teach("we saw Xanadu", {"Xanadu": "CITY"})
+    assert [ent.label_ for ent in other("we saw Xanadu").ents] == ["CITY"]
+    other.get_pipe("knn_ner").relabel("CITY", "PLACE")
+    assert [ent.label_ for ent in one("we saw Xanadu").ents] == ["PLACE"]
+    other.get_pipe("knn_ner").forget(added.ids)
+    assert answers(one, ["we saw Xanadu"]) == before
+    other.get_pipe("knn_ner").build(annotated_docs(other)[:3], show_progress=False)
+    assert answers(one) == answers(other)
+
+
+def test_a_local_store_moves_there_and_back(url):
+    nlp = built()
+    knn, before = nlp.get_pipe("knn_ner"), answers(nlp)
+    place = block(url)
+    knn.set_settings(store=place)
+    assert knn.datastore.home.server.name == place["name"]
+    assert answers(nlp) == before
+    assert knn.config()["store"] == place
+    knn.set_settings(store={"@knn_stores": "spacy_knn_ner.Files.v1"})
+    assert answers(nlp) == before
+    knn.forget(source=None, text="Ada")  # of the copy alone
+    other = built()
+    other.get_pipe("knn_ner").set_settings(store=place)
+    assert answers(other) == before
+
+
+def test_pipelines_in_processes_share_it(url):
+    nlp = built(url)
+    texts = ["Ada Lovelace lived in London", "Kim saw Paris"] * 4
+    expected = answers(nlp, texts)
+    found = [
+        [(e.text, e.label_, e._.knn_score) for e in doc.ents]
+        for doc in nlp.pipe(texts, n_process=2, batch_size=2)
+    ]
+    assert found == expected
+    assert answers(nlp, texts) == expected  # its own connection is still there
+
+
+@pytest.mark.parametrize("when_away", ["raise", "tagger"])
+def test_a_server_that_is_killed_and_comes_back(when_away, tmp_path, caplog):
+    server = postgres.Server(tmp_path / "pg")
+    nlp = built(server.url, when_away=when_away)
+    knn = nlp.get_pipe("knn_ner")
+    knn.teach("we saw Xanadu", {"Xanadu": "CITY"})
+    nlp.to_disk(tmp_path / "model")
+    before = answers(nlp), answers(nlp, ["we saw Xanadu"])
+    with nlp.select_pipes(disable="knn_ner"):
+        alone = [[ent.text for ent in nlp(text).ents] for text in TEXTS]
+    server.kill()
+    if when_away == "raise":
+        with pytest.raises(KnnNerError, match="KNN-E118"):
+            answers(nlp)
+        with pytest.raises(KnnNerError, match="KNN-E118"):
+            spacy.load(tmp_path / "model")
+    else:
+        with caplog.at_level(logging.WARNING, "spacy_knn_ner"):
+            for _ in range(2):
+                assert [[e.text for e in doc.ents] for doc in nlp.pipe(TEXTS)] == alone
+        assert caplog.text.count("KNN-I006") == 1
+        loaded = spacy.load(tmp_path / "model")
+        assert [[ent.text for ent in loaded(text).ents] for text in TEXTS] == alone
+    with pytest.raises(KnnNerError, match="KNN-E118"):
+        knn.teach("we saw Rome", {"Rome": "CITY"})
+    server.start()
+    _wait(lambda: answers(nlp) == before[0])
+    assert answers(nlp, ["we saw Xanadu"]) == before[1]
+    assert len(knn.datastore.corrections) == 1
+    server.stop()
+
+
+def _wait(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if condition():
+                return
+        except KnnNerError:
+            pass
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_the_command_line_builds_and_edits_it(url, tmp_path):
+    nlp = cnn_pipeline()
+    nlp.remove_pipe("knn_ner")
+    nlp.to_disk(tmp_path / "trained")
+    DocBin(docs=annotated_docs(nlp)).to_disk(tmp_path / "text.spacy")
+    model, name = tmp_path / "model", postgres.new_name()
+    paths = tmp_path / "trained", tmp_path / "text.spacy", model
+    run("build", *paths, "--store", url, "--store-name", name, "--project")
+    loaded = spacy.load(model)
+    spans = "--text", "we saw Xanadu", "--span", "Xanadu=CITY"
+    run("add", model, *spans)
+    assert [ent.label_ for ent in loaded("we saw Xanadu").ents] == ["CITY"]
+    assert run_json("info", model, "--check")["datastore"]["corrections"] == 1
+    run("forget", model, "--text", "Xanadu")
+    assert "CITY" not in [ent.label_ for ent in loaded("we saw Xanadu").ents]
+    password = url.replace("postgres:", "postgres:secret")
+    assert "KNN-E119" in run("build", *paths, "--store", password, code=1)[1]
+
+
+def test_importing_the_package_imports_no_driver():
+    code = (
+        "import sys, spacy_knn_ner.components.knn_ner; print('psycopg' in sys.modules)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "False\n"

@@ -1,0 +1,250 @@
+"""A datastore in PostgreSQL: the same as one in this process, and shared with others.
+
+The server is a real one, of a package; it runs as long as the tests."""
+
+import copy
+import random
+import threading
+from dataclasses import replace
+
+import numpy as np
+import postgres
+import pytest
+from datastores import ADA, PARTY, WIDTH, contents, filled, keys_of, text_of
+
+from spacy_knn_ner.datastore.datastore import Datastore
+from spacy_knn_ner.errors import KnnNerError
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    with postgres.running(tmp_path_factory.mktemp("pg")) as server:
+        yield server.url
+
+
+def server_at(url, name=None):
+    from spacy_knn_ner.datastore.postgres.server import Server
+
+    return Server(url, name or postgres.new_name())
+
+
+def published(url, datastore, name=None):
+    from spacy_knn_ner.datastore.postgres.moving import publish
+
+    return publish(datastore, server_at(url, name))
+
+
+def another(shared):
+    """As another process sees it."""
+    from spacy_knn_ner.datastore.postgres.moving import connect
+
+    return connect(copy.deepcopy(shared.home.server))
+
+
+def seen(shared):
+    with shared.home.reading(shared):
+        return contents(shared)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_is_published_is_what_there_was(url, dtype):
+    store, _ = filled(dtype)
+    shared = published(url, store)
+    for one in (shared, another(shared)):
+        assert seen(one) == contents(store)
+        assert (one.dtype, one.fingerprint) == (store.dtype, store.fingerprint)
+
+
+def test_a_copy_is_local_and_the_same(url):
+    from spacy_knn_ner.datastore.postgres.moving import local_copy
+
+    store, ids = filled()
+    shared = published(url, store)
+    shared.forget(ids[-1:])
+    store.forget(ids[-1:])
+    local = local_copy(shared)
+    assert contents(local) == contents(store)
+    assert local.add([ADA], [keys_of(ADA)], part="store") == [max(ids) + 1]
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "sqeuclidean"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_neighbors_are_those_of_a_local_store(url, metric, dtype):
+    store = Datastore(dtype=dtype)
+    words = text_of(" ".join(f"w{i}" for i in range(60)), [(0, 1, "person")])
+    keys = keys_of(words, seed=3)
+    keys.vectors[7] = keys.vectors[3]  # equal distances
+    store.add([words], [keys], part="store")
+    shared = published(url, store)
+    queries = np.random.default_rng(5).normal(size=(9, WIDTH)).astype("float32")
+    for k in (1, 5, 80):
+        expected = store.store.search(queries, k, metric=metric)
+        found = shared.store.search(queries, k, metric=metric)
+        for column in ("rows", "tags", "weights", "distances"):
+            np.testing.assert_array_equal(
+                getattr(found, column), getattr(expected, column)
+            )
+
+
+CHANGES = {
+    "add": lambda store, ids: store.add([ADA], [keys_of(ADA, 9)], part="corrections"),
+    "add a label": lambda store, ids: store.add(
+        [text_of("Rex barked", [(0, 1, "dog")])],
+        [keys_of(text_of("Rex barked"), 4)],
+        part="corrections",
+        source="Eve",
+    ),
+    "forget": lambda store, ids: store.forget(ids[:1]),
+    "forget a correction": lambda store, ids: store.forget(ids[-1:]),
+    "relabel": lambda store, ids: store.relabel("person", "human"),
+    "merge labels": lambda store, ids: store.relabel("location", "person"),
+    "consolidate": lambda store, ids: store.consolidate(),
+    "less annotation": lambda store, ids: _annotated_less(store, ids[-1]),
+    "restore": lambda store, ids: _restored(store, ids[-1]),
+}
+
+
+def _annotated_less(store, i):
+    text = store.example(i).annotated
+    entities = [entity for entity in text.entities if entity[0] > 0]
+    store.replace_annotation(i, replace(text, entities=entities, missing=[0]))
+
+
+def _restored(store, i):
+    example = store.example(i)
+    store.forget([i])
+    store.restore(example, keys_of(example.annotated, 2))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_is_that_of_a_local_store_and_others_see_it(url, name):
+    store, ids = filled()
+    shared = published(url, store)
+    other = another(shared)
+    CHANGES[name](store, ids)
+    CHANGES[name](shared, ids)
+    # Rows have other numbers where a store was renumbered; their order is the same.
+    assert seen(shared) == contents(store)
+    assert seen(other) == contents(store)
+    assert seen(another(shared)) == contents(store)
+
+
+def test_any_sequence_of_changes_by_two_processes(url):
+    store, ids = filled()
+    both = [published(url, store)]
+    both.append(another(both[0]))
+    numbers = random.Random(0)
+    for step in range(60):
+        shared = numbers.choice(both)
+        name = numbers.choice([*CHANGES, "add", "add a label", "add"])
+        ids = [example.example_id for example in store.examples]
+        results = []
+        for one in (store, shared):
+            try:
+                results.append(CHANGES[name](one, ids))
+            except (KnnNerError, IndexError) as error:
+                results.append(type(error))
+        assert results[0] == results[1], (step, name)
+        for one in both:
+            assert seen(one) == contents(store), (step, name)
+
+
+def test_a_change_that_fails_changes_nothing(url):
+    store, _ = filled()
+    shared = published(url, store)
+    with pytest.raises(ZeroDivisionError), shared.transaction():
+        shared.add([ADA], [keys_of(ADA, 9)], part="corrections")
+        with shared.transaction():
+            shared.relabel("person", "human")
+        raise ZeroDivisionError
+    assert seen(shared) == seen(another(shared)) == contents(store)
+
+
+def test_an_inner_change_that_fails_is_taken_back_alone(url):
+    store, _ = filled()
+    shared = published(url, store)
+    with shared.transaction():
+        shared.relabel("person", "human")
+        with pytest.raises(KnnNerError):
+            shared.add([ADA], [keys_of(ADA, 9, width=3)], part="corrections")
+    store.relabel("person", "human")
+    assert seen(shared) == seen(another(shared)) == contents(store)
+
+
+def test_a_reader_sees_one_state(url):
+    """Though another process changes it meanwhile."""
+    store, _ = filled()
+    shared = published(url, store)
+    other = another(shared)
+    with other.home.reading(other):
+        shared.relabel("person", "human")
+        shared.forget([1])
+        assert contents(other) == contents(store)
+        found = other.store.search(keys_of(ADA, 0).vectors, 1, metric="cosine")
+        assert found.distances.max() < 1e-6
+    assert seen(other) == seen(shared)
+
+
+def test_the_first_correction_of_an_empty_store(url):
+    from spacy_knn_ner.datastore.postgres.moving import connect, create
+
+    server = server_at(url)
+    create(server)
+    shared = connect(server)
+    other = another(shared)
+    store = Datastore()
+    for one in (store, shared):
+        one.add([ADA], [keys_of(ADA)], part="corrections")
+    assert seen(shared) == seen(other) == contents(store)
+    for one in (store, other):
+        one.add([PARTY], [keys_of(PARTY)], part="store")
+    assert seen(shared) == seen(other) == contents(store)
+
+
+def test_threads_of_many_connections_lose_nothing(url):
+    shared = published(url, filled()[0])
+    before = len(shared.examples)
+
+    def add_and_forget(one):
+        for i in range(10):
+            ids = one.add([ADA, PARTY], [keys_of(ADA), keys_of(PARTY)], part="store")
+            one.forget(ids[i % 2 :])
+
+    threads = [
+        threading.Thread(target=add_and_forget, args=(another(shared),))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(shared.examples) == before + 4 * 5
+    assert seen(shared) == seen(another(shared))
+
+
+def test_words_that_a_database_finds_odd(url):
+    odd = text_of("a\0b c\\0d %s ? it's “x”", [(0, 1, "per'son\0")])
+    store = Datastore()
+    shared = published(url, store)
+    for one in (store, shared):
+        one.add([odd], [keys_of(odd)], part="corrections", source="Zoë %s ?")
+    assert contents(shared) == contents(store)
+    for text in ("%s", "?", "\\0", "'s"):
+        found = [one.examples.ids(contains=text) for one in (store, shared)]
+        assert found[0] == found[1]
+    assert shared.examples.ids(source="Zoë %s ?") == [1]
+
+
+def test_what_cannot_be_used(url):
+    from spacy_knn_ner.datastore.postgres.moving import connect
+
+    for address, name, code in (
+        (url, "nothing_there", "KNN-E120"),
+        ("postgresql://127.0.0.1:1/x", "x", "KNN-E118"),
+        ("no url", "x", "KNN-E118"),
+        ("postgresql://me:secret@host/x", "x", "KNN-E119"),
+    ):
+        with pytest.raises(KnnNerError) as caught:
+            connect(server_at(address, name))
+        assert caught.value.code == code
+        assert "secret" not in str(caught.value)

@@ -66,6 +66,8 @@ def convert_keys(knn: KnnNer, dtype: str) -> None:
 def _store(knn: KnnNer) -> Any:
     if not len(knn.datastore.store):
         raise KnnNerError(Errors.E051, name=knn.name)
+    if knn.memory.place.is_shared:
+        raise KnnNerError(Errors.E123)
     return knn.datastore.store
 
 

@@ -72,12 +72,12 @@ def set_settings(component: Any, changes: dict[str, Any]) -> None:
     others = {key: value for key, value in changes.items() if key not in BLOCKS}
     settings = component.settings.replace(name, **others)
     blocks, made = changed_blocks(name, config_of(component), given)
+    if "store" in made:  # first, for it may be away
+        component.memory.set_place(made["store"])
     component.settings = settings
     component.memory.encoder.settings = settings.keys
     if "index" in made:
         component.memory.set_index_factory(made["index"])
-    if "store" in made:
-        component.memory.set_place(made["store"])
     if "interpolation" in made:
         component._interpolation = made["interpolation"]
     config = pipe_config(component.nlp, component)

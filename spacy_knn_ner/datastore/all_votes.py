@@ -129,13 +129,12 @@ def count_all(
             some = slice(start, start + _QUERIES)
             x = prepared(queries[some])
             votes = AllVotes(len(x), temperatures, n_tags)
-            first = 0
-            columns = (table.keys, table.tags, table.entries)
-            for part, tags, entries in zip(
-                *(column.chunks(block) for column in columns), strict=True
-            ):
-                kept = np.flatnonzero(~table.removed[first : first + len(part)])
-                rows, first = first + kept, first + len(part)
+            for first in range(0, table.n_rows, block):
+                end = min(first + block, table.n_rows)
+                columns = (table.keys, table.tags, table.entries)
+                part, tags, entries = (column.part(first, end) for column in columns)
+                kept = np.flatnonzero(~table.removed[first:end])
+                rows = first + kept
                 if not len(rows):
                     continue
                 distances = metrics.all_pairs(x, prepared(part[kept]), metric)

@@ -37,6 +37,7 @@ class Datastore:
     saved_as (dict[Path, str]): Versions that it was loaded from or saved as, by folder.
     files (SavedFiles | None): The files that it was loaded from or saved to.
     n_changes (int): How often examples were added, removed, moved or changed.
+    n_rereads (int): How often another process changed more than a few examples.
     home (Home): Where it is kept, and who else changes it.
     """
 
@@ -62,7 +63,7 @@ class Datastore:
         self.store, self.corrections = EntryTable(dtype=dtype), EntryTable(dtype=dtype)
         self.saved_as: dict[Path, str] = {}
         self.files: SavedFiles | None = None
-        self.n_changes = 0
+        self.n_changes = self.n_rereads = 0
         self.home: Home = Local()
 
     def __len__(self) -> int:
@@ -109,6 +110,7 @@ class Datastore:
         with self.store.lock, self.corrections.lock:
             self.home.begin(self)
             about = self.dtype, self.fingerprint, self.tag_set, self.n_changes
+            projection = self.projection
             states = {part: table.state() for part, table in self.tables.items()}
             try:
                 with self.examples.transaction():
@@ -117,6 +119,7 @@ class Datastore:
                 self.home.commit(self)
             except BaseException:
                 self.home.rollback()
+                self.projection = projection
                 self.dtype, self.fingerprint, self.tag_set, self.n_changes = about
                 for part, table in self.tables.items():
                     table.restore(states[part])
@@ -202,7 +205,8 @@ class Datastore:
         """
         new = Datastore(dtype=dtype, scheme=scheme, fingerprint=fingerprint)
         new.examples = self.examples.copy(parts)
-        new.store.index_factory = self.store.index_factory
+        if isinstance(self.home, Local):
+            new.store.index_factory = self.store.index_factory
         return new
 
     def forget(self, example_ids: Iterable[int]) -> int:

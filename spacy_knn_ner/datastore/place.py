@@ -23,10 +23,19 @@ class Place(Protocol):
         """
         ...
 
-    def put(self, datastore: Datastore) -> Datastore:
+    def attached(self, *, creates: bool = True) -> Datastore:
+        """Use the datastore once it is there; only if `is_shared`.
+
+        creates (bool): Make an empty one where there is none. Default: True.
+        RETURNS (Datastore): Empty until it is read.
+        """
+        ...
+
+    def put(self, datastore: Datastore, old: Datastore | None = None) -> Datastore:
         """Replace what is there.
 
         datastore (Datastore): Of this process.
+        old (Datastore | None): What it was made from; it must be unchanged.
         RETURNS (Datastore): That which is used from now on.
         RAISES (KnnNerError): If it is away; then nothing has changed.
         """
@@ -42,6 +51,10 @@ class Files:
         """See `Place.open`."""
         raise NotImplementedError
 
-    def put(self, datastore: Datastore) -> Datastore:
+    def attached(self, *, creates: bool = True) -> Datastore:
+        """See `Place.attached`."""
+        raise NotImplementedError
+
+    def put(self, datastore: Datastore, old: Datastore | None = None) -> Datastore:
         """See `Place.put`."""
         return datastore

@@ -77,3 +77,11 @@ class DatastoreErrors:
         "--store, or name another one."
     )
     E121 = "when_away={value!r} is not valid: expected one of {known}."
+    E122 = (
+        "PostgreSQL refuses a statement: {reason}. Nothing was changed. Check the "
+        "rights of the user, and that only this package changes the store's tables."
+    )
+    E123 = (
+        "A shared store cannot be compressed: every process would lose entries. Keep a "
+        "copy with store = spacy_knn_ner.Files.v1, and compress that."
+    )

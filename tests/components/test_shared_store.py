@@ -9,8 +9,10 @@ import postgres
 import pytest
 import spacy
 from spacy.tokens import DocBin
+from spacy.training import Example
 from util import annotated_docs, cnn_pipeline, run, run_json
 
+from spacy_knn_ner.components import compressing
 from spacy_knn_ner.errors import KnnNerError
 
 
@@ -96,6 +98,52 @@ def test_a_local_store_moves_there_and_back(url):
     other = built()
     other.get_pipe("knn_ner").set_settings(store=place)
     assert answers(other) == before
+
+
+def test_a_store_that_the_config_names(url):
+    config = cnn_pipeline().config
+    config["components"]["knn_ner"]["store"] = block(url)
+    nlps = [spacy.blank("en").from_config(config) for _ in range(2)]
+    for nlp in nlps:
+        docs = annotated_docs(nlp)
+        nlp.initialize(lambda docs=docs: [Example(doc.copy(), doc) for doc in docs])
+    knn = nlps[0].get_pipe("knn_ner")
+    knn.teach("we saw Xanadu", {"Xanadu": "CITY"})
+    assert "CITY" in [ent.label_ for ent in nlps[0]("we saw Xanadu").ents]
+    assert len(nlps[1].get_pipe("knn_ner").datastore.examples) == 1
+
+
+def test_a_place_that_is_away_changes_nothing():
+    nlp = built()
+    knn, before = nlp.get_pipe("knn_ner"), answers(nlp)
+    place = block("postgresql://127.0.0.1:1/x", when_away="tagger")
+    with pytest.raises(KnnNerError, match="KNN-E118"):
+        knn.set_settings(k=1, store=place)
+    assert answers(nlp) == before
+    assert "Files" in knn.config()["store"]["@knn_stores"]
+    with pytest.raises(KnnNerError, match="KNN-E121"):
+        knn.set_settings(store={**place, "when_away": "wait"})
+
+
+def test_what_was_replaced_does_not_come_back_under_an_old_name(url, tmp_path):
+    one = built(url)
+    one.to_disk(tmp_path)
+    other = spacy.load(tmp_path)
+    mine, its = one.get_pipe("knn_ner"), other.get_pipe("knn_ner")
+    mine.teach("we saw Xanadu", {"Xanadu": "CITY"})
+    again = mine.teach("we saw Xanadu", {"Xanadu": "HERO"})
+    its.relabel("HERO", "GOD")
+    mine.forget(again.ids)
+    with its.memory.reading():
+        assert not {"HERO", "CITY"} & set(its.labels)
+
+
+def test_a_shared_store_is_not_compressed(url):
+    knn = built(url).get_pipe("knn_ner")
+    with pytest.raises(KnnNerError, match="KNN-E123"):
+        compressing.merge(knn)
+    with pytest.raises(KnnNerError, match="KNN-E123"):
+        compressing.convert_keys(knn, "float16")
 
 
 def test_pipelines_in_processes_share_it(url):

@@ -5,11 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from datastores import ADA, PARTY, keys_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from util import index_factory, search, vote
 
+from spacy_knn_ner.datastore.all_votes import count_all
 from spacy_knn_ner.datastore.blocks import Blocks
+from spacy_knn_ner.datastore.datastore import Datastore
 from spacy_knn_ner.datastore.distances import METRICS, all_pairs, paired
 from spacy_knn_ner.datastore.entries import EntryTable
 from spacy_knn_ner.errors import KnnNerError
@@ -230,3 +233,14 @@ def test_single_precision_is_used_where_it_does_not_show(monkeypatch):
         ).distributions()
         monkeypatch.setattr(all_votes, "_FEW", 100)
         np.testing.assert_array_equal(p, again)
+
+
+def test_every_entry_votes_after_any_change():
+    """Though the columns are in arrays of other lengths then."""
+    store = Datastore()
+    for _ in range(2):
+        ids = store.add([ADA], [keys_of(ADA)], part="store")
+        store.forget(ids[:1])
+        store.add([ADA, PARTY], [keys_of(ADA), keys_of(PARTY)], part="store")
+    found = count_all(store.store, keys_of(ADA).vectors, [0.1], "cosine", 9)
+    assert found.nearest.max() < 1e-6

@@ -186,11 +186,10 @@ def test_a_reader_sees_one_state(url):
 
 
 def test_the_first_correction_of_an_empty_store(url):
-    from spacy_knn_ner.datastore.postgres.moving import connect, create
+    from spacy_knn_ner.datastore.postgres.moving import attached
 
-    server = server_at(url)
-    create(server)
-    shared = connect(server)
+    shared = attached(server_at(url), creates=True)
+    assert len(shared) == 0 and seen(shared)["examples"] == []
     other = another(shared)
     store = Datastore()
     for one in (store, shared):
@@ -199,6 +198,56 @@ def test_the_first_correction_of_an_empty_store(url):
     for one in (store, other):
         one.add([PARTY], [keys_of(PARTY)], part="store")
     assert seen(shared) == seen(other) == contents(store)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_store_of_another_kind_in_its_place(url, dtype):
+    """Which others see, with keys of another width and no projection."""
+    store, _ = filled()
+    store.projection = np.eye(WIDTH, dtype="float32")
+    name = postgres.new_name()
+    shared = published(url, store, name)
+    other = another(shared)
+    np.testing.assert_array_equal(other.projection, store.projection)
+    new = Datastore(dtype=dtype)
+    new.add([ADA], [keys_of(ADA, width=3)], part="corrections")
+    published(url, new, name)
+    for one in (shared, other):
+        assert seen(one) == contents(new)
+        assert one.projection is None
+    for one in (new, other):
+        one.consolidate()
+    assert seen(shared) == seen(other) == contents(new)
+    assert other.add([PARTY], [keys_of(PARTY, width=3)], part="corrections") == [4]
+    assert seen(shared) == seen(other)  # and no id was used again
+    assert shared.projection is None
+
+
+def test_a_store_that_was_changed_meanwhile_is_not_replaced(url):
+    from spacy_knn_ner.datastore.postgres.moving import publish
+
+    shared = published(url, filled()[0])
+    other = another(shared)
+    other.forget([1])
+    with pytest.raises(KnnNerError, match="KNN-E052"):
+        publish(filled()[0], shared.home.server, shared)
+    assert seen(shared) == seen(other)
+
+
+def test_copies_have_connections_of_their_own(url):
+    shared = published(url, filled()[0])
+    with shared.home.reading(shared):
+        copied = copy.deepcopy(shared)
+    shared.forget([1])
+    assert seen(copied) == seen(shared)
+    assert copied.store.search(keys_of(ADA).vectors, 1, metric="cosine").rows.size
+
+
+def test_what_the_server_refuses_is_not_its_absence(url):
+    shared = published(url, filled()[0])
+    shared.home.server.db.execute("DROP TABLE removed")
+    with pytest.raises(KnnNerError, match="KNN-E122"):
+        shared.forget([1])
 
 
 def test_threads_of_many_connections_lose_nothing(url):

@@ -51,7 +51,8 @@ class Memory:
         self.encoder, self.index_factory, self.place = encoder, index_factory, place
         self.lock, self.calibration = Lock(), Calibration()
         self.absence = sharing.Absence()
-        self.use(self.empty_datastore())
+        is_shared = place.is_shared
+        self.use(place.attached() if is_shared else self.empty_datastore())
 
     def empty_datastore(self) -> Datastore:
         """Make an empty datastore with the same settings."""
@@ -65,6 +66,7 @@ class Memory:
         datastore (Datastore): Searched from now on.
         """
         self.datastore, self.history = datastore, History()
+        self._n_rereads = datastore.n_rereads
         self.set_index_factory(self.index_factory)
         self.encoder.projection = datastore.projection
         self._make_phrases()
@@ -155,7 +157,8 @@ class Memory:
         RAISES (KnnNerError): If the pipeline's encoder leaves no vectors, or the
             datastore was changed meanwhile.
         """
-        old, n_changes = self.datastore, self.datastore.n_changes
+        with self.reading():
+            old, n_changes = self.datastore, self.datastore.n_changes
         built = building.build_store(
             old,
             self.encoder,
@@ -182,7 +185,8 @@ class Memory:
         RETURNS (int): How many examples there are.
         RAISES (KnnNerError): As for `build`.
         """
-        old, n_changes = self.datastore, self.datastore.n_changes
+        with self.reading():
+            old, n_changes = self.datastore, self.datastore.n_changes
         new = building.rebuild_entries(
             old, self.encoder, batch_size=batch_size, show_progress=show_progress
         )
@@ -196,12 +200,12 @@ class Memory:
         if not self.place.is_shared:
             new.store.index_factory = self.index_factory
             self._prepare(new, settings)
-        with self.reading():
-            if self.datastore is not old or old.n_changes != n_changes:
-                raise KnnNerError(Errors.E052, name=self.encoder.name)
-            new.saved_as = dict(old.saved_as)
         with self.lock:
-            self.use(self.place.put(new))
+            with self.reading():
+                if self.datastore is not old or old.n_changes != n_changes:
+                    raise KnnNerError(Errors.E052, name=self.encoder.name)
+            new.saved_as = dict(old.saved_as)
+            self.use(self.place.put(new, old))
             self._find_radius(settings)
 
     def prepare(self, settings: Settings) -> dict[str, Any]:
@@ -215,8 +219,9 @@ class Memory:
         settings (Settings): Of the component.
         RETURNS (dict[str, Any]): A description of the index.
         """
-        self._find_radius(settings)
-        return self._prepare(self.datastore, settings)
+        with self.reading():
+            self._find_radius(settings)
+            return self._prepare(self.datastore, settings)
 
     def _prepare(self, datastore: Datastore, settings: Settings) -> dict[str, Any]:
         StoreRetriever(datastore, settings).prepare()
@@ -248,8 +253,8 @@ class Memory:
         scheme = scheme_of(docs, self.datastore.tag_set.scheme)
         keys = self.encoder.read(docs)
         with self.lock:
-            history = self.history.copy()
             with self.datastore.transaction():
+                history = self._history()
                 added = editing.add(
                     self.datastore,
                     self.encoder,
@@ -284,8 +289,8 @@ class Memory:
             text; then nothing is removed.
         """
         with self.lock:
-            history = self.history.copy()
             with self.datastore.transaction():
+                history = self._history()
                 ids = editing.find_examples(
                     self.datastore,
                     history,
@@ -302,6 +307,13 @@ class Memory:
             self.history = history
             self._keep_strings()
             return removed
+
+    def _history(self) -> History:
+        """What later corrections have replaced, to be changed; nothing, after another
+        process has built, renamed or consolidated."""
+        if self.datastore.n_rereads != self._n_rereads:
+            self._n_rereads, self.history = self.datastore.n_rereads, History()
+        return self.history.copy()
 
     def _has(self, example: StoredExample) -> bool:
         present = self.datastore.examples.present([example.example_id])

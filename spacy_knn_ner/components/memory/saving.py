@@ -19,6 +19,7 @@ from ...datastore.datastore import Datastore
 from ...digest import read_json_object, signed_json, without_digest
 from ...errors import Errors, KnnNerError
 from ...inference.confidence import Calibration
+from . import sharing
 
 if TYPE_CHECKING:
     from .memory import Memory
@@ -120,8 +121,7 @@ def _use(
 ) -> None:
     with memory.lock:
         if "datastore" not in exclude:
-            place = memory.place
-            memory.use(place.open() if place.is_shared else datastore)
+            memory.use(sharing.loaded(memory.place) or datastore)
         if "calibration" not in exclude:
             memory.calibration = calibration
 

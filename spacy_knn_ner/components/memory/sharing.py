@@ -11,6 +11,24 @@ logger = logging.getLogger("spacy_knn_ner")
 _AWAY, _NOT_THERE = "KNN-E118", "KNN-E120"
 
 
+def loaded(place: Place) -> Datastore | None:
+    """Open the datastore of a pipeline that is loaded.
+
+    place (Place): Keeps it.
+    RETURNS (Datastore | None): The datastore, which is empty until it is there again if
+        the place goes on without it; None of one that is not shared.
+    RAISES (KnnNerError): If there is none, or it is away.
+    """
+    if not place.is_shared:
+        return None
+    try:
+        return place.open()
+    except KnnNerError as error:
+        if is_away(error) and place.goes_on:
+            return place.attached(creates=False)
+        raise
+
+
 def moved(datastore: Datastore, old: Place, new: Place) -> Datastore:
     """Keep a datastore elsewhere.
 

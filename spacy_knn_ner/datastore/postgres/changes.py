@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .keys import TYPES
-from .schema import create_entries
+from .schema import create_entries, wait_for_readers
 from .server import Server
 
 
@@ -14,7 +14,7 @@ class Changes:
     """Changes entries on the server, within a transaction.
 
     server (Server): The connection.
-    version (int): Of the change that is made.
+    version (int): Of the change that is made; 0 if none is.
     """
 
     def __init__(self, server: Server) -> None:
@@ -22,6 +22,7 @@ class Changes:
         self.server, self.version = server, 0
 
     def _execute(self, statement: str, values: Any = ()) -> Any:
+        assert self.version, "only within a transaction"
         with self.server.coded():
             return self.server.db.execute(statement, values)
 
@@ -37,7 +38,9 @@ class Changes:
         from pgvector import HalfVector, Vector
 
         sequence = f"SELECT nextval('{part}_entry_id_seq') FROM generate_series(1, %s)"
-        ids = np.array(self._execute(sequence, [len(keys)]).fetchall(), np.int64)[:, 0]
+        ids = np.array(
+            self._execute(sequence, [len(keys)]).fetchall(), np.int64
+        ).ravel()
         kind = TYPES[keys.dtype.name][0]
         make = {"vector": Vector, "halfvec": HalfVector}[kind]
         columns = [entries[name].tolist() for name in ("example_id", "token", "weight")]
@@ -98,6 +101,8 @@ class Changes:
         dtype (str), width (int): Of the keys.
         """
         kind = f"{TYPES[dtype][0]}({width})"
+        with self.server.coded():
+            wait_for_readers(self.server.db)
         self._execute(f"ALTER TABLE {part} ALTER key TYPE {kind} USING key::{kind}")
         self._note(None)
 

@@ -74,10 +74,11 @@ class SharedIndex(VectorIndex):
         of, entry_ids = of[order], entry_ids[order]
         place = np.arange(len(of)) - np.searchsorted(of, of)
         ascending = self.keys.entry_ids.array()
-        at = np.searchsorted(ascending, entry_ids)
+        at = np.minimum(np.searchsorted(ascending, entry_ids), len(ascending) - 1)
+        is_known = ascending[at] == entry_ids  # another process may have added it
         d = np.array(distances)[order]
-        squared[of, place] = 2 * d if self.stored.metric == "cosine" else d**2
-        rows[of, place] = at
+        d = 2 * d if self.stored.metric == "cosine" else d**2
+        squared[of, place], rows[of, place] = d, np.where(is_known, at, -1)
         return squared, rows
 
 

@@ -106,6 +106,18 @@ class SharedKeys(Blocks):
         ids, first = np.unique(ids, return_index=True)
         self._recent = ids, self.decoded([keys[i] for i in first])
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "server": self.server,
+            "table": self.table,
+            "dtype": self.dtype,
+            "width": self.tail[0],
+            "entry_ids": self.entry_ids,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
     def longest(self, start: int = 0) -> float:
         """See `Blocks.longest`; of all rows."""
         norm = {"float32": "vector_norm", "float16": "l2_norm"}[self.dtype.name]

@@ -1,12 +1,12 @@
 """A datastore of this process → one on a server, and back."""
 
 import numpy as np
-from psycopg import sql
 
+from ...errors import Errors, KnnNerError
 from ..datastore import Datastore
 from ..entries import EntryTable
 from ..examples.base import PARTS
-from . import schema
+from ..index.exact import Exact
 from .server import Server
 from .shared import SharedHome
 
@@ -27,41 +27,37 @@ def connect(server: Server) -> Datastore:
         return datastore
 
 
-def attached(server: Server) -> Datastore:
+def attached(server: Server, *, creates: bool = False) -> Datastore:
     """Use the datastore on a server, once it is there.
 
     server (Server): The connection.
+    creates (bool): Make an empty one where there is none. Default: False.
     RETURNS (Datastore): As from `connect`; empty until it is read.
     """
     datastore = Datastore()
-    SharedHome(server).attach(datastore)
+    SharedHome(server, creates=creates).attach(datastore)
     return datastore
 
 
-def create(server: Server) -> None:
-    """Make an empty datastore on a server, unless there is one.
-
-    server (Server): The connection.
-    """
-    with server.coded(), server.db.transaction():
-        query = "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s"
-        if server.db.execute(query, [server.name]).fetchone() is None:
-            statement = sql.SQL("CREATE SCHEMA {}").format(server.schema)
-            server.db.execute(statement)
-            schema.create(server.db)
-
-
-def publish(datastore: Datastore, server: Server) -> Datastore:
+def publish(
+    datastore: Datastore, server: Server, old: Datastore | None = None
+) -> Datastore:
     """Put a datastore on a server, in place of what it has under this name: all or
     nothing. Processes that use it see the new one.
 
     datastore (Datastore): Is not changed.
     server (Server): The connection.
+    old (Datastore | None): What it was made from.
     RETURNS (Datastore): That on the server.
+    RAISES (KnnNerError): If another process has changed the old one meanwhile.
     """
-    create(server)
-    shared = connect(server)
+    shared = attached(server, creates=True)
+    home = shared.home
+    assert isinstance(home, SharedHome)
+    before = None if old is None else old.home
     with shared.transaction():
+        if isinstance(before, SharedHome) and before.version not in (0, home.version):
+            raise KnnNerError(Errors.E052, name=server.name)
         shared.examples.clear()
         last_id = datastore.examples.last_id
         shared.examples.fill(datastore.examples, last_id)
@@ -88,6 +84,7 @@ def local_copy(shared: Datastore) -> Datastore:
             scheme=shared.tag_set.scheme,
             fingerprint=shared.fingerprint,
         )
+        copy.store.index_factory = Exact()
         copy.tag_set, copy.projection = shared.tag_set, shared.projection
         for part, table in shared.tables.items():
             _copy_rows(table, copy.tables[part])

@@ -33,19 +33,18 @@ class Postgres:
 
     def open(self) -> Datastore:
         """See `Place.open`."""
+        from .moving import connect
+
+        return connect(self.server)
+
+    def attached(self, *, creates: bool = True) -> Datastore:
+        """See `Place.attached`."""
         from .moving import attached
 
-        datastore = attached(self.server)
-        try:
-            with datastore.home.reading(datastore):
-                return datastore
-        except KnnNerError as error:
-            if error.code == "KNN-E118" and self.goes_on:
-                return datastore
-            raise
+        return attached(self.server, creates=creates)
 
-    def put(self, datastore: Datastore) -> Datastore:
+    def put(self, datastore: Datastore, old: Datastore | None = None) -> Datastore:
         """See `Place.put`."""
         from .moving import publish
 
-        return publish(datastore, self.server)
+        return publish(datastore, self.server, old)

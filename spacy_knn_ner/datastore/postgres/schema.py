@@ -5,6 +5,7 @@ from typing import Any
 from ...errors import Errors, KnnNerError
 from ..examples.base import PARTS
 from .keys import TYPES
+from .server import Server
 
 FORMAT = 1
 # Of what was removed, so many changes are remembered. A process that missed more of
@@ -60,17 +61,29 @@ CREATE TABLE removed (
 CREATE INDEX ON removed (version);
 CREATE TABLE changes (version bigint PRIMARY KEY, tags text);
 """
+_HAS_SCHEMA = "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s"
 _KEY_TYPE = (
     "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
     "WHERE attrelid = to_regclass(%s) AND attname = 'key'"
 )
 
 
-def create(db: Any) -> None:
-    """Make the tables of an empty datastore.
+def create(server: Server) -> None:
+    """Make an empty datastore on a server, unless there is one.
 
-    db (psycopg.Connection): In the schema, and in a transaction.
+    server (Server): The connection.
     """
+    with server.coded(), server.db.transaction():
+        # One process at a time.
+        server.db.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [server.name])
+        if server.db.execute(_HAS_SCHEMA, [server.name]).fetchone() is None:
+            _create(server.db, server.schema)
+
+
+def _create(db: Any, name: Any) -> None:
+    from psycopg import sql
+
+    db.execute(sql.SQL("CREATE SCHEMA {}").format(name))
     db.execute(_ABOUT + _EXAMPLES + _CHANGES)
     db.execute(
         "INSERT INTO about (format, version, oldest, dtype, scheme, labels, "
@@ -89,16 +102,25 @@ def create_entries(db: Any, part: str, dtype: str, width: int) -> None:
     kind = f"{TYPES[dtype][0]}({int(width)})"
     for name in PARTS:
         found = db.execute(_KEY_TYPE, [name]).fetchone()
-        if found is not None and name == part:
-            # Readers see the rows until the end of their transaction, if the table is
-            # the same.
-            if width and found[0] != kind:
+        if found is not None and width and found[0] != kind:
+            is_empty = f"SELECT 1 FROM {name} LIMIT 1"
+            if name == part or db.execute(is_empty).fetchone() is None:
+                wait_for_readers(db)
                 db.execute(f"DROP TABLE {name}")
                 found = None
-            else:
-                db.execute(f"DELETE FROM {name}")
+        elif found is not None and name == part:
+            db.execute(f"DELETE FROM {name}")
         if found is None and width:
             db.execute(_ENTRIES.format(part=name, type=kind))
+
+
+def wait_for_readers(db: Any) -> None:
+    """Wait until all processes have read what they are reading: before a change that
+    those would see half.
+
+    db (psycopg.Connection): In a transaction.
+    """
+    db.execute("LOCK TABLE about IN ACCESS EXCLUSIVE MODE")
 
 
 def check_format(found: int, url: str) -> None:

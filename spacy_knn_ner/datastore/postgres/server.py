@@ -110,7 +110,12 @@ class Server:
             yield
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
-            raise KnnNerError(Errors.E118, reason=reason) from error
+            is_lost = isinstance(
+                error, psycopg.OperationalError | psycopg.InterfaceError
+            )
+            is_lost = is_lost and not self.is_connected
+            text = Errors.E118 if is_lost else Errors.E122
+            raise KnnNerError(text, reason=reason) from error
 
     def close(self) -> None:
         """Close the connection."""

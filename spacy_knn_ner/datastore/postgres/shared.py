@@ -1,6 +1,7 @@
 """Transactions of a shared datastore, and what other processes have changed."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from .examples import SharedExamples
 from .index import Shared as SharedSearch
 from .keys import TYPES
 from .rows import SharedRows
-from .schema import REMEMBERED, check_format
+from .schema import REMEMBERED, check_format, create
 from .server import Server
 
 if TYPE_CHECKING:
@@ -68,12 +69,30 @@ class SharedHome:
     version (int): Of the entries here; 0 before the first time.
     """
 
-    def __init__(self, server: Server) -> None:
-        """server (Server): The connection."""
-        self.server, self.version = server, 0
+    def __init__(self, server: Server, *, creates: bool = False) -> None:
+        """server (Server): The connection.
+        creates (bool): Make an empty datastore where there is none. Default: False.
+        """
+        self.server, self.version, self._creates = server, 0, creates
         self.changes = Changes(server)
+        self._start()
+
+    def _start(self) -> None:
+        """Begin without a transaction."""
+        self._pid = os.getpid()
         self._depth = 0  # of changes within each other
         self._is_reading = False
+
+    def _check(self) -> None:
+        """Before each transaction."""
+        if self._pid != os.getpid():  # those of the parent process are not ours
+            self._start()
+        if self._creates:
+            create(self.server)
+            self._creates = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_pid": None}  # a copy is in no transaction
 
     @property
     def is_changing(self) -> bool:
@@ -103,13 +122,16 @@ class SharedHome:
         datastore (Datastore): Is brought up to date.
         RAISES (KnnNerError): If the server is away.
         """
+        self._check()
         if self._is_reading or self.is_changing:
             yield
             return
         with self.server.coded():
-            self.server.db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+            self.server.db.execute(begin)
         self._is_reading = True
         try:
+            self._lock_out_replacements()
             self._catch_up(datastore, self._about())
             yield
         finally:
@@ -121,11 +143,13 @@ class SharedHome:
 
         datastore (Datastore): Is brought up to date.
         """
+        self._check()
         if self._depth:
             self._execute(f"SAVEPOINT change_{self._depth}")
         else:
-            self._execute("BEGIN")
+            self._execute("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE")
             try:
+                self._lock_out_replacements()
                 about = self._about(" FOR UPDATE")
                 self._catch_up(datastore, about)
             except BaseException:
@@ -144,7 +168,7 @@ class SharedHome:
         else:
             self._write_about(datastore)
             self._execute("COMMIT")
-            self.version = self.changes.version
+            self.version, self.changes.version = self.changes.version, 0
         self._depth -= 1
 
     def rollback(self) -> None:
@@ -154,6 +178,7 @@ class SharedHome:
             self._end(f"ROLLBACK TO SAVEPOINT change_{self._depth}")
         else:
             self._end("ROLLBACK")
+            self.changes.version = 0
 
     def _execute(self, statement: str, values: Any = ()) -> Any:
         with self.server.coded():
@@ -168,17 +193,19 @@ class SharedHome:
             except KnnNerError:
                 self.server.close()
 
-    def _about(self, lock: str = "") -> About:
+    def _lock_out_replacements(self) -> None:
+        """Before the snapshot is taken; see `wait_for_readers`."""
         import psycopg
 
         with self.server.coded():
             try:
-                row = self.server.db.execute(_ABOUT + lock).fetchone()
+                self.server.db.execute("LOCK TABLE about IN ACCESS SHARE MODE")
             except psycopg.errors.UndefinedTable:
-                row = None
-        if row is None:
-            server = self.server
-            raise KnnNerError(Errors.E120, name=server.name, url=server.url)
+                name, url = self.server.name, self.server.url
+                raise KnnNerError(Errors.E120, name=name, url=url) from None
+
+    def _about(self, lock: str = "") -> About:
+        row = self._execute(_ABOUT + lock).fetchone()
         check_format(row[0], str(self.server))
         return About(*row)
 
@@ -235,10 +262,12 @@ class SharedHome:
         datastore.dtype = about.dtype
         datastore.tag_set = TagSet(about.scheme, tuple(json.loads(about.labels)))
         datastore.fingerprint = json.loads(about.fingerprint)
-        if about.projection is not None and about.width:
+        datastore.projection = None
+        if about.projection is not None:
             flat = np.frombuffer(about.projection, "<f4")
-            datastore.projection = flat.reshape(-1, about.width)
+            datastore.projection = flat.reshape(-1, about.width or 1)
         datastore.n_changes += 1
+        datastore.n_rereads += bool(since == 0 or retags)
         self.version = about.version
 
     def _rows(self, datastore: "Datastore", part: str) -> SharedRows:

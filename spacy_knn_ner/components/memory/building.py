@@ -4,6 +4,7 @@ encoder.
 They return a datastore, and change none. So if anything fails, nothing has changed.
 """
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from spacy.tokens import Doc
 from tqdm import tqdm
 
 from ...datastore.datastore import CORRECTIONS, PARTS, STORE, Datastore
+from ...errors import Warnings, warning
 from ...reading.annotations import annotated_text
 from ...reading.cache import EncodingCache
 from ...reading.encoder import KeyEncoder
@@ -143,3 +145,14 @@ def without_entry(
     """
     columns = zip(ids, texts, keys, strict=True)
     return [i for i, text, key in columns if not set(key.tokens) - set(text.missing)]
+
+
+def warn_without_entry(ids: list[int]) -> None:
+    """Warn of examples that have no entry.
+
+    ids (list[int]): The examples.
+    """
+    if ids:
+        listed = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
+        message = warning(Warnings.W002, n=len(ids), ids=listed)
+        warnings.warn(message, stacklevel=4)

@@ -8,7 +8,7 @@ from ...corrections.revising import Addition, History, add_corrections
 from ...datastore.datastore import CORRECTIONS, Datastore
 from ...errors import Errors, KnnNerError
 from ...reading.encoder import KeyEncoder
-from ...types import AnnotatedText, TokenKeys, check_unicode
+from ...types import AnnotatedText, StoredExample, TokenKeys, check_unicode
 
 
 def add(
@@ -82,3 +82,14 @@ def find_examples(
     if ids is None:
         raise KnnNerError(Errors.E075, name=name)
     return ids
+
+
+def has(datastore: Datastore, example: StoredExample) -> bool:
+    """Check whether an example is stored as it is.
+
+    datastore (Datastore): Is searched.
+    example (StoredExample): The example.
+    """
+    present = datastore.examples.present([example.example_id])
+    same = [datastore.example(i).annotated == example.annotated for i in present]
+    return any(same)

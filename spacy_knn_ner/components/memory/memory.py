@@ -1,6 +1,5 @@
 """The memory of a `knn_ner`: its datastore and calibration, and what changes them."""
 
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +14,7 @@ from ...corrections.revising import Addition, History
 from ...datastore.datastore import CORRECTIONS, Datastore
 from ...datastore.index.base import IndexFactory
 from ...datastore.place import Place
-from ...errors import Errors, KnnNerError, Warnings, warning
+from ...errors import Errors, KnnNerError
 from ...inference.confidence import Calibration
 from ...inference.retriever import StoreRetriever, warn_if_unfaithful
 from ...locking import Lock
@@ -23,7 +22,7 @@ from ...reading.cache import EncodingCache
 from ...reading.encoder import KeyEncoder, scheme_of
 from ...settings import Settings
 from ...tags import TagSet
-from ...types import AnnotatedText, StoredExample, check_unicode
+from ...types import AnnotatedText, check_unicode
 from . import building, editing, sharing
 
 
@@ -168,7 +167,7 @@ class Memory:
             cache=None if cache is None else EncodingCache(cache, self.encoder),
         )
         self._replace(built.datastore, old, n_changes, settings)
-        self._warn_without_entry(built.without_entry)
+        building.warn_without_entry(built.without_entry)
         return built.ids
 
     def rebuild(
@@ -268,7 +267,7 @@ class Memory:
             self.history = history
             self._keep_strings()
         ids = [addition.example_id for addition in added]
-        self._warn_without_entry(building.without_entry(ids, texts, keys))
+        building.warn_without_entry(building.without_entry(ids, texts, keys))
         return added
 
     def forget(
@@ -302,7 +301,7 @@ class Memory:
                 present = self.datastore.examples.present(ids)
                 removed = self.datastore.forget(present)
                 for example, keys in history.forget(ids):
-                    if not self._has(example):
+                    if not editing.has(self.datastore, example):
                         self.datastore.restore(example, keys)
             self.history = history
             self._keep_strings()
@@ -314,11 +313,6 @@ class Memory:
         if self.datastore.n_rereads != self._n_rereads:
             self._n_rereads, self.history = self.datastore.n_rereads, History()
         return self.history.copy()
-
-    def _has(self, example: StoredExample) -> bool:
-        present = self.datastore.examples.present([example.example_id])
-        stored = self.datastore.example
-        return bool(present) and stored(present[0]).annotated == example.annotated
 
     def relabel(self, old_label: str, new_label: str) -> int:
         """Rename a label in all examples. A label of the tagger's stays: it goes on to
@@ -351,9 +345,3 @@ class Memory:
         """Add labels before spaCy's memory zones, which forget new strings."""
         for label in self.datastore.tag_set.labels:
             self.encoder.nlp.vocab.strings.add(label)
-
-    def _warn_without_entry(self, ids: list[int]) -> None:
-        if ids:
-            listed = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
-            message = warning(Warnings.W002, n=len(ids), ids=listed)
-            warnings.warn(message, stacklevel=4)

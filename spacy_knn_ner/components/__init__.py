@@ -4,7 +4,7 @@ tagger_factory.py   the factory `ner_tagger`    ner_tagger.py   the trainable ta
 token_contrast.py   the factory `token_contrast`: NerCo's stage one
 factory.py          the factory `knn_ner`       config_blocks.py   its registered parts
 knn_ner.py          what it makes: read, predict, annotate
-parts.py            what predicts, made of settings and memory
+predicting.py            what predicts, made of settings and memory
 annotating.py       a prediction → `doc.ents` and scores
 unaffected.py       Docs that nothing in the memory can change
 explaining.py       why these are the entities of a Doc

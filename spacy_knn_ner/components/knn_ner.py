@@ -34,8 +34,8 @@ from .config_blocks import BlockSetting
 from .memory import saving
 from .memory.memory import Memory
 from .memory.sharing import is_away
-from .parts import make_matcher, make_predictor
-from .unaffected import pass_on, predicted
+from .predicting import make_matcher, make_predictor, predicted
+from .unaffected import pass_on
 
 
 class KnnNer(Pipe):

@@ -6,44 +6,14 @@ pass without being read.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from spacy.tokens import Doc, SpanGroup
 
 from ..corrections.matching import CorrectionMatcher
 from ..corrections.texts import visible_text
-from ..errors import KnnNerError
 from ..reading import tagger_output
-from .annotating import DocPrediction
 from .extensions import FACTORY
-
-if TYPE_CHECKING:
-    from .knn_ner import KnnNer
-
-
-def predicted(knn: "KnnNer", docs: list[Doc]) -> tuple[list[Doc], list[DocPrediction]]:
-    """Predict the Docs whose entities the memory may change.
-
-    knn (KnnNer): The component.
-    docs (list[Doc]): After the components in front.
-    RETURNS (tuple[list[Doc], list[DocPrediction]]): Those Docs, and the predictions: of
-        the components in front alone while a shared store is away, if that is wanted.
-    RAISES (KnnNerError): If it is not.
-    """
-    try:
-        with knn.memory.reading():
-            found = _predicted(knn, docs)
-        knn.memory.absence.ends()
-        return found
-    except KnnNerError as error:
-        with knn.memory.without(error):
-            return _predicted(knn, docs)
-
-
-def _predicted(knn: "KnnNer", docs: list[Doc]) -> tuple[list[Doc], list[DocPrediction]]:
-    changing = affected(docs, knn.matcher)
-    return changing, knn.predict(changing) if changing else []
 
 
 def affected(docs: Iterable[Doc], matcher: CorrectionMatcher) -> list[Doc]:

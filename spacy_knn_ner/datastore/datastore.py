@@ -205,8 +205,6 @@ class Datastore:
         """
         new = Datastore(dtype=dtype, scheme=scheme, fingerprint=fingerprint)
         new.examples = self.examples.copy(parts)
-        if isinstance(self.home, Local):
-            new.store.index_factory = self.store.index_factory
         return new
 
     def forget(self, example_ids: Iterable[int]) -> int:

@@ -64,7 +64,9 @@ def info(
     rows += [(k, "null" if v is None else v) for k, v in settings.items()]
     print_table(rows, ("", ""), n_left=2)
     if check:
-        typer.echo("All checksums match, and the keys are of this encoder.")
+        if not knn.memory.place.is_shared:  # on a server there are none
+            typer.echo("All checksums match.")
+        typer.echo("The keys are of this encoder.")
         if fidelity is not None and fidelity.share is not None:
             typer.echo(
                 f"Of {fidelity.changed} tags that exact search changes, the index "

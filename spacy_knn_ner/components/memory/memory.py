@@ -106,8 +106,9 @@ class Memory:
         RAISES (KnnNerError): If a shared datastore is away.
         """
         with self.lock, self.datastore.home.reading(self.datastore):
-            self.encoder.projection = self.datastore.projection
-            self._keep_strings()
+            if self.place.is_shared:  # others may have changed it
+                self.encoder.projection = self.datastore.projection
+                self._keep_strings()
             yield
 
     @contextmanager
@@ -121,7 +122,7 @@ class Memory:
             raise error
         with self.lock:
             datastore, phrases = self.datastore, self.phrases
-            self.datastore, self.phrases = self.empty_datastore(), {}
+            self.datastore = self.empty_datastore()
             self.datastore.tag_set = TagSet(datastore.tag_set.scheme)
             self._make_phrases()
             try:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .keys import TYPES
-from .schema import create_entries, wait_for_readers
+from .schema import create_entries
 from .server import Server
 
 
@@ -79,32 +79,6 @@ class Changes:
             [given, given],
         )
         self._note(json.dumps(given))
-
-    def set_weights(self, part: str, ids: np.ndarray, weights: np.ndarray) -> None:
-        """Give entries other weights.
-
-        part (str): Their table.
-        ids, weights (ndarray): Shape (n,).
-        """
-        self._execute(
-            f"UPDATE {part} SET weight = new.weight FROM (SELECT "
-            "unnest(%s::bigint[]) AS id, unnest(%s::int[]) AS weight) AS new "
-            "WHERE entry_id = new.id",
-            [ids.tolist(), weights.tolist()],
-        )
-        self._note(None)
-
-    def set_dtype(self, part: str, dtype: str, width: int) -> None:
-        """Store keys as another type.
-
-        part (str): Their table.
-        dtype (str), width (int): Of the keys.
-        """
-        kind = f"{TYPES[dtype][0]}({width})"
-        with self.server.coded():
-            wait_for_readers(self.server.db)
-        self._execute(f"ALTER TABLE {part} ALTER key TYPE {kind} USING key::{kind}")
-        self._note(None)
 
     def create(self, part: str, dtype: str, width: int) -> None:
         """Make the empty table of a part, in place of the one that there is.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..index.base import IndexFactory, StoredKeys, VectorIndex
-from .keys import SharedKeys
+from .keys import SharedKeys, key_as_sent
 
 # pgvector's operators, of distances that order as `StoredKeys.metric` does; and what
 # makes squared distances in search space of them.
@@ -46,13 +46,13 @@ class SharedIndex(VectorIndex):
         """See `VectorIndex.search`."""
         from pgvector import Vector
 
-        keys = self.keys
+        keys, sent = self.keys, key_as_sent(self.keys.dtype.name)
         distance = f"(key::vector {_OPERATORS[self.stored.metric]} q.v)"
         # Without + 0, an index of the table might be used, which is approximate.
         statement = (
             f"SELECT q.n - 1, near.entry_id, near.distance, near.key "
             "FROM unnest(%s::vector[]) WITH ORDINALITY AS q(v, n) CROSS JOIN LATERAL ("
-            f"SELECT entry_id, {keys.key_as_sent} AS key, {distance} AS distance "
+            f"SELECT entry_id, {sent} AS key, {distance} AS distance "
             f"FROM {keys.table} ORDER BY {distance} + 0 LIMIT %s) AS near"
         )
         values = [[Vector(query) for query in queries], k]
@@ -73,16 +73,14 @@ class SharedIndex(VectorIndex):
         order = np.lexsort((entry_ids, distances, of))
         of, entry_ids = of[order], entry_ids[order]
         place = np.arange(len(of)) - np.searchsorted(of, of)
-        ascending = self.keys.entry_ids.array()
-        at = np.minimum(np.searchsorted(ascending, entry_ids), len(ascending) - 1)
-        is_known = ascending[at] == entry_ids  # another process may have added it
         d = np.array(distances)[order]
         d = 2 * d if self.stored.metric == "cosine" else d**2
-        squared[of, place], rows[of, place] = d, np.where(is_known, at, -1)
+        # Outside of a transaction, another process may have added one meanwhile.
+        squared[of, place], rows[of, place] = d, self.keys.entry_ids.rows_of(entry_ids)
         return squared, rows
 
 
-class Shared(IndexFactory):
+class SharedIndexFactory(IndexFactory):
     """Makes a `SharedIndex`."""
 
     def create(self, stored: StoredKeys) -> SharedIndex:

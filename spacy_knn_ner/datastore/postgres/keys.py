@@ -1,11 +1,12 @@
 """Keys that stay in PostgreSQL, and are read where they are needed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..blocks import Blocks
+from .entry_ids import EntryIds
 from .server import Server
 
 # Rows that are read at once, from one end of a table to the other.
@@ -17,6 +18,25 @@ TYPES = {
 }
 
 
+def key_as_sent(dtype: str) -> str:
+    """SQL: the column key as bytes, for `decoded`.
+
+    dtype (str): Of the keys.
+    """
+    return f"{TYPES[dtype][1]}(key)"
+
+
+def decoded(sent: bytes, dtype: str, width: int) -> np.ndarray:
+    """Read keys as PostgreSQL sends them: of each two int16, then its numbers.
+
+    sent (bytes): Keys, one after the other.
+    dtype (str), width (int): Of the keys.
+    RETURNS (ndarray): Shape (n, width).
+    """
+    row = np.dtype([("about", ">i2", 2), ("key", TYPES[dtype][2], (width,))])
+    return np.frombuffer(sent, row)["key"].astype(dtype)
+
+
 class SharedKeys(Blocks):
     """The keys of a table of entries, by row.
 
@@ -24,12 +44,12 @@ class SharedKeys(Blocks):
     """
 
     def __init__(
-        self, server: Server, table: str, dtype: Any, width: int, entry_ids: Blocks
+        self, server: Server, table: str, dtype: Any, width: int, entry_ids: EntryIds
     ) -> None:
         """server (Server): The connection.
         table (str): With the columns entry_id and key.
         dtype (DTypeLike), width (int): Of the keys.
-        entry_ids (Blocks): The ids of the rows, ascending.
+        entry_ids (EntryIds): Of the rows.
         """
         super().__init__(dtype, width)
         self.server, self.table, self.entry_ids = server, table, entry_ids
@@ -40,18 +60,6 @@ class SharedKeys(Blocks):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self.chunks(_CHUNK)
-
-    @property
-    def key_as_sent(self) -> str:
-        """SQL: the key as bytes, for `decoded`."""
-        return f"{TYPES[self.dtype.name][1]}(key)"
-
-    def decoded(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Read keys as PostgreSQL sends them: two int16 of each, then its numbers."""
-        sent = np.dtype(
-            [("about", ">i2", 2), ("key", TYPES[self.dtype.name][2], self.tail)]
-        )
-        return np.frombuffer(b"".join(keys), sent)["key"].astype(self.dtype)
 
     def append(self, rows: np.ndarray) -> None:
         """Append rows: they are on the server already, with their ids."""
@@ -74,7 +82,7 @@ class SharedKeys(Blocks):
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """See `Blocks.take`."""
-        wanted = self.entry_ids.take(np.asarray(rows).ravel())
+        wanted = self.entry_ids.array()[np.asarray(rows).ravel()]
         ids, back = np.unique(wanted, return_inverse=True)
         taken = np.zeros((len(ids), *self.tail), self.dtype)
         taken[:, 0] = 1
@@ -84,7 +92,7 @@ class SharedKeys(Blocks):
         missing = ids[~is_recent]
         if len(missing):
             statement = (
-                f"SELECT entry_id, {self.key_as_sent} FROM {self.table} "
+                f"SELECT entry_id, {key_as_sent(self.dtype.name)} FROM {self.table} "
                 "WHERE entry_id = ANY(%s) ORDER BY entry_id"
             )
             with self.server.coded():
@@ -94,7 +102,7 @@ class SharedKeys(Blocks):
                 ).fetchall()
             if found:
                 at = np.searchsorted(ids, [entry_id for entry_id, _ in found])
-                taken[at] = self.decoded([key for _, key in found])
+                taken[at] = self._decoded([key for _, key in found])
         return taken[back].reshape(*np.shape(rows), *self.tail)
 
     def remember(self, ids: np.ndarray, keys: list[bytes]) -> None:
@@ -104,7 +112,10 @@ class SharedKeys(Blocks):
         keys (list[bytes]): As they were sent.
         """
         ids, first = np.unique(ids, return_index=True)
-        self._recent = ids, self.decoded([keys[i] for i in first])
+        self._recent = ids, self._decoded([keys[i] for i in first])
+
+    def _decoded(self, keys: list[bytes]) -> np.ndarray:
+        return decoded(b"".join(keys), self.dtype.name, self.tail[0])
 
     def __getstate__(self) -> dict[str, Any]:
         return {

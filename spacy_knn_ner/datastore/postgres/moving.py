@@ -6,7 +6,6 @@ from ...errors import Errors, KnnNerError
 from ..datastore import Datastore
 from ..entries import EntryTable
 from ..examples.base import PARTS
-from ..index.exact import Exact
 from .server import Server
 from .shared import SharedHome
 
@@ -84,7 +83,6 @@ def local_copy(shared: Datastore) -> Datastore:
             scheme=shared.tag_set.scheme,
             fingerprint=shared.fingerprint,
         )
-        copy.store.index_factory = Exact()
         copy.tag_set, copy.projection = shared.tag_set, shared.projection
         for part, table in shared.tables.items():
             _copy_rows(table, copy.tables[part])

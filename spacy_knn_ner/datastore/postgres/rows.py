@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from ..blocks import Blocks
+from ..examples.base import CORRECTIONS
 from ..rows import Rows, RowsState
 from .changes import Changes
+from .entry_ids import EntryIds
 from .keys import SharedKeys
 
 
@@ -15,13 +17,13 @@ from .keys import SharedKeys
 class SharedRowsState(RowsState):
     """The columns at one time, and the ids of their rows."""
 
-    entry_ids: Blocks
+    entry_ids: EntryIds
 
 
 class SharedRows(Rows):
     """Entries and their tags as on the server; of corrections, also their keys.
 
-    entry_ids (Blocks): The ids of the rows on the server, ascending.
+    entry_ids (EntryIds): Of the rows.
     """
 
     def __init__(self, changes: Changes, part: str, dtype: Any, width: int) -> None:
@@ -30,11 +32,11 @@ class SharedRows(Rows):
         dtype (DTypeLike), width (int): Of the keys; width 0 while there are none.
         """
         self._server, self._part = changes, part
-        self.entry_ids = Blocks("int64")
+        self.entry_ids = EntryIds()
         super().__init__(self._keys_of(dtype, width))
 
     def _keys_of(self, dtype: Any, width: int) -> Blocks:
-        if self._part == "corrections" or not width:
+        if self._part == CORRECTIONS or not width:
             return Blocks(dtype, width)
         server = self._server.server
         return SharedKeys(server, self._part, dtype, width, self.entry_ids)
@@ -58,7 +60,9 @@ class SharedRows(Rows):
         ids (ndarray): Their ids; unknown ones are passed over.
         RETURNS (ndarray): Their numbers.
         """
-        rows = np.flatnonzero(np.isin(self.entry_ids.array(), ids) & ~self.removed)
+        rows = self.entry_ids.rows_of(ids)
+        rows = rows[rows >= 0]
+        rows = rows[~self.removed[rows]]
         super().remove(rows)
         return rows
 
@@ -74,7 +78,7 @@ class SharedRows(Rows):
 
         dtype (DTypeLike), width (int): Of the keys.
         """
-        self.entry_ids = Blocks("int64")
+        self.entry_ids = EntryIds()
         super().start_empty(self._keys_of(dtype, width))
 
     # --- here and on the server ---------------------------------------------------
@@ -88,7 +92,7 @@ class SharedRows(Rows):
     def remove(self, rows: np.ndarray) -> None:
         """See `Rows.remove`."""
         if len(rows):
-            self._server.delete(self._part, self.entry_ids.take(rows))
+            self._server.delete(self._part, self.entry_ids.array()[rows])
             super().remove(rows)
 
     def retag(self, ids: np.ndarray) -> None:
@@ -102,24 +106,12 @@ class SharedRows(Rows):
         self._server.create(self._part, keys.dtype.name, width)
         self.read_again(keys.dtype, width)
 
-    def shrink(self, keep: np.ndarray, weights: np.ndarray, dtype: Any) -> None:
-        """See `Rows.shrink`. Rows that are removed already are dropped here alone."""
-        ids, before = self.entry_ids.array(), self.entries.array()["weight"]
-        dropped = ids[~keep & ~self.removed]
-        if len(dropped):
-            self._server.delete(self._part, dropped)
-        lighter = keep & (weights != before)
-        if lighter.any():
-            self._server.set_weights(self._part, ids[lighter], weights[lighter])
-        if np.dtype(dtype) != self._keys.dtype:
-            self._server.set_dtype(self._part, np.dtype(dtype).name, self._keys.tail[0])
-        super().shrink(keep, weights, dtype)
-
     def _kept_keys(self, keep: np.ndarray, dtype: Any) -> Blocks:
+        """Of a table that shrinks, which drops only what is removed on the server."""
         kept = self.entry_ids.array()[keep]
         is_remote = isinstance(self._keys, SharedKeys)
         keys = None if is_remote else super()._kept_keys(keep, dtype)
-        self.entry_ids = Blocks("int64", None, kept)
+        self.entry_ids = EntryIds(kept)
         return self._keys_of(dtype, self._keys.tail[0]) if keys is None else keys
 
     # --- all or nothing -----------------------------------------------------------

@@ -105,7 +105,7 @@ def create_entries(db: Any, part: str, dtype: str, width: int) -> None:
         if found is not None and width and found[0] != kind:
             is_empty = f"SELECT 1 FROM {name} LIMIT 1"
             if name == part or db.execute(is_empty).fetchone() is None:
-                wait_for_readers(db)
+                _wait_for_readers(db)
                 db.execute(f"DROP TABLE {name}")
                 found = None
         elif found is not None and name == part:
@@ -114,7 +114,7 @@ def create_entries(db: Any, part: str, dtype: str, width: int) -> None:
             db.execute(_ENTRIES.format(part=name, type=kind))
 
 
-def wait_for_readers(db: Any) -> None:
+def _wait_for_readers(db: Any) -> None:
     """Wait until all processes have read what they are reading: before a change that
     those would see half.
 

@@ -16,8 +16,8 @@ from ..examples.base import CORRECTIONS, PARTS
 from ..rows import ENTRY, TAG
 from .changes import Changes
 from .examples import SharedExamples
-from .index import Shared as SharedSearch
-from .keys import TYPES
+from .index import SharedIndexFactory
+from .keys import decoded, key_as_sent
 from .rows import SharedRows
 from .schema import REMEMBERED, check_format, create
 from .server import Server
@@ -83,7 +83,7 @@ class SharedHome:
         self._depth = 0  # of changes within each other
         self._is_reading = False
 
-    def _check(self) -> None:
+    def _make_ready(self) -> None:
         """Before each transaction."""
         if self._pid != os.getpid():  # those of the parent process are not ours
             self._start()
@@ -110,7 +110,7 @@ class SharedHome:
             rows = SharedRows(self.changes, part, datastore.dtype, 0)
             table = EntryTable(rows=rows)
             if part != CORRECTIONS:
-                table.index_factory = SharedSearch()
+                table.index_factory = SharedIndexFactory()
             setattr(datastore, part, table)
 
     # --- transactions -------------------------------------------------------------
@@ -122,7 +122,7 @@ class SharedHome:
         datastore (Datastore): Is brought up to date.
         RAISES (KnnNerError): If the server is away.
         """
-        self._check()
+        self._make_ready()
         if self._is_reading or self.is_changing:
             yield
             return
@@ -143,7 +143,7 @@ class SharedHome:
 
         datastore (Datastore): Is brought up to date.
         """
-        self._check()
+        self._make_ready()
         if self._depth:
             self._execute(f"SAVEPOINT change_{self._depth}")
         else:
@@ -186,15 +186,14 @@ class SharedHome:
 
     def _end(self, statement: str) -> None:
         """End a transaction; if the server is away, it has ended."""
-        db = self.server.db if self.server.is_connected else None
-        if db is not None:
+        if self.server.is_connected:
             try:
                 self._execute(statement)
             except KnnNerError:
                 self.server.close()
 
     def _lock_out_replacements(self) -> None:
-        """Before the snapshot is taken; see `wait_for_readers`."""
+        """Before the snapshot is taken; so that no table is replaced meanwhile."""
         import psycopg
 
         with self.server.coded():
@@ -279,14 +278,13 @@ class SharedHome:
         """Read the rows that are new."""
         last, kind = 0, rows.unread_keys.dtype.name
         with_keys = part == CORRECTIONS
-        key = f"string_agg({TYPES[kind][1]}(key), ''::bytea ORDER BY entry_id)"
+        key = f"string_agg({key_as_sent(kind)}, ''::bytea ORDER BY entry_id)"
         query = (
             f"SELECT string_agg({_SENT_AS}, ''::bytea ORDER BY entry_id), "
             f"{key if with_keys else 'NULL'} FROM (SELECT * FROM {part} "
             "WHERE version > %s AND entry_id > %s ORDER BY entry_id LIMIT %s) AS new"
         )
         width = rows.unread_keys.tail[0]
-        sent_key = np.dtype([("about", ">i2", 2), ("key", TYPES[kind][2], (width,))])
         while True:
             with self.server.coded():
                 values = since, last, _CHUNK
@@ -301,7 +299,7 @@ class SharedHome:
                 entries[name] = found[name]
             vectors = np.zeros((len(found), 0), np.float32)
             if with_keys:
-                vectors = np.frombuffer(keys, sent_key)["key"].astype(kind)
+                vectors = decoded(keys, kind, width)
             ids = found["entry_id"].astype(np.int64)
             rows.take_over(ids, vectors, entries, found["tag"].astype(TAG))
             last = int(ids[-1])

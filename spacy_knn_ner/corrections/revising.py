@@ -89,7 +89,7 @@ class History:
         example_ids (Iterable[int]): The corrections; others are passed over.
         YIELDS (Recorded): Those that annotate something.
         """
-        ids = [i for i in example_ids if i in self]
+        ids = dict.fromkeys(i for i in example_ids if i in self)  # each of them once
         sentences = dict.fromkeys(self._sentence_of[i] for i in ids)
         for i in ids:
             self._sentences[self._sentence_of.pop(i)].pop(i, None)

@@ -461,6 +461,27 @@ def said(words, spans, missing):
     return [None if i in missing else tag for i, tag in enumerate(tags)]
 
 
+def test_an_id_given_twice_is_forgotten_once():
+    nlp = planted_pipeline(VECTORS, dict.fromkeys(WORDS, np.array([1.0, 0, 0, 0, 0])))
+    knn = nlp.get_pipe("knn_ner")
+    first = knn.teach("a", {"a": "x"})
+    second = knn.teach("a", {"a": None})
+    assert knn.datastore.examples.ids() == second.ids
+    knn.forget([*second.ids, *second.ids])
+    assert knn.datastore.examples.ids() == first.ids  # what it had replaced
+
+
+def without(words, spans, missing, now):
+    """What is left of an annotation beside a later one: spans, and what is missing."""
+    then = said(words, spans, missing)
+    pairs = enumerate(zip(now, then, strict=True))
+    wrong = {j for j, (a, b) in pairs if a and b and a != b}
+    kept = tuple(s for s in spans if wrong.isdisjoint(range(s[0], s[1])))
+    for start, end, _ in set(spans) - set(kept):
+        wrong |= set(range(start, end))
+    return kept, tuple(sorted({*missing, *wrong}))
+
+
 class Machine(RuleBasedStateMachine):
     """The memory beside a dict: id → (tier, source, words, spans, missing)."""
 
@@ -471,6 +492,7 @@ class Machine(RuleBasedStateMachine):
         self.nlp = planted_pipeline(VECTORS, p, scheme="BILUO", **everything)
         self.knn = self.nlp.get_pipe("knn_ner")
         self.model, self.last = {}, 0
+        self.history = {}  # by words: what contradicted each other, as it was added
         self.folder = Path(tempfile.mkdtemp())
 
     def teardown(self):
@@ -500,29 +522,25 @@ class Machine(RuleBasedStateMachine):
             for i, ex in self.model.items()
             if ex[0] == "corrections" and ex[2] == words
         }
-        now, same = said(words, spans, missing), []
+        now, same, revised = said(words, spans, missing), [], {}
         for i, (tier, old_source, _, old_spans, old_missing) in sorted(there.items()):
-            then = said(words, old_spans, old_missing)
-            if then == now:
+            if said(words, old_spans, old_missing) == now:
                 same.append(i)
-            wrong = {
-                j
-                for j, (a, b) in enumerate(zip(now, then, strict=True))
-                if a and b and a != b
-            }
-            kept = tuple(s for s in old_spans if wrong.isdisjoint(range(s[0], s[1])))
-            for start, end, _ in set(old_spans) - set(kept):
-                wrong |= set(range(start, end))
-            unannotated = tuple(sorted({*old_missing, *wrong}))
-            if wrong and len(unannotated) == len(words):
-                del self.model[i]
-            else:
-                self.model[i] = (tier, old_source, words, kept, unannotated)
+            left = without(words, old_spans, old_missing, now)
+            if left != (old_spans, old_missing):
+                revised[i] = self.model.pop(i)
+            if len(left[1]) < len(words):
+                self.model[i] = (tier, old_source, words, *left)
         found = self.knn.add([self.doc(*annotation)], source=source)
         if same:
             assert found == same[:1]
         else:
             assert found == [self.new("corrections", source, (words, spans, missing))]
+        if revised:
+            revised[found[0]] = self.model[found[0]]
+            self.history.setdefault(words, {})
+            self.history[words] = {**revised, **self.history[words]}
+            self.history[words] = dict(sorted(self.history[words].items()))
 
     @rule(annotation=annotations())
     def add_again(self, annotation):
@@ -534,23 +552,44 @@ class Machine(RuleBasedStateMachine):
     def forget_ids(self, data):
         chosen = data.draw(st.lists(st.sampled_from(sorted(self.model)), max_size=3))
         self.knn.forget(chosen)
-        for i in set(chosen):
-            del self.model[i]
+        self.forgotten(set(chosen))
+
+    def forgotten(self, ids):
+        """What they had replaced comes back."""
+        for i in ids:
+            self.model.pop(i, None)
+        for words, recorded in list(self.history.items()):
+            if ids.isdisjoint(recorded):
+                continue
+            others = [(i, ex) for i, ex in recorded.items() if i not in ids]
+            for n, (i, (tier, source, _, *left)) in enumerate(others):
+                for _, (*_, spans, missing) in others[n + 1 :]:
+                    left = without(words, *left, said(words, spans, missing))
+                self.model.pop(i, None)
+                if len(left[1]) < len(words):
+                    self.model[i] = (tier, source, words, *left)
+            self.history[words] = dict(others)
+            if len(others) < 2:
+                del self.history[words]
 
     @rule(source=st.sampled_from(["p", "q"]), part=st.sampled_from(["a", "b c", None]))
     def forget_some(self, source, part):
         self.knn.forget(source=source, text=part)
-        self.model = {
-            i: ex
-            for i, ex in self.model.items()
-            if not (ex[1] == source and (part is None or part in " ".join(ex[2])))
-        }
+        recorded = [pair for group in self.history.values() for pair in group.items()]
+        self.forgotten(
+            {
+                i
+                for i, ex in [*self.model.items(), *recorded]
+                if ex[1] == source and (part is None or part in " ".join(ex[2]))
+            }
+        )
 
     @precondition(lambda self: self.knn.labels)
     @rule(data=st.data(), new=st.sampled_from(LABELS))
     def relabel(self, data, new):
         old = data.draw(st.sampled_from(self.knn.labels))
         self.knn.relabel(old, new)
+        self.history = {}
         for i, (tier, source, words, spans, missing) in self.model.items():
             spans = tuple((s, e, new if x == old else x) for s, e, x in spans)
             self.model[i] = (tier, source, words, spans, missing)
@@ -558,11 +597,13 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def consolidate(self):
         self.knn.consolidate()
+        self.history = {}
         self.model = {i: ("store", *ex[1:]) for i, ex in self.model.items()}
 
     @rule()
     def rebuild(self):
         self.knn.rebuild(show_progress=False)
+        self.history = {}
 
     @rule(how=st.sampled_from(["disk", "bytes"]))
     def save_and_load(self, how):
@@ -571,6 +612,7 @@ class Machine(RuleBasedStateMachine):
             self.knn.from_disk(self.folder)
         else:
             self.knn.from_bytes(self.knn.to_bytes())
+        self.history = {}
 
     @rule(
         annotation=annotations(),

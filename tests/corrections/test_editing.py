@@ -462,8 +462,8 @@ def said(words, spans, missing):
 
 
 def test_an_id_given_twice_is_forgotten_once():
-    nlp = planted_pipeline(VECTORS, dict.fromkeys(WORDS, np.array([1.0, 0, 0, 0, 0])))
-    knn = nlp.get_pipe("knn_ner")
+    p = dict.fromkeys(WORDS, np.array([1.0, 0, 0, 0, 0]))
+    knn = planted_pipeline(VECTORS, p, scheme="BILUO").get_pipe("knn_ner")
     first = knn.teach("a", {"a": "x"})
     second = knn.teach("a", {"a": None})
     assert knn.datastore.examples.ids() == second.ids

@@ -12,6 +12,7 @@ from .verbs.evaluate import evaluate
 from .verbs.explain import explain
 from .verbs.forget import forget
 from .verbs.info import info
+from .verbs.move import move
 from .verbs.rebuild import rebuild
 from .verbs.serve import serve
 from .verbs.tune import tune
@@ -36,6 +37,7 @@ VERBS = (
     add,
     forget,
     rebuild,
+    move,
     serve,
     audit,
     vectors,

@@ -26,6 +26,17 @@ class Home(Protocol):
         """Take a change back; that of the datastore's own tables is done elsewhere."""
         ...
 
+    def make_index(self, datastore: "Datastore", metric: str) -> None:
+        """Make the index, if that is done where the datastore is kept.
+
+        metric (str): What distances are to order.
+        """
+        ...
+
+    def keep_index(self, datastore: "Datastore") -> None:
+        """Let others use what was found out about the index."""
+        ...
+
 
 class Local:
     """Keeps a datastore in this process."""
@@ -42,3 +53,9 @@ class Local:
 
     def rollback(self) -> None:
         """See `Home.rollback`."""
+
+    def make_index(self, datastore: "Datastore", metric: str) -> None:
+        """See `Home.make_index`: a search makes it."""
+
+    def keep_index(self, datastore: "Datastore") -> None:
+        """See `Home.keep_index`: a file does."""

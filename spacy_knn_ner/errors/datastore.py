@@ -76,7 +76,7 @@ class DatastoreErrors:
         "There is no store named {name!r} at {url}. Build one with spacy knn build "
         "--store, or name another one."
     )
-    E121 = "when_away={value!r} is not valid: expected one of {known}."
+    E121 = "{name}={value!r} is not valid: expected one of {known}."
     E122 = (
         "PostgreSQL refuses a statement: {reason}. Nothing was changed. Check the "
         "rights of the user, and that only this package changes the store's tables."
@@ -84,4 +84,8 @@ class DatastoreErrors:
     E123 = (
         "A shared store cannot be compressed: every process would lose entries. Keep a "
         "copy with store = spacy_knn_ner.Files.v1, and compress that."
+    )
+    E124 = (
+        "There is a store at {name} already. Name another one (--store-name), or "
+        "replace it (--replace)."
     )

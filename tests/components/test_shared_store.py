@@ -58,6 +58,16 @@ def test_answers_are_those_of_a_local_store(url):
     assert explained[0].to_text() == explained[1].to_text()
 
 
+def test_an_index_on_the_server_is_made_by_build(url):
+    local, shared = built(), built(url, index="hnsw")
+    assert answers(shared) == answers(local)
+    knn = shared.get_pipe("knn_ner")
+    statement = "SELECT indexdef FROM pg_indexes WHERE indexname = 'store_cosine'"
+    (found,) = knn.datastore.home.server.db.execute(statement).fetchone()
+    assert "hnsw" in found and "vector_cosine_ops" in found
+    assert knn.make_index()["kind"] == "postgres hnsw"
+
+
 def test_it_is_not_saved_with_the_pipeline_and_found_again(url, tmp_path):
     shared = built(url)
     shared.to_disk(tmp_path)
@@ -219,6 +229,49 @@ def test_the_command_line_builds_and_edits_it(url, tmp_path):
     assert "CITY" not in [ent.label_ for ent in loaded("we saw Xanadu").ents]
     password = url.replace("postgres:", "postgres:secret")
     assert "KNN-E119" in run("build", *paths, "--store", password, code=1)[1]
+
+
+def test_a_store_moves_between_files_and_a_database(url, tmp_path):
+    nlp = built()
+    nlp.get_pipe("knn_ner").teach("we saw Xanadu", {"Xanadu": "CITY"})
+    before = answers(nlp, [*TEXTS, "we saw Xanadu"])
+    nlp.to_disk(tmp_path / "files")
+    name = postgres.new_name()
+    there = "--store", url, "--store-name", name
+    found = run_json("move", tmp_path / "files", tmp_path / "shared", *there)
+    assert (found["corrections"], found["place"]) == (1, url)
+    shared = spacy.load(tmp_path / "shared")
+    assert shared.get_pipe("knn_ner").memory.place.is_shared
+    assert answers(shared, [*TEXTS, "we saw Xanadu"]) == before
+    again = "move", tmp_path / "files", tmp_path / "again", *there
+    assert "KNN-E124" in run(*again, code=1)[1]
+    shared.get_pipe("knn_ner").forget(text="Xanadu")
+    run(*again, "--replace", "--index", "hnsw")
+    assert answers(shared, [*TEXTS, "we saw Xanadu"]) == before
+    shared.get_pipe("knn_ner").teach("we saw Utopia", {"Utopia": "CITY"})
+    run("move", tmp_path / "shared", tmp_path / "back", "--store", "files")
+    back = spacy.load(tmp_path / "back")
+    assert not back.get_pipe("knn_ner").memory.place.is_shared
+    assert answers(back, TEXTS) == before[: len(TEXTS)]
+    assert [ent.label_ for ent in back("we saw Utopia").ents] == ["CITY"]
+
+
+def test_the_command_line_reads_it(url, tmp_path):
+    nlp, model = built(url), tmp_path / "model"
+    nlp.to_disk(model)
+    dev = tmp_path / "dev.spacy"
+    DocBin(docs=annotated_docs(nlp)).to_disk(dev)
+    run("tune", model, dev, tmp_path / "tuned")
+    report = run_json("evaluate", tmp_path / "tuned", dev)
+    assert set(report["systems"]) == {"tagger", "neighbors", "mixture"}
+    assert "Ada" in run("explain", model, "Ada Lovelace lived in London")[0]
+    assert "KNN-E123" in run("compress", model, dev, tmp_path / "small", code=1)[1]
+    knn = nlp.get_pipe("knn_ner")
+    n_entries = len(knn.datastore)
+    run("rebuild", model)
+    assert len(knn.datastore) == n_entries and answers(nlp) == answers(
+        spacy.load(model)
+    )
 
 
 def test_importing_the_package_imports_no_driver():

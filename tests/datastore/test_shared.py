@@ -14,6 +14,9 @@ from datastores import ADA, PARTY, WIDTH, contents, filled, keys_of, text_of
 
 from spacy_knn_ner.datastore.datastore import Datastore
 from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.inference.retriever import StoreRetriever
+from spacy_knn_ner.settings import Settings
+from spacy_knn_ner.types import TokenKeys
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +31,17 @@ def server_at(url, name=None):
     return Server(url, name or postgres.new_name())
 
 
-def published(url, datastore, name=None):
+def published(url, datastore, name=None, index="exact"):
     from spacy_knn_ner.datastore.postgres.moving import publish
 
-    return publish(datastore, server_at(url, name))
+    return publish(datastore, server_at(url, name), index=index)
 
 
 def another(shared):
     """As another process sees it."""
     from spacy_knn_ner.datastore.postgres.moving import connect
 
-    return connect(copy.deepcopy(shared.home.server))
+    return connect(copy.deepcopy(shared.home.server), shared.home.index)
 
 
 def seen(shared):
@@ -84,6 +87,54 @@ def test_neighbors_are_those_of_a_local_store(url, metric, dtype):
             np.testing.assert_array_equal(
                 getattr(found, column), getattr(expected, column)
             )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_an_hnsw_index_is_used_and_its_distances_are_exact(url, metric, dtype):
+    local = clustered(dtype)
+    shared = published(url, local, index="hnsw")
+    queries = local.store.keys.array()[:50].astype("float32")
+    expected = local.store.search(queries, 5, metric=metric)
+    before = shared.store.search(queries, 5, metric=metric)  # the server has none yet
+    np.testing.assert_array_equal(before.rows, expected.rows)
+    shared.home.make_index(shared, metric)
+    shared.home.make_index(shared, metric)  # there is one
+    settings = Settings(metric=metric, k=5)
+    with shared.home.reading(shared):
+        found = StoreRetriever(shared, settings).prepare()
+    assert found.share >= 0.95
+    shared.home.keep_index(shared)
+    near = shared.store.search(queries, 5, metric=metric)
+    alike = near.rows == expected.rows
+    assert alike.mean() > 0.95
+    np.testing.assert_array_equal(near.distances[alike], expected.distances[alike])
+    # Another process knows how long to search; a removed entry is not found.
+    other = another(shared)
+    assert other.store.index_info() == shared.store.index_info()
+    first = int(shared.store.entries.array()["example_id"][0])
+    shared.forget([first])
+    with other.home.reading(other):
+        near = other.store.search(queries, 5, metric=metric)
+        ids = other.store.entries.array()["example_id"]
+        assert (near.rows >= 0).all()
+        assert first not in ids[near.rows]
+
+
+def clustered(dtype):
+    """400 examples of ten tokens, of which some are other than their neighbors."""
+    numbers = np.random.default_rng(0)
+    store, centers = Datastore(dtype=dtype), numbers.normal(size=(20, 16))
+    texts, keys = [], []
+    for _ in range(400):
+        kinds = numbers.integers(0, 20, 10)
+        spans = [(i, i + 1, "AB"[k % 2]) for i, k in enumerate(kinds) if k % 3]
+        noise = numbers.normal(size=(10, 16)) * 0.8
+        vectors = (centers[kinds] + noise).astype("float32")
+        texts.append(text_of("w " * 10, spans))
+        keys.append(TokenKeys(vectors, np.arange(10), 10))
+    store.add(texts, keys, part="store")
+    return store
 
 
 CHANGES = {

@@ -7,6 +7,7 @@ import typer
 
 from ...corpora.docbin import DocFile
 from ...errors import Errors, KnnNerError
+from ..stores import FILES, StoreNameOpt, StoreOpt, store_block
 from ..terminal import (
     BatchOpt,
     GpuOpt,
@@ -36,7 +37,7 @@ def build(
         str | None,
         typer.Option(
             help="exact, auto, flat, torch, a registered name, or a string for FAISS's "
-            "index factory."
+            "index factory; of a shared store exact or hnsw."
         ),
     ] = None,
     pooling: Annotated[
@@ -61,16 +62,8 @@ def build(
             "encoders that were not trained for entities.",
         ),
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            help="URL of a PostgreSQL database with pgvector, in which processes share "
-            "the store; user and password as libpq finds them."
-        ),
-    ] = None,
-    store_name: Annotated[
-        str, typer.Option(help="Name of a shared store.")
-    ] = "knn_ner",
+    store: StoreOpt = None,
+    store_name: StoreNameOpt = "knn_ner",
     metric: Annotated[
         str | None, typer.Option(help="cosine, euclidean or sqeuclidean.")
     ] = None,
@@ -105,12 +98,10 @@ def build(
         knn.set_settings(keys={"projection": _WIDTH if project else None})
     if metric is not None:
         knn.set_settings(metric=metric)
-    if index is not None:
+    if store is not None and store != FILES:
+        knn.set_settings(store=store_block(store, store_name, index))
+    elif index is not None:
         knn.set_settings(index=index_block(index))
-    if store is not None:
-        function = "spacy_knn_ner.Postgres.v1"
-        place = {"@knn_stores": function, "url": store, "name": store_name}
-        knn.set_settings(store=place)
     docs = DocFile(corpus, nlp.vocab)
     cache = output.resolve().with_name(f"{output.resolve().name}.cache")
     if cache.exists() and not as_json:

@@ -7,6 +7,7 @@ They return a datastore, and change none. So if anything fails, nothing has chan
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from spacy import util
 from spacy.tokens import Doc
@@ -14,9 +15,11 @@ from tqdm import tqdm
 
 from ...datastore.datastore import CORRECTIONS, PARTS, STORE, Datastore
 from ...errors import Warnings, warning
+from ...inference.retriever import StoreRetriever, warn_if_unfaithful
 from ...reading.annotations import annotated_text
 from ...reading.cache import EncodingCache
 from ...reading.encoder import KeyEncoder
+from ...settings import Settings
 from ...types import AnnotatedText, TokenKeys
 from .projecting import projected
 
@@ -156,3 +159,16 @@ def warn_without_entry(ids: list[int]) -> None:
         listed = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
         message = warning(Warnings.W002, n=len(ids), ids=listed)
         warnings.warn(message, stacklevel=4)
+
+
+def make_index(datastore: Datastore, settings: Settings, name: str) -> dict[str, Any]:
+    """Make the index of a store, unless it is made; with a warning if it is not
+    faithful.
+
+    datastore (Datastore): With the store.
+    settings (Settings), name (str): Of the component.
+    RETURNS (dict[str, Any]): A description of the index.
+    """
+    StoreRetriever(datastore, settings).prepare()
+    warn_if_unfaithful(datastore.store, name)
+    return datastore.store.index_info()

@@ -16,7 +16,6 @@ from ...datastore.index.base import IndexFactory
 from ...datastore.place import Place
 from ...errors import Errors, KnnNerError
 from ...inference.confidence import Calibration
-from ...inference.retriever import StoreRetriever, warn_if_unfaithful
 from ...locking import Lock
 from ...reading.cache import EncodingCache
 from ...reading.encoder import KeyEncoder, scheme_of
@@ -199,7 +198,7 @@ class Memory:
         """Use a new datastore, unless the one it was made from has changed."""
         if not self.place.is_shared:
             new.store.index_factory = self.index_factory
-            self._prepare(new, settings)
+            building.make_index(new, settings, self.encoder.name)
         with self.lock:
             with self.reading():
                 if self.datastore is not old or old.n_changes != n_changes:
@@ -207,6 +206,8 @@ class Memory:
             new.saved_as = dict(old.saved_as)
             self.use(self.place.put(new, old))
             self._find_radius(settings)
+        if self.place.is_shared:
+            self.prepare(settings)
 
     def prepare(self, settings: Settings) -> dict[str, Any]:
         """Make the index of the store now, rather than at the first search.
@@ -219,14 +220,13 @@ class Memory:
         settings (Settings): Of the component.
         RETURNS (dict[str, Any]): A description of the index.
         """
+        home = self.datastore.home
+        home.make_index(self.datastore, settings.metric)
         with self.reading():
             self._find_radius(settings)
-            return self._prepare(self.datastore, settings)
-
-    def _prepare(self, datastore: Datastore, settings: Settings) -> dict[str, Any]:
-        StoreRetriever(datastore, settings).prepare()
-        warn_if_unfaithful(datastore.store, self.encoder.name)
-        return datastore.store.index_info()
+            found = building.make_index(self.datastore, settings, self.encoder.name)
+        home.keep_index(self.datastore)
+        return found
 
     def _find_radius(self, settings: Settings) -> None:
         radius = find_radius(self.datastore, self.phrases, settings.metric)

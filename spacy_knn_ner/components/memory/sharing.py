@@ -1,10 +1,15 @@
 """A datastore that other processes change too: moved, or away for a while."""
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 from ...datastore.datastore import Datastore
 from ...datastore.place import Place
-from ...errors import KnnNerError, Notes, note
+from ...errors import Errors, KnnNerError, Notes, note
+from ..config_blocks import resolve_block
+
+if TYPE_CHECKING:
+    from ..knn_ner import KnnNer
 
 logger = logging.getLogger("spacy_knn_ner")
 
@@ -37,18 +42,49 @@ def moved(datastore: Datastore, old: Place, new: Place) -> Datastore:
     RETURNS (Datastore): That which the new place has; if it has none, a copy.
     RAISES (KnnNerError): If one of them is away.
     """
-    if old.is_shared:
-        from ...datastore.postgres.moving import local_copy
+    there = _opened(new)
+    if there is not None:
+        return there
+    own = _own(datastore, old)
+    return new.put(own) if new.is_shared else own
 
-        datastore = local_copy(datastore)
-    if not new.is_shared:
-        return datastore
+
+def move(knn: "KnnNer", block: dict[str, Any], *, replace: bool = False) -> None:
+    """Put the datastore of a component somewhere else, and use that from now on.
+
+    knn (KnnNer): The component.
+    block (dict[str, Any]): Of a function of `knn_stores`.
+    replace (bool): Also if there is one. Default: False.
+    RAISES (KnnNerError): If there is one, or it is away; then nothing changes.
+    """
+    place = resolve_block(knn.name, "store", block)
+    if _opened(place) is not None:
+        if not replace:
+            raise KnnNerError(Errors.E124, name=place)
+        place.put(_own(knn.datastore, knn.memory.place))
+    knn.set_settings(store=block)
+    knn.make_index()
+
+
+def _opened(place: Place) -> Datastore | None:
+    """The shared datastore that is there; None if there is none."""
+    if not place.is_shared:
+        return None
     try:
-        return new.open()
+        return place.open()
     except KnnNerError as error:
         if error.code != _NOT_THERE:
             raise
-        return new.put(datastore)
+        return None
+
+
+def _own(datastore: Datastore, place: Place) -> Datastore:
+    """A datastore of this process, with the same contents."""
+    if not place.is_shared:
+        return datastore
+    from ...datastore.postgres.moving import local_copy
+
+    return local_copy(datastore)
 
 
 def is_away(error: Exception) -> bool:

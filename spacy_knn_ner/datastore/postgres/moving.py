@@ -6,6 +6,7 @@ from ...errors import Errors, KnnNerError
 from ..datastore import Datastore
 from ..entries import EntryTable
 from ..examples.base import PARTS
+from .index import EXACT
 from .server import Server
 from .shared import SharedHome
 
@@ -13,33 +14,37 @@ from .shared import SharedHome
 _CHUNK = 1 << 14
 
 
-def connect(server: Server) -> Datastore:
+def connect(server: Server, index: str = EXACT) -> Datastore:
     """Use the datastore on a server.
 
     server (Server): The connection.
+    index (str): Of the store, `"exact"` (default) or `"hnsw"`.
     RETURNS (Datastore): Changes of it are made on the server; those of other processes
         are seen.
     RAISES (KnnNerError): If there is none, or the server is away.
     """
-    datastore = attached(server)
+    datastore = attached(server, index)
     with datastore.home.reading(datastore):
         return datastore
 
 
-def attached(server: Server, *, creates: bool = False) -> Datastore:
+def attached(server: Server, index: str = EXACT, *, creates: bool = False) -> Datastore:
     """Use the datastore on a server, once it is there.
 
-    server (Server): The connection.
+    server (Server), index (str): As for `connect`.
     creates (bool): Make an empty one where there is none. Default: False.
     RETURNS (Datastore): As from `connect`; empty until it is read.
     """
     datastore = Datastore()
-    SharedHome(server, creates=creates).attach(datastore)
+    SharedHome(server, index, creates=creates).attach(datastore)
     return datastore
 
 
 def publish(
-    datastore: Datastore, server: Server, old: Datastore | None = None
+    datastore: Datastore,
+    server: Server,
+    old: Datastore | None = None,
+    index: str = EXACT,
 ) -> Datastore:
     """Put a datastore on a server, in place of what it has under this name: all or
     nothing. Processes that use it see the new one.
@@ -47,16 +52,18 @@ def publish(
     datastore (Datastore): Is not changed.
     server (Server): The connection.
     old (Datastore | None): What it was made from.
+    index (str): As for `connect`.
     RETURNS (Datastore): That on the server.
     RAISES (KnnNerError): If another process has changed the old one meanwhile.
     """
-    shared = attached(server, creates=True)
+    shared = attached(server, index, creates=True)
     home = shared.home
     assert isinstance(home, SharedHome)
     before = None if old is None else old.home
     with shared.transaction():
         if isinstance(before, SharedHome) and before.version not in (0, home.version):
             raise KnnNerError(Errors.E052, name=server.name)
+        home.saved_index = None
         shared.examples.clear()
         last_id = datastore.examples.last_id
         shared.examples.fill(datastore.examples, last_id)

@@ -2,6 +2,7 @@
 
 from ...errors import Errors, KnnNerError
 from ..datastore import Datastore
+from .index import EXACT, INDEXES
 from .server import Server
 
 _WHEN_AWAY = ("raise", "tagger")
@@ -11,12 +12,17 @@ class Postgres:
     """Keeps a datastore in PostgreSQL with pgvector.
 
     server (Server): The connection.
+    index (str): Of the store.
     """
 
     is_shared = True
 
     def __init__(
-        self, url: str = "", name: str = "knn_ner", when_away: str = "raise"
+        self,
+        url: str = "",
+        name: str = "knn_ner",
+        when_away: str = "raise",
+        index: str = EXACT,
     ) -> None:
         """url (str): Such as `"postgresql://host/database"`, or `"service=NAME"`,
             without user or password; see `Server`. Default: as libpq's variables say.
@@ -24,27 +30,36 @@ class Postgres:
             "knn_ner".
         when_away (str): While the server is away, `"raise"` (default) an error, or let
             the `"tagger"` predict alone.
+        index (str): All keys are compared (`"exact"`, default), or pgvector's index
+            finds near ones (`"hnsw"`), whose distances are computed in float64.
         RAISES (KnnNerError): If an argument is not valid.
         """
         if when_away not in _WHEN_AWAY:
-            raise KnnNerError(Errors.E121, value=when_away, known=list(_WHEN_AWAY))
-        self.server = Server(url, name)
+            raise KnnNerError(
+                Errors.E121, name="when_away", value=when_away, known=_WHEN_AWAY
+            )
+        if index not in INDEXES:
+            raise KnnNerError(Errors.E121, name="index", value=index, known=INDEXES)
+        self.server, self.index = Server(url, name), index
         self.goes_on = when_away == "tagger"
+
+    def __str__(self) -> str:
+        return str(self.server)
 
     def open(self) -> Datastore:
         """See `Place.open`."""
         from .moving import connect
 
-        return connect(self.server)
+        return connect(self.server, self.index)
 
     def attached(self, *, creates: bool = True) -> Datastore:
         """See `Place.attached`."""
         from .moving import attached
 
-        return attached(self.server, creates=creates)
+        return attached(self.server, self.index, creates=creates)
 
     def put(self, datastore: Datastore, old: Datastore | None = None) -> Datastore:
         """See `Place.put`."""
         from .moving import publish
 
-        return publish(datastore, self.server, old)
+        return publish(datastore, self.server, old, self.index)

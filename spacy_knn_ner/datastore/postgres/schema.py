@@ -13,7 +13,7 @@ FORMAT = 1
 REMEMBERED = 10_000
 
 # One row. `version` counts changes; `oldest` is the first one that can be caught up
-# from.
+# from; `search` is how the index is searched (see disk/saved_index.py).
 _ABOUT = """
 CREATE TABLE about (
     format int NOT NULL,
@@ -24,7 +24,8 @@ CREATE TABLE about (
     scheme text NOT NULL,
     labels text NOT NULL,
     fingerprint text NOT NULL,
-    projection bytea
+    projection bytea,
+    search text NOT NULL
 );
 """
 _EXAMPLES = """
@@ -87,7 +88,8 @@ def _create(db: Any, name: Any) -> None:
     db.execute(_ABOUT + _EXAMPLES + _CHANGES)
     db.execute(
         "INSERT INTO about (format, version, oldest, dtype, scheme, labels, "
-        "fingerprint) VALUES (%s, 1, 1, 'float32', 'BILUO', '[]', 'null')",
+        "fingerprint, search) "
+        "VALUES (%s, 1, 1, 'float32', 'BILUO', '[]', 'null', 'null')",
         [FORMAT],
     )
 

@@ -5,18 +5,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import Errors, KnnNerError
 from ...tags import TagSet
-from ..entries import EntryTable
+from ..disk import saved_index
+from ..entries import METRIC_OF, EntryTable
 from ..examples.base import CORRECTIONS, PARTS
 from ..rows import ENTRY, TAG
 from .changes import Changes
 from .examples import SharedExamples
-from .index import SharedIndexFactory
+from .hnsw import create_index
+from .index import EXACT, HNSW, SharedIndexFactory
 from .keys import decoded, key_as_sent
 from .rows import SharedRows
 from .schema import REMEMBERED, check_format, create
@@ -43,7 +46,7 @@ _SENT = np.dtype(
 )
 _ABOUT = (
     "SELECT format, version, oldest, dtype, width, scheme, labels, fingerprint, "
-    "projection FROM about"
+    "projection, search FROM about"
 )
 
 
@@ -60,6 +63,7 @@ class About:
     labels: str
     fingerprint: str
     projection: bytes | None
+    search: str
 
 
 class SharedHome:
@@ -67,13 +71,20 @@ class SharedHome:
 
     server (Server): The connection.
     version (int): Of the entries here; 0 before the first time.
+    saved_index (dict[str, Any] | None): How an approximate index is searched, so that
+        it is faithful; see disk/saved_index.py.
     """
 
-    def __init__(self, server: Server, *, creates: bool = False) -> None:
+    def __init__(
+        self, server: Server, index: str = EXACT, *, creates: bool = False
+    ) -> None:
         """server (Server): The connection.
+        index (str): Of the store, `"exact"` (default) or `"hnsw"`.
         creates (bool): Make an empty datastore where there is none. Default: False.
         """
         self.server, self.version, self._creates = server, 0, creates
+        self.index = index
+        self.saved_index: dict[str, Any] | None = None
         self.changes = Changes(server)
         self._start()
 
@@ -110,7 +121,7 @@ class SharedHome:
             rows = SharedRows(self.changes, part, datastore.dtype, 0)
             table = EntryTable(rows=rows)
             if part != CORRECTIONS:
-                table.index_factory = SharedIndexFactory()
+                table.index_factory = SharedIndexFactory(self.index)
             setattr(datastore, part, table)
 
     # --- transactions -------------------------------------------------------------
@@ -213,7 +224,7 @@ class SharedHome:
         projection = datastore.projection
         self._execute(
             "UPDATE about SET version = %s, dtype = %s, width = %s, scheme = %s, "
-            "labels = %s, fingerprint = %s, projection = %s",
+            "labels = %s, fingerprint = %s, projection = %s, search = %s",
             [
                 version,
                 datastore.dtype,
@@ -222,12 +233,29 @@ class SharedHome:
                 json.dumps(tag_set.labels),
                 json.dumps(datastore.fingerprint),
                 None if projection is None else projection.astype("<f4").tobytes(),
+                json.dumps(self.saved_index),
             ],
         )
         if version % REMEMBERED == 0:
             for table in ("removed", "changes"):
                 self._execute(f"DELETE FROM {table} WHERE version <= %s", [version])
             self._execute("UPDATE about SET oldest = %s", [version])
+
+    # --- an approximate index ---------------------------------------------------------
+
+    def make_index(self, datastore: "Datastore", metric: str) -> None:
+        """See `Home.make_index`."""
+        if self.index == HNSW and datastore.store.width:
+            unit = metric == "cosine"
+            create_index(self.server, datastore.dtype, METRIC_OF[unit])
+
+    def keep_index(self, datastore: "Datastore") -> None:
+        """See `Home.keep_index`."""
+        if datastore.store.fidelity is not None:
+            found = saved_index.describe(datastore.store, {})
+            if found != self.saved_index:
+                with datastore.transaction():
+                    self.saved_index = found
 
     # --- catching up ----------------------------------------------------------------
 
@@ -265,6 +293,9 @@ class SharedHome:
         if about.projection is not None:
             flat = np.frombuffer(about.projection, "<f4")
             datastore.projection = flat.reshape(-1, about.width or 1)
+        before, self.saved_index = self.saved_index, json.loads(about.search)
+        if self.saved_index and (since == 0 or before != self.saved_index):
+            saved_index.load(datastore.store, Path(), self.saved_index)
         datastore.n_changes += 1
         datastore.n_rereads += bool(since == 0 or retags)
         self.version = about.version

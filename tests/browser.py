@@ -51,7 +51,7 @@ def opened(address, **viewport):
         page.goto(address)
         yield page
     # That the server refused something is said on the page, too.
-    assert not [text for text in wrong if "400 (BAD REQUEST)" not in str(text)]
+    assert not [text for text in wrong if "400 (bad request)" not in str(text).lower()]
 
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")

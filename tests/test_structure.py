@@ -11,7 +11,7 @@ import spacy_knn_ner
 
 PACKAGE = Path(spacy_knn_ner.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = {"faiss", "torch", "transformers", "spacy_transformers", "jinja2", "flask"}
+HEAVY = {"faiss", "torch", "transformers", "spacy_transformers", "jinja2", "fastapi"}
 HEAVY |= {"tantivy", "rapidfuzz", "elasticsearch", "opensearchpy"}
 LOADED = """
 import json, sys

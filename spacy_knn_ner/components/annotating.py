@@ -36,6 +36,11 @@ class DocPrediction:
     p_base: np.ndarray
     nearest: np.ndarray
 
+    @property
+    def n_looked_up(self) -> int:
+        """Number of tokens that were looked up."""
+        return int(np.count_nonzero(~np.isnan(self.nearest)))
+
 
 def per_doc(batch: TokenBatch, prediction: Prediction) -> list[DocPrediction]:
     """Split a prediction by Doc.

@@ -34,7 +34,7 @@ from .config_blocks import BlockSetting
 from .memory import saving
 from .memory.memory import Memory
 from .memory.sharing import is_away
-from .predicting import make_matcher, make_predictor, predicted
+from .predicting import Lookups, make_matcher, make_predictor, predicted
 from .unaffected import pass_on
 
 
@@ -49,6 +49,7 @@ class KnnNer(Pipe):
     settings (Settings), index (IndexFactory), interpolation (Interpolation): How it
         predicts; the latter two are set with config blocks, or parts of them.
     memory (Memory): The datastore, what changes it, and the calibration of scores.
+    lookups (Lookups): How many tokens were looked up.
     """
 
     k = Setting()
@@ -87,6 +88,7 @@ class KnnNer(Pipe):
         self.vocab, self.name, self.scorer = nlp.vocab, name, scorer
         self.settings, self._interpolation = settings, interpolation
         self.memory = Memory(KeyEncoder(nlp, self, name, settings.keys), index, store)
+        self.lookups = Lookups()
         make_fork_safe()  # torch in the tagger needs it as much as the search does
 
     @property

@@ -1,6 +1,7 @@
 """Predicting: its parts, of a component's settings and memory; and Docs, also while a
 shared store is away."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spacy.tokens import Doc
@@ -15,6 +16,27 @@ from .unaffected import affected
 
 if TYPE_CHECKING:
     from .knn_ner import KnnNer
+
+
+@dataclass
+class Lookups:
+    """What was looked up since the component was made.
+
+    tokens (int): That were predicted.
+    looked_up (int): Those of them whose neighbors were searched.
+    """
+
+    tokens: int = 0
+    looked_up: int = 0
+
+    def count(self, docs: list[Doc], predictions: list[DocPrediction]) -> None:
+        """Count a batch.
+
+        docs (list[Doc]): The Docs.
+        predictions (list[DocPrediction]): Of those that the memory may change.
+        """
+        self.tokens += sum(map(len, docs))
+        self.looked_up += sum(p.n_looked_up for p in predictions)
 
 
 def make_matcher(knn: "KnnNer") -> CorrectionMatcher:
@@ -60,6 +82,7 @@ def predicted(knn: "KnnNer", docs: list[Doc]) -> tuple[list[Doc], list[DocPredic
         with knn.memory.reading():
             found = _predicted(knn, docs)
         knn.memory.absence.ends()
+        knn.lookups.count(docs, found[1])
         return found
     except KnnNerError as error:
         with knn.memory.without(error):

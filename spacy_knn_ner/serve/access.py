@@ -9,6 +9,7 @@ headers that keep other pages out.
 
 import hmac
 import ipaddress
+import os
 import secrets
 import socket
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 
 from ..errors import Errors, KnnNerError
 
+# The environment variable with a token, so that it is the same after each start.
+TOKEN = "KNN_NER_TOKEN"
 _POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -43,7 +46,7 @@ class Access:
 
     address (str): Where the server listens.
     names (frozenset[str]): Names of this machine that a request may use, in lower case.
-    token (str | None): What a request must carry; None on a loopback address.
+    token (str | None): What a request must carry; on a loopback address perhaps None.
     """
 
     address: str
@@ -56,15 +59,17 @@ class Access:
 
         host (str): An address or a name.
         allowed_hosts (Iterable[str]): More names that requests may use.
-        RETURNS (Access): Beyond loopback, with a new token.
+        RETURNS (Access): With the token that the environment sets; beyond loopback
+            otherwise with a new one.
         RAISES (KnnNerError): If it is no address of this machine.
         """
         address = _address(host)
         names = {"localhost", host.lower(), *(name.lower() for name in allowed_hosts)}
+        token = os.environ.get(TOKEN) or None
         if is_loopback(address):
-            return cls(address, frozenset(names), None)
+            return cls(address, frozenset(names), token)
         names.add(socket.gethostname().lower())
-        return cls(address, frozenset(names), secrets.token_urlsafe(24))
+        return cls(address, frozenset(names), token or secrets.token_urlsafe(24))
 
     def refusal(self, host: str, headers: Mapping[str, str], *, is_page: bool) -> str:
         """Check where a request comes from, and for which host it is.
@@ -93,7 +98,7 @@ class Access:
         except ValueError:
             return False
         # No website has an address as its name. On loopback, only such a one gets here.
-        return self.token is not None or is_loopback(name)
+        return not is_loopback(self.address) or is_loopback(name)
 
     def knows(self, token: str | None) -> bool:
         """Check a token.

@@ -1,130 +1,130 @@
-"""The web application: one page, and its requests to a `Session`."""
+"""The web application: the page, and the API beside it."""
 
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Mapping
 
-from flask import Flask, Response, jsonify, redirect, request
-from werkzeug.exceptions import Forbidden, HTTPException, Unauthorized
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
-from ..errors import Errors, KnnNerError
+from ..errors import KnnNerError
+from . import api, page
 from .access import HEADERS, Access
+from .metrics import CONTENT_TYPE, Metrics
+from .service import Service
 from .session import Session
 
 _MOST_BYTES = 1 << 20  # of a request
+_OPEN = ("/", "/healthz")  # without token, and /static
+_STATUS = {"KNN-E037": 404, "KNN-E118": 503}  # of errors; the others are 400
+_ABOUT = (
+    "Entities of texts, why they are, and corrections that take effect at once. Beyond "
+    "loopback a request needs the header `Authorization: Bearer TOKEN`."
+)
 
 
-def create_app(session: Session, access: Access | None = None) -> Flask:
+def create_app(
+    session: Session, access: Access | None = None, *, has_page: bool = True
+) -> FastAPI:
     """Make the application.
 
     session (Session): The pipeline.
     access (Access | None): Which requests are answered. Default: those of this machine.
-    RETURNS (Flask): For any WSGI server.
+    has_page (bool): Whether there is the page, or the API alone. Default: True.
+    RETURNS (FastAPI): For any ASGI server.
     """
     access = Access.at("127.0.0.1") if access is None else access
-    app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = _MOST_BYTES
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    # Its own pages of documentation load scripts from elsewhere.
+    app = FastAPI(
+        title="spacy-knn-ner",
+        version="1",
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+    )
+    metrics = Metrics(session.knn)
 
-    @app.before_request
-    def check() -> None:
-        is_page = request.path == "/" or request.path.startswith("/static/")
-        refusal = access.refusal(request.host, dict(request.headers), is_page=is_page)
-        if refusal:
-            raise Forbidden(refusal)
-        if not is_page and not access.knows(_token()):
-            raise Unauthorized("Open the address with ?token=… that serve has printed.")
-
-    @app.after_request
-    def protect(response: Response) -> Response:
+    @app.middleware("http")
+    async def guard(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        started, refused = time.perf_counter(), _refused(request, access)
+        response = await call_next(request) if refused is None else refused
         response.headers.update(HEADERS)
+        metrics.count(
+            _route_of(request), response.status_code, time.perf_counter() - started
+        )
         return response
 
-    @app.errorhandler(KnnNerError)
-    def clear_error(error: KnnNerError) -> tuple[Response, int]:
-        return jsonify(error=str(error)), 400
+    @app.exception_handler(KnnNerError)
+    def clear_error(request: Request, error: KnnNerError) -> Response:
+        return _problem(_STATUS.get(error.code, 400), str(error))
 
-    @app.errorhandler(RecursionError)
-    def too_deep(error: RecursionError) -> tuple[Response, int]:
-        return jsonify(error="The JSON is nested too deeply."), 400
+    @app.exception_handler(RequestValidationError)
+    def not_valid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _problem(422, f"{where}: {first['msg']}")
 
-    @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException) -> tuple[Response, int]:
-        return jsonify(error=error.description), error.code or 500
-
-    @app.get("/")
-    def page() -> Any:
-        token = request.args.get("token")
-        if token is None:
-            return app.send_static_file("page.html")
-        if not access.knows(token):
-            raise Unauthorized("This token is not the one that serve has printed.")
-        # Not in the address any more, which is seen and kept in many places.
-        response = redirect("/", code=303)
-        response.set_cookie(_cookie(), token, httponly=True, samesite="Strict")
+    @app.exception_handler(HTTPException)
+    def http_error(request: Request, error: HTTPException) -> Response:
+        response = _problem(error.status_code, str(error.detail))
+        response.headers.update(error.headers or {})
+        described = app.openapi()["paths"].get(_route_of(request), {})
+        if error.status_code == 405 and described:  # several routes share the path
+            response.headers["Allow"] = ", ".join(sorted(map(str.upper, described)))
         return response
 
-    def call(method: Callable[..., dict[str, Any]], **values: Any) -> Response:
-        with session.lock:
-            return jsonify({**method(**values), "about": session.about()})
+    @app.get("/metrics", tags=["service"], response_class=Response)
+    def read_metrics() -> Response:
+        """Counts for Prometheus: requests, their time, tokens, tokens looked up,
+        entries."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
 
-    @app.get("/api/about")
-    def about() -> Response:
-        return call(dict)
-
-    @app.post("/api/tag")
-    def tag() -> Response:
-        return call(session.tag, **_given(text=str))
-
-    @app.post("/api/explain")
-    def explain() -> Response:
-        return call(session.explain, **_given(**_SPAN))
-
-    @app.post("/api/corrections")
-    def correct() -> Response:
-        return call(session.correct, **_given(**_SPAN, label=str))
-
-    @app.post("/api/undo")
-    def undo() -> Response:
-        _given()
-        return call(session.undo)
-
-    @app.get("/api/corrections")
-    def corrections() -> Response:
-        return call(session.corrections, query=request.args.get("query", ""))
-
-    @app.delete("/api/corrections/<int:example_id>")
-    def forget(example_id: int) -> Response:
-        return call(session.forget, example_id=example_id)
-
-    @app.post("/api/save")
-    def save() -> Response:
-        _given()
-        return call(session.save)
-
+    app.include_router(api.router(Service(session)))
+    if has_page:
+        page.add(app, session, access)
     return app
 
 
-def _cookie() -> str:
-    """The name of the cookie: other ports of a host get the same cookies."""
-    return f"knn_token_{request.host.rpartition(':')[2]}"
+def _problem(status: int, text: str) -> JSONResponse:
+    return JSONResponse({"error": text}, status)
 
 
-def _token() -> str | None:
+def _route_of(request: Request) -> str:
+    """The path of a request, with names in place of what differs."""
+    return getattr(request.scope.get("route"), "path", "other")
+
+
+def _refused(request: Request, access: Access) -> Response | None:
+    """The answer to a request that goes no further."""
+    path, headers = request.url.path, request.headers
+    is_page = path == "/" or path.startswith("/static/")
+    host = headers.get("host", "")
+    refusal = access.refusal(host, _titled(headers), is_page=is_page)
+    if refusal:
+        return _problem(403, refusal)
+    is_open = is_page or path in _OPEN
+    if not is_open and not access.knows(_token(request)):
+        response = _problem(401, "Send the token: Authorization: Bearer TOKEN.")
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+    length = headers.get("content-length", "0")
+    if "transfer-encoding" in headers or not length.isdecimal():
+        return _problem(411, "Send the length of the body (Content-Length).")
+    if int(length) > _MOST_BYTES:
+        return _problem(413, f"A request has at most {_MOST_BYTES:,} bytes.")
+    return None
+
+
+def _titled(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers by the names that `Access` uses."""
+    return {name.title(): value for name, value in headers.items()}
+
+
+def _token(request: Request) -> str | None:
     """The token of a request: a program sends it as a header."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token if kind == "Bearer" else request.cookies.get(_cookie())
-
-
-_SPAN: dict[str, type] = {"text": str, "paragraph": int, "start": int, "end": int}
-
-
-def _given(**types: type) -> dict[str, Any]:
-    """The values of a request, which must be JSON: no other site can send that without
-    permission."""
-    values = request.get_json()
-    if not isinstance(values, dict):
-        values = {}
-    for name, kind in types.items():
-        if type(values.get(name)) is not kind:
-            raise KnnNerError(Errors.E083, name=name, kind=kind.__name__)
-    return {name: values[name] for name in types}
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    cookies = request.cookies.get(page.cookie_of(request))
+    return token if kind.lower() == "bearer" else cookies

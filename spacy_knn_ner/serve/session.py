@@ -61,6 +61,11 @@ class Session:
             if taken and self.output.resolve() != own:
                 raise KnnNerError(Errors.E085, path=self.output)
 
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return f"{self.nlp.meta['lang']}_{self.nlp.meta['name']}"
+
     def about(self) -> dict[str, Any]:
         """Describe the pipeline: `model`, `labels`, `corrections` (how many), `unsaved`
         changes, whether there is something to undo (`can_undo`), and the folder that
@@ -71,7 +76,7 @@ class Session:
                 labels.update(self.nlp.pipe_labels.get(name, ()))
         return {
             "can_undo": bool(self._undone_next),
-            "model": f"{self.nlp.meta['lang']}_{self.nlp.meta['name']}",
+            "model": self.name,
             "labels": sorted(labels),
             "corrections": len(self.knn.datastore.examples.ids(CORRECTIONS)),
             "unsaved": self.unsaved,
@@ -174,14 +179,19 @@ class Session:
             upper or lower case. Default: everything.
         RETURNS (dict): `corrections`, 50 of them at most, and their `count`.
         """
-        examples = self.knn.datastore.examples
-        every = [examples.get(i) for i in reversed(examples.ids(CORRECTIONS))]
-        wanted = query.strip().casefold()
-        found = [example for example in every if wanted in _searched(example)]
+        found = self.find(query)
         return {
             "count": len(found),
             "corrections": [_correction(example) for example in found[:_LISTED]],
         }
+
+    def find(self, query: str) -> list[StoredExample]:
+        """Find corrections, the last first; see `corrections`."""
+        with self.knn.memory.reading():
+            examples = self.knn.datastore.examples
+            every = [examples.get(i) for i in reversed(examples.ids(CORRECTIONS))]
+        wanted = query.strip().casefold()
+        return [example for example in every if wanted in _searched(example)]
 
     def forget(self, example_id: int) -> dict[str, Any]:
         """Remove a correction.
@@ -195,6 +205,16 @@ class Session:
         entries = self.knn.forget([example_id])
         self.unsaved += 1
         return {"entries": entries}
+
+    def keep(self) -> None:
+        """Save what was changed, unless the store is shared: then it is there.
+
+        RAISES (KnnNerError): As `save` does.
+        """
+        if self.knn.memory.place.is_shared:
+            self.unsaved = 0
+        else:
+            self.save()
 
     def save(self) -> dict[str, Any]:
         """Save: the whole pipeline to `output`, or the datastore where it is from.

@@ -1,5 +1,6 @@
 """`spacy knn serve`"""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -39,20 +40,27 @@ def serve(
             help="Save the pipeline there. Default: where it was loaded from."
         ),
     ] = None,
+    api: Annotated[
+        bool, typer.Option("--api", help="The API alone, without the page.")
+    ] = False,
     source: Annotated[
         str, typer.Option(help="Source of what is added; for `forget`.")
     ] = "serve",
     name: NameOpt = "knn_ner",
     gpu: GpuOpt = -1,
 ) -> None:
-    """Show entities, explain and correct them, in a browser.
+    """Show entities, explain and correct them, in a browser; and as an API, which
+    /openapi.json describes.
+
+    With KNN_NER_TOKEN set, requests need that token. Programs send it in a header:
+    Authorization: Bearer TOKEN.
 
     Example: spacy knn serve model
     """
     try:
-        from waitress import create_server
+        import uvicorn
 
-        from ...serve.access import Access
+        from ...serve.access import TOKEN, Access
         from ...serve.app import create_app
     except ImportError as error:
         raise KnnNerError(
@@ -65,19 +73,22 @@ def serve(
     knn = find_component(nlp, name)
     knn.datastore.verify()
     session = Session(nlp, knn, output=output, source=source)
-    app = create_app(session, access)
-    server = create_server(app, host=access.address, port=port, threads=4)
-    shown = f"[{access.address}]" if ":" in access.address else access.address
-    token = "" if access.token is None else f"/?token={access.token}"
-    typer.echo(
-        f"{model} is at http://{shown}:{server.effective_port}{token} (press Ctrl+C to "
-        "stop)"
+    app = create_app(session, access, has_page=not api)
+    config = uvicorn.Config(
+        app, host=access.address, port=port, log_level="warning", server_header=False
     )
+    listening = config.bind_socket()
+    shown = f"[{access.address}]" if ":" in access.address else access.address
+    address = f"http://{shown}:{listening.getsockname()[1]}"
+    if access.token is not None and TOKEN not in os.environ:
+        shown = f" with the token {access.token}"
+        address += shown if api else f"/?token={access.token}"
+    typer.echo(f"{model} is at {address} (press Ctrl+C to stop)")
     try:
-        server.run()
+        uvicorn.Server(config).run([listening])
     except KeyboardInterrupt:
         pass
     finally:
-        server.close()
+        listening.close()
         if session.unsaved:
             typer.echo(f"⚠ {session.unsaved} changes were not saved.", err=True)

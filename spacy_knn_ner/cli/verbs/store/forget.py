@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from ..edited import edited
-from ..terminal import JsonOpt, NameOpt, clear_errors, print_json
+from ...edited import edited
+from ...terminal import JsonOpt, NameOpt, clear_errors, print_json
 
 
 @clear_errors

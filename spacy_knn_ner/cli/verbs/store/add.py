@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ...corpora.docbin import read_docs
-from ...errors import Errors, KnnNerError
-from ..edited import edited
-from ..terminal import JsonOpt, NameOpt, clear_errors, print_json
+from ....corpora.docbin import read_docs
+from ....errors import Errors, KnnNerError
+from ...edited import edited
+from ...terminal import JsonOpt, NameOpt, clear_errors, print_json
 
 _FEW = 10  # corrections that are shown one by one
 
@@ -79,7 +79,7 @@ def annotated(doc: Any, spans: list[str]) -> Any:
     RETURNS (Doc): A copy.
     RAISES (KnnNerError): For words that are no whole tokens of it.
     """
-    from ...reading.given import by_words, partly
+    from ....reading.given import by_words, partly
 
     for each in spans:
         if "=" not in each:

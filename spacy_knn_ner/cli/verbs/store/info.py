@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..terminal import (
+from ...terminal import (
     JsonOpt,
     ModelArg,
     NameOpt,
@@ -33,8 +33,8 @@ def info(
 
     Example: spacy knn info model --check
     """
-    from ...evaluation.card import flat
-    from ...evaluation.report import describe
+    from ....evaluation.card import flat
+    from ....evaluation.report import describe
 
     nlp = load_pipeline(model)
     knn = find_component(nlp, name)

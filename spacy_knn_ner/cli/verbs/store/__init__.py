@@ -1,0 +1,1 @@
+"""Verbs that make and change a store."""

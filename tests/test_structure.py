@@ -12,7 +12,7 @@ import spacy_knn_ner
 PACKAGE = Path(spacy_knn_ner.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"faiss", "torch", "transformers", "spacy_transformers", "jinja2", "fastapi"}
-HEAVY |= {"tantivy", "rapidfuzz", "elasticsearch", "opensearchpy"}
+HEAVY |= {"tantivy", "rapidfuzz", "elasticsearch", "opensearchpy", "ray"}
 LOADED = """
 import json, sys
 from importlib.metadata import entry_points
@@ -50,7 +50,7 @@ ROOMS += [
     "reading",
     "components",
 ]
-ROOMS += ["evaluation", "rendering", "serve", "cli"]
+ROOMS += ["evaluation", "rendering", "serve", "cluster", "cli"]
 
 
 def test_entry_points_import_nothing_heavy(tmp_path):

@@ -2,6 +2,7 @@
 
 import typer
 
+from .verbs.annotate import annotate
 from .verbs.audit import audit
 from .verbs.contexts import contexts
 from .verbs.convert import convert
@@ -39,6 +40,7 @@ VERBS = (
     rebuild,
     move,
     serve,
+    annotate,
     audit,
     vectors,
 )

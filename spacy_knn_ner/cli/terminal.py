@@ -28,6 +28,17 @@ ViewOpt = Annotated[
     str | None,
     typer.Option(help="plain, context or auto, if the encoder reads contexts."),
 ]
+RayOpt = Annotated[
+    str | None,
+    typer.Option(
+        help="Use a Ray cluster: local for this machine's cores, auto, or an address "
+        "such as ray://head:10001."
+    ),
+]
+WorkersOpt = Annotated[
+    int | None,
+    typer.Option(help="Processes of the cluster. Default: one per core.", min=1),
+]
 BatchOpt = Annotated[int, typer.Option(help="Docs encoded at once.", min=1)]
 
 

@@ -92,16 +92,24 @@ class EncodingCache:
         if saved is not None:
             return str(saved["scheme"]), _split_keys(saved)
         scheme, keys = encoder.keys(texts, scheme)
+        self.keep(path, scheme, keys)
+        return scheme, keys
+
+    def keep(self, path: str | Path, scheme: str, keys: list[TokenKeys]) -> None:
+        """Write keys.
+
+        path (str | Path): From `path`.
+        scheme (str), keys (list[TokenKeys]): As from `KeyEncoder.keys`.
+        """
         with_keys = [key.vectors for key in keys if len(key)]
         self.write(
-            path,
+            Path(path),
             scheme=np.array(scheme),
             vectors=np.concatenate(with_keys) if with_keys else np.zeros((0, 0), "f4"),
             tokens=np.concatenate([key.tokens for key in keys]),
             n_keys=np.array([len(key) for key in keys]),
             n_tokens=np.array([key.n_tokens for key in keys]),
         )
-        return scheme, keys
 
     def remove(self) -> None:
         """Delete what was written; anything else in the folder stays."""

@@ -14,7 +14,9 @@ from ...terminal import (
     JsonOpt,
     ModelArg,
     NameOpt,
+    RayOpt,
     ViewOpt,
+    WorkersOpt,
     clear_errors,
     find_component,
     load_pipeline,
@@ -69,6 +71,8 @@ def build(
     ] = None,
     batch_size: BatchOpt = 64,
     view: ViewOpt = None,
+    ray: RayOpt = None,
+    workers: WorkersOpt = None,
     gpu_id: GpuOpt = -1,
     as_json: JsonOpt = False,
 ) -> None:
@@ -106,6 +110,19 @@ def build(
     cache = output.resolve().with_name(f"{output.resolve().name}.cache")
     if cache.exists() and not as_json:
         typer.echo(f"Using the keys in {cache}.")
+    if ray is not None:
+        from ....cluster.encoding import fill_cache
+
+        fill_cache(
+            knn,
+            docs,
+            EncodingCache(cache, knn.memory.encoder),
+            ray,
+            batch_size=batch_size,
+            workers=workers,
+            on_gpu=gpu_id >= 0,
+            show_progress=not as_json,
+        )
     knn.build(docs, batch_size=batch_size, show_progress=not as_json, cache=cache)
     encodings = EncodingCache(cache, knn.memory.encoder)
     if not len(knn.datastore.store):

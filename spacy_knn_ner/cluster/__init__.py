@@ -1,0 +1,1 @@
+"""Building and annotating on many machines, with Ray."""

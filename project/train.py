@@ -132,8 +132,12 @@ def context_overrides(
             "training.batcher.plain": False,
             "corpora.dev.views": "auto",
         }
+    block = "components.ner_tagger.cooperative"
     loss = method.removeprefix("clner-")
-    return changes | {"components.ner_tagger.cooperative.loss": loss}
+    # As a sum over 384 numbers the squared distance outweighs the likelihood: the best
+    # check on CoNLL-2003's dev data has F1 56.7 instead of 92.
+    is_mean = loss in ("l2", "both")
+    return changes | {f"{block}.loss": loss, f"{block}.divide_by_width": is_mean}
 
 
 def method_overrides(

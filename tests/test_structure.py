@@ -12,13 +12,21 @@ import spacy_knn_ner
 PACKAGE = Path(spacy_knn_ner.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"faiss", "torch", "transformers", "spacy_transformers", "jinja2", "fastapi"}
-HEAVY |= {"tantivy", "rapidfuzz", "elasticsearch", "opensearchpy", "ray"}
+HEAVY |= {
+    "tantivy",
+    "rapidfuzz",
+    "elasticsearch",
+    "opensearchpy",
+    "ray",
+    "psycopg",
+    "qdrant_client",
+}
 LOADED = """
 import json, sys
 from importlib.metadata import entry_points
 groups = ["spacy_factories", "spacy_architectures", "spacy_batchers", "spacy_cli"]
 groups += ["spacy_readers", "spacy_misc"]
-groups += ["spacy_knn_indexes", "spacy_knn_interpolations"]
+groups += ["spacy_knn_indexes", "spacy_knn_interpolations", "spacy_knn_stores"]
 groups += ["spacy_knn_engines", "spacy_knn_rerankers"]
 points = [p for group in groups for p in entry_points(group=group)]
 ours = [p for p in points if p.value.startswith("spacy_knn_ner")]
@@ -55,7 +63,7 @@ ROOMS += ["evaluation", "rendering", "serve", "cluster", "cli"]
 
 def test_entry_points_import_nothing_heavy(tmp_path):
     n_points, added = run_python(LOADED, tmp_path, 120)
-    assert n_points == 26
+    assert n_points == 29
     assert "spacy_knn_ner.components.factory" in added
     assert HEAVY.isdisjoint(added)
 

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 import typer
 
 FILES = "files"
+_QDRANT = {"qdrant://": "http://", "qdrant+https://": "https://"}
 
 StoreOpt = Annotated[
     str | None,
     typer.Option(
-        help="Where processes share the store: the URL of a PostgreSQL database with "
-        "pgvector; user and password as libpq finds them."
+        help="Where processes share the store: postgresql://host/database, with "
+        "pgvector, or qdrant://host:6333 (qdrant+https:// with TLS)."
     ),
 ]
 StoreNameOpt = Annotated[str, typer.Option(help="Name of a shared store.")]
@@ -25,5 +26,9 @@ def store_block(store: str, name: str, index: str | None) -> dict[str, Any]:
     """
     if store == FILES:
         return {"@knn_stores": "spacy_knn_ner.Files.v1"}
-    block = {"@knn_stores": "spacy_knn_ner.Postgres.v1", "url": store, "name": name}
+    kind, url = "Postgres", store
+    for scheme, other in _QDRANT.items():
+        if store.startswith(scheme):
+            kind, url = "Qdrant", other + store.removeprefix(scheme)
+    block = {"@knn_stores": f"spacy_knn_ner.{kind}.v1", "url": url, "name": name}
     return block if index is None else {**block, "index": index}

@@ -99,8 +99,8 @@ def annotate(
 
 def _write(shards: Iterator[tuple[Path, str]], show_progress: bool) -> int:
     """Write each file in one step."""
-    n, silent = 0, not show_progress
-    for path, lines in tqdm(shards, "Annotating", unit="file", disable=silent):
+    n, hidden = 0, not show_progress
+    for path, lines in tqdm(shards, "Annotating", unit="file", disable=hidden):
         partial = path.with_suffix(".partial")
         partial.write_text(lines, encoding="utf8")
         partial.replace(path)

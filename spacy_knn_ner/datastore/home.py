@@ -1,7 +1,7 @@
 """Where a datastore is kept while it is used: here alone, or shared with others."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from .datastore import Datastore
@@ -59,3 +59,18 @@ class Local:
 
     def keep_index(self, datastore: "Datastore") -> None:
         """See `Home.keep_index`: a file does."""
+
+
+@runtime_checkable
+class SharedHome(Home, Protocol):
+    """Keeps a datastore that other processes change too.
+
+    name (str): The datastore's.
+    version (int): Of the entries here; 0 before the first time.
+    saved_index (dict[str, Any] | None): How an approximate index is searched, so that
+        it is faithful; see disk/saved_index.py.
+    """
+
+    name: str
+    version: int
+    saved_index: dict[str, Any] | None

@@ -89,3 +89,15 @@ class DatastoreErrors:
         "There is a store at {name} already. Name another one (--store-name), or "
         "replace it (--replace)."
     )
+    E125 = (
+        "Qdrant at {url} cannot be used: {reason}. Check that it runs, and the "
+        "address; the key comes from QDRANT_API_KEY."
+    )
+    E126 = (
+        "Qdrant refuses a request: {reason}. Nothing was changed. Check that only this "
+        "package changes the store's collections."
+    )
+    E127 = (
+        "Another process is changing the store {name!r}, or has taken over the lock on "
+        "it. Nothing was changed. Try it again."
+    )

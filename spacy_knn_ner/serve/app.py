@@ -17,7 +17,11 @@ from .session import Session
 
 _MOST_BYTES = 1 << 20  # of a request
 _OPEN = ("/", "/healthz")  # without token, and /static
-_STATUS = {"KNN-E037": 404, "KNN-E118": 503}  # of errors; the others are 400
+_STATUS = {
+    "KNN-E037": 404,
+    "KNN-E118": 503,
+    "KNN-E125": 503,
+}  # of errors; the others are 400
 _ABOUT = (
     "Entities of texts, why they are, and corrections that take effect at once. Beyond "
     "loopback a request needs the header `Authorization: Bearer TOKEN`."

@@ -22,9 +22,20 @@ def url(tmp_path_factory):
         yield server.url
 
 
+QDRANT = ":memory:"
+
+
+@pytest.fixture(params=["postgres", "qdrant"])
+def either(request):
+    """The URL of a database of one of both kinds."""
+    is_qdrant = request.param == "qdrant"
+    return QDRANT if is_qdrant else request.getfixturevalue("url")
+
+
 def block(url, **arguments):
     name = arguments.pop("name", None) or postgres.new_name()
-    place = {"@knn_stores": "spacy_knn_ner.Postgres.v1", "url": url, "name": name}
+    kind = "Qdrant" if url == QDRANT else "Postgres"
+    place = {"@knn_stores": f"spacy_knn_ner.{kind}.v1", "url": url, "name": name}
     return {**place, **arguments}
 
 
@@ -46,8 +57,8 @@ def answers(nlp, texts=TEXTS):
     ]
 
 
-def test_answers_are_those_of_a_local_store(url):
-    local, shared = built(), built(url)
+def test_answers_are_those_of_a_local_store(either):
+    local, shared = built(), built(either)
     assert answers(shared) == answers(local)
     for nlp in (local, shared):
         nlp.get_pipe("knn_ner").teach("Kim saw Paris", {"Paris": "person"})
@@ -68,8 +79,8 @@ def test_an_index_on_the_server_is_made_by_build(url):
     assert knn.make_index()["kind"] == "postgres hnsw"
 
 
-def test_it_is_not_saved_with_the_pipeline_and_found_again(url, tmp_path):
-    shared = built(url)
+def test_it_is_not_saved_with_the_pipeline_and_found_again(either, tmp_path):
+    shared = built(either)
     shared.to_disk(tmp_path)
     assert not (tmp_path / "knn_ner" / "datastore").exists()
     loaded = spacy.load(tmp_path)
@@ -79,8 +90,8 @@ def test_it_is_not_saved_with_the_pipeline_and_found_again(url, tmp_path):
     assert len(shared.get_pipe("knn_ner").to_bytes()) < 1000
 
 
-def test_what_one_pipeline_learns_the_others_know_at_once(url, tmp_path):
-    one = built(url)
+def test_what_one_pipeline_learns_the_others_know_at_once(either, tmp_path):
+    one = built(either)
     one.to_disk(tmp_path)
     other = spacy.load(tmp_path)
     before = answers(other, ["we saw Xanadu"])
@@ -94,10 +105,10 @@ def test_what_one_pipeline_learns_the_others_know_at_once(url, tmp_path):
     assert answers(one) == answers(other)
 
 
-def test_a_local_store_moves_there_and_back(url):
+def test_a_local_store_moves_there_and_back(either):
     nlp = built()
     knn, before = nlp.get_pipe("knn_ner"), answers(nlp)
-    place = block(url)
+    place = block(either)
     knn.set_settings(store=place)
     assert knn.datastore.home.server.name == place["name"]
     assert answers(nlp) == before
@@ -110,9 +121,9 @@ def test_a_local_store_moves_there_and_back(url):
     assert answers(other) == before
 
 
-def test_a_store_that_the_config_names(url):
+def test_a_store_that_the_config_names(either):
     config = cnn_pipeline().config
-    config["components"]["knn_ner"]["store"] = block(url)
+    config["components"]["knn_ner"]["store"] = block(either)
     nlps = [spacy.blank("en").from_config(config) for _ in range(2)]
     for nlp in nlps:
         docs = annotated_docs(nlp)
@@ -123,11 +134,14 @@ def test_a_store_that_the_config_names(url):
     assert len(nlps[1].get_pipe("knn_ner").datastore.examples) == 1
 
 
-def test_a_place_that_is_away_changes_nothing():
+@pytest.mark.parametrize("kind", ["Postgres", "Qdrant"])
+def test_a_place_that_is_away_changes_nothing(kind):
     nlp = built()
     knn, before = nlp.get_pipe("knn_ner"), answers(nlp)
-    place = block("postgresql://127.0.0.1:1/x", when_away="tagger")
-    with pytest.raises(KnnNerError, match="KNN-E118"):
+    url = {"Postgres": "postgresql://127.0.0.1:1/x", "Qdrant": "http://127.0.0.1:1"}
+    place = {**block(url[kind], when_away="tagger")}
+    place["@knn_stores"] = f"spacy_knn_ner.{kind}.v1"
+    with pytest.raises(KnnNerError, match=r"KNN-E118|KNN-E125"):
         knn.set_settings(k=1, store=place)
     assert answers(nlp) == before
     assert "Files" in knn.config()["store"]["@knn_stores"]
@@ -135,8 +149,8 @@ def test_a_place_that_is_away_changes_nothing():
         knn.set_settings(store={**place, "when_away": "wait"})
 
 
-def test_what_was_replaced_does_not_come_back_under_an_old_name(url, tmp_path):
-    one = built(url)
+def test_what_was_replaced_does_not_come_back_under_an_old_name(either, tmp_path):
+    one = built(either)
     one.to_disk(tmp_path)
     other = spacy.load(tmp_path)
     mine, its = one.get_pipe("knn_ner"), other.get_pipe("knn_ner")
@@ -274,9 +288,9 @@ def test_the_command_line_reads_it(url, tmp_path):
     )
 
 
-def test_importing_the_package_imports_no_driver():
-    code = (
-        "import sys, spacy_knn_ner.components.knn_ner; print('psycopg' in sys.modules)"
-    )
+@pytest.mark.parametrize("driver", ["psycopg", "qdrant_client"])
+def test_importing_the_package_imports_no_driver(driver):
+    imports = "import sys, spacy_knn_ner.components.knn_ner"
+    code = f"{imports}; print({driver!r} in sys.modules)"
     command = [sys.executable, "-W", "ignore", "-c", code]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "False\n"

@@ -1,6 +1,8 @@
-"""A datastore in PostgreSQL: the same as one in this process, and shared with others.
+"""A datastore in PostgreSQL or Qdrant: the same as one in this process, and shared with
+others.
 
-The server is a real one, of a package; it runs as long as the tests."""
+The PostgreSQL server is a real one, of a package; Qdrant is that of its client, in this
+process."""
 
 import copy
 import random
@@ -13,6 +15,9 @@ import pytest
 from datastores import ADA, PARTY, WIDTH, contents, filled, keys_of, text_of
 
 from spacy_knn_ner.datastore.datastore import Datastore
+from spacy_knn_ner.datastore.moving import local_copy, opened, publish
+from spacy_knn_ner.datastore.postgres.place import Postgres
+from spacy_knn_ner.datastore.qdrant.place import Qdrant
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.inference.retriever import StoreRetriever
 from spacy_knn_ner.settings import Settings
@@ -25,23 +30,29 @@ def url(tmp_path_factory):
         yield server.url
 
 
-def server_at(url, name=None):
-    from spacy_knn_ner.datastore.postgres.server import Server
+@pytest.fixture(params=["postgres", "qdrant"])
+def engine(request):
+    """Makes a place in a database."""
+    if request.param == "postgres":
+        found = request.getfixturevalue("url")
+        return lambda name=None, **how: Postgres(
+            found, name or postgres.new_name(), **how
+        )
+    pytest.importorskip("qdrant_client")
+    return lambda name=None, **how: Qdrant(
+        ":memory:", name or postgres.new_name(), **how
+    )
 
-    return Server(url, name or postgres.new_name())
 
-
-def published(url, datastore, name=None, index="exact"):
-    from spacy_knn_ner.datastore.postgres.moving import publish
-
-    return publish(datastore, server_at(url, name), index=index)
+def published(engine, datastore, name=None, index="exact"):
+    return engine(name, index=index).put(datastore)
 
 
 def another(shared):
     """As another process sees it."""
-    from spacy_knn_ner.datastore.postgres.moving import connect
-
-    return connect(copy.deepcopy(shared.home.server), shared.home.index)
+    home, other = shared.home, Datastore()
+    type(home)(copy.deepcopy(home.server), home.index).attach(other)
+    return opened(other)
 
 
 def seen(shared):
@@ -50,19 +61,17 @@ def seen(shared):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_what_is_published_is_what_there_was(url, dtype):
+def test_what_is_published_is_what_there_was(engine, dtype):
     store, _ = filled(dtype)
-    shared = published(url, store)
+    shared = published(engine, store)
     for one in (shared, another(shared)):
         assert seen(one) == contents(store)
         assert (one.dtype, one.fingerprint) == (store.dtype, store.fingerprint)
 
 
-def test_a_copy_is_local_and_the_same(url):
-    from spacy_knn_ner.datastore.postgres.moving import local_copy
-
+def test_a_copy_is_local_and_the_same(engine):
     store, ids = filled()
-    shared = published(url, store)
+    shared = published(engine, store)
     shared.forget(ids[-1:])
     store.forget(ids[-1:])
     local = local_copy(shared)
@@ -72,13 +81,13 @@ def test_a_copy_is_local_and_the_same(url):
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "sqeuclidean"])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_neighbors_are_those_of_a_local_store(url, metric, dtype):
+def test_neighbors_are_those_of_a_local_store(engine, metric, dtype):
     store = Datastore(dtype=dtype)
     words = text_of(" ".join(f"w{i}" for i in range(60)), [(0, 1, "person")])
     keys = keys_of(words, seed=3)
     keys.vectors[7] = keys.vectors[3]  # equal distances
     store.add([words], [keys], part="store")
-    shared = published(url, store)
+    shared = published(engine, store)
     queries = np.random.default_rng(5).normal(size=(9, WIDTH)).astype("float32")
     for k in (1, 5, 80):
         expected = store.store.search(queries, k, metric=metric)
@@ -93,7 +102,7 @@ def test_neighbors_are_those_of_a_local_store(url, metric, dtype):
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_an_hnsw_index_is_used_and_its_distances_are_exact(url, metric, dtype):
     local = clustered(dtype)
-    shared = published(url, local, index="hnsw")
+    shared = Postgres(url, postgres.new_name(), index="hnsw").put(local)
     queries = local.store.keys.array()[:50].astype("float32")
     expected = local.store.search(queries, 5, metric=metric)
     before = shared.store.search(queries, 5, metric=metric)  # the server has none yet
@@ -168,9 +177,9 @@ def _restored(store, i):
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_is_that_of_a_local_store_and_others_see_it(url, name):
+def test_a_change_is_that_of_a_local_store_and_others_see_it(engine, name):
     store, ids = filled()
-    shared = published(url, store)
+    shared = published(engine, store)
     other = another(shared)
     CHANGES[name](store, ids)
     CHANGES[name](shared, ids)
@@ -180,9 +189,9 @@ def test_a_change_is_that_of_a_local_store_and_others_see_it(url, name):
     assert seen(another(shared)) == contents(store)
 
 
-def test_any_sequence_of_changes_by_two_processes(url):
+def test_any_sequence_of_changes_by_two_processes(engine):
     store, ids = filled()
-    both = [published(url, store)]
+    both = [published(engine, store)]
     both.append(another(both[0]))
     numbers = random.Random(0)
     for step in range(60):
@@ -200,9 +209,9 @@ def test_any_sequence_of_changes_by_two_processes(url):
             assert seen(one) == contents(store), (step, name)
 
 
-def test_a_change_that_fails_changes_nothing(url):
+def test_a_change_that_fails_changes_nothing(engine):
     store, _ = filled()
-    shared = published(url, store)
+    shared = published(engine, store)
     with pytest.raises(ZeroDivisionError), shared.transaction():
         shared.add([ADA], [keys_of(ADA, 9)], part="corrections")
         with shared.transaction():
@@ -211,9 +220,9 @@ def test_a_change_that_fails_changes_nothing(url):
     assert seen(shared) == seen(another(shared)) == contents(store)
 
 
-def test_an_inner_change_that_fails_is_taken_back_alone(url):
+def test_an_inner_change_that_fails_is_taken_back_alone(engine):
     store, _ = filled()
-    shared = published(url, store)
+    shared = published(engine, store)
     with shared.transaction():
         shared.relabel("person", "human")
         with pytest.raises(KnnNerError):
@@ -222,10 +231,10 @@ def test_an_inner_change_that_fails_is_taken_back_alone(url):
     assert seen(shared) == seen(another(shared)) == contents(store)
 
 
-def test_a_reader_sees_one_state(url):
+def test_a_reader_sees_one_state(engine):
     """Though another process changes it meanwhile."""
     store, _ = filled()
-    shared = published(url, store)
+    shared = published(engine, store)
     other = another(shared)
     with other.home.reading(other):
         shared.relabel("person", "human")
@@ -236,10 +245,8 @@ def test_a_reader_sees_one_state(url):
     assert seen(other) == seen(shared)
 
 
-def test_the_first_correction_of_an_empty_store(url):
-    from spacy_knn_ner.datastore.postgres.moving import attached
-
-    shared = attached(server_at(url), creates=True)
+def test_the_first_correction_of_an_empty_store(engine):
+    shared = engine().attached()
     assert len(shared) == 0 and seen(shared)["examples"] == []
     other = another(shared)
     store = Datastore()
@@ -252,17 +259,17 @@ def test_the_first_correction_of_an_empty_store(url):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_a_store_of_another_kind_in_its_place(url, dtype):
+def test_a_store_of_another_kind_in_its_place(engine, dtype):
     """Which others see, with keys of another width and no projection."""
     store, _ = filled()
     store.projection = np.eye(WIDTH, dtype="float32")
     name = postgres.new_name()
-    shared = published(url, store, name)
+    shared = published(engine, store, name)
     other = another(shared)
     np.testing.assert_array_equal(other.projection, store.projection)
     new = Datastore(dtype=dtype)
     new.add([ADA], [keys_of(ADA, width=3)], part="corrections")
-    published(url, new, name)
+    published(engine, new, name)
     for one in (shared, other):
         assert seen(one) == contents(new)
         assert one.projection is None
@@ -274,35 +281,35 @@ def test_a_store_of_another_kind_in_its_place(url, dtype):
     assert shared.projection is None
 
 
-def test_a_store_that_was_changed_meanwhile_is_not_replaced(url):
-    from spacy_knn_ner.datastore.postgres.moving import publish
-
-    shared = published(url, filled()[0])
+def test_a_store_that_was_changed_meanwhile_is_not_replaced(engine):
+    shared = published(engine, filled()[0])
     other = another(shared)
     other.forget([1])
     with pytest.raises(KnnNerError, match="KNN-E052"):
-        publish(filled()[0], shared.home.server, shared)
+        publish(filled()[0], another(shared), shared)
     assert seen(shared) == seen(other)
 
 
-def test_copies_have_connections_of_their_own(url):
-    shared = published(url, filled()[0])
+def test_copies_have_connections_of_their_own(engine):
+    shared = published(engine, filled()[0])
     with shared.home.reading(shared):
         copied = copy.deepcopy(shared)
     shared.forget([1])
     assert seen(copied) == seen(shared)
     assert copied.store.search(keys_of(ADA).vectors, 1, metric="cosine").rows.size
+    copied.forget([2])
+    assert seen(copied) == seen(shared)
 
 
 def test_what_the_server_refuses_is_not_its_absence(url):
-    shared = published(url, filled()[0])
+    shared = Postgres(url, postgres.new_name()).put(filled()[0])
     shared.home.server.db.execute("DROP TABLE removed")
     with pytest.raises(KnnNerError, match="KNN-E122"):
         shared.forget([1])
 
 
-def test_threads_of_many_connections_lose_nothing(url):
-    shared = published(url, filled()[0])
+def test_threads_of_many_connections_lose_nothing(engine):
+    shared = published(engine, filled()[0])
     before = len(shared.examples)
 
     def add_and_forget(one):
@@ -318,14 +325,14 @@ def test_threads_of_many_connections_lose_nothing(url):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(shared.examples) == before + 4 * 5
     assert seen(shared) == seen(another(shared))
+    assert len(shared.examples) == before + 4 * 5
 
 
-def test_words_that_a_database_finds_odd(url):
+def test_words_that_a_database_finds_odd(engine):
     odd = text_of("a\0b c\\0d %s ? it's “x”", [(0, 1, "per'son\0")])
     store = Datastore()
-    shared = published(url, store)
+    shared = published(engine, store)
     for one in (store, shared):
         one.add([odd], [keys_of(odd)], part="corrections", source="Zoë %s ?")
     assert contents(shared) == contents(store)
@@ -336,15 +343,42 @@ def test_words_that_a_database_finds_odd(url):
 
 
 def test_what_cannot_be_used(url):
-    from spacy_knn_ner.datastore.postgres.moving import connect
-
-    for address, name, code in (
-        (url, "nothing_there", "KNN-E120"),
-        ("postgresql://127.0.0.1:1/x", "x", "KNN-E118"),
-        ("no url", "x", "KNN-E118"),
-        ("postgresql://me:secret@host/x", "x", "KNN-E119"),
+    for make, code in (
+        (lambda: Postgres(url, "nothing_there"), "KNN-E120"),
+        (lambda: Postgres("postgresql://127.0.0.1:1/x"), "KNN-E118"),
+        (lambda: Postgres("no url"), "KNN-E118"),
+        (lambda: Postgres("postgresql://me:secret@host/x"), "KNN-E119"),
+        (lambda: Postgres(url, index="flat"), "KNN-E121"),
+        (lambda: Qdrant(":memory:", "nothing_there"), "KNN-E120"),
+        (lambda: Qdrant("http://127.0.0.1:1"), "KNN-E125"),
+        (lambda: Qdrant(":memory:", quantization="some"), "KNN-E121"),
     ):
         with pytest.raises(KnnNerError) as caught:
-            connect(server_at(address, name))
+            make().open()
         assert caught.value.code == code
         assert "secret" not in str(caught.value)
+
+
+def test_a_change_that_was_interrupted_is_taken_back_by_the_next_one(monkeypatch):
+    """In Qdrant, where each point is written by itself."""
+    store, ids = filled()
+    shared = Qdrant(":memory:", postgres.new_name()).put(store)
+    monkeypatch.setattr("spacy_knn_ner.datastore.qdrant.about.LEASE", 0.2)
+    dies, reader = another(shared), another(shared)
+    monkeypatch.setattr(type(dies.home.point), "replace", _dies)
+    monkeypatch.setattr(type(dies.home), "rollback", _dies)
+    with pytest.raises(SystemExit):
+        dies.relabel("person", "human")
+    with pytest.raises(SystemExit):
+        another(shared).add([ADA], [keys_of(ADA, 9)], part="corrections")
+    with pytest.raises(SystemExit):
+        another(shared).forget(ids)
+    monkeypatch.undo()
+    assert seen(reader) == seen(another(shared)) == contents(store)
+    for one in (store, shared):
+        one.add([PARTY], [keys_of(PARTY, 4)], part="corrections")
+    assert seen(reader) == seen(another(shared)) == contents(store)
+
+
+def _dies(*_):
+    raise SystemExit

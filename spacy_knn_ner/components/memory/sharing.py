@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("spacy_knn_ner")
 
-_AWAY, _NOT_THERE = "KNN-E118", "KNN-E120"
+_AWAY, _NOT_THERE = ("KNN-E118", "KNN-E125"), "KNN-E120"
 
 
 def loaded(place: Place) -> Datastore | None:
@@ -82,14 +82,14 @@ def _own(datastore: Datastore, place: Place) -> Datastore:
     """A datastore of this process, with the same contents."""
     if not place.is_shared:
         return datastore
-    from ...datastore.postgres.moving import local_copy
+    from ...datastore.moving import local_copy
 
     return local_copy(datastore)
 
 
 def is_away(error: Exception) -> bool:
     """Check whether an error says that a shared datastore cannot be reached."""
-    return isinstance(error, KnnNerError) and error.code == _AWAY
+    return isinstance(error, KnnNerError) and error.code in _AWAY
 
 
 class Absence:

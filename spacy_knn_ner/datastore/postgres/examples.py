@@ -11,7 +11,7 @@ from ..examples.sqlite import ExampleStore
 from .server import Server
 
 if TYPE_CHECKING:
-    from .shared import SharedHome
+    from .shared import PostgresHome
 
 
 class SharedExamples(Examples):
@@ -19,9 +19,9 @@ class SharedExamples(Examples):
 
     find = "strpos"
 
-    def __init__(self, server: Server, shared: "SharedHome") -> None:
+    def __init__(self, server: Server, shared: "PostgresHome") -> None:
         """server (Server): The connection.
-        shared (SharedHome): Its transactions.
+        shared (PostgresHome): Its transactions.
         """
         self._server, self._shared = server, shared
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..blocks import Blocks
-from .entry_ids import EntryIds
+from ..entry_ids import EntryIds
 from .server import Server
 
 # Rows that are read at once, from one end of a table to the other.

@@ -48,18 +48,20 @@ class Postgres:
 
     def open(self) -> Datastore:
         """See `Place.open`."""
-        from .moving import connect
+        from ..moving import opened
 
-        return connect(self.server, self.index)
+        return opened(self.attached(creates=False))
 
     def attached(self, *, creates: bool = True) -> Datastore:
         """See `Place.attached`."""
-        from .moving import attached
+        from .shared import PostgresHome
 
-        return attached(self.server, self.index, creates=creates)
+        datastore = Datastore()
+        PostgresHome(self.server, self.index, creates=creates).attach(datastore)
+        return datastore
 
     def put(self, datastore: Datastore, old: Datastore | None = None) -> Datastore:
         """See `Place.put`."""
-        from .moving import publish
+        from ..moving import publish
 
-        return publish(datastore, self.server, old, self.index)
+        return publish(datastore, self.attached(), old)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from ..blocks import Blocks
+from ..entry_ids import EntryIds
 from ..examples.base import CORRECTIONS
 from ..rows import Rows, RowsState
 from .changes import Changes
-from .entry_ids import EntryIds
 from .keys import SharedKeys
 
 

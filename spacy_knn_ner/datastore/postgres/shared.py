@@ -66,10 +66,11 @@ class About:
     search: str
 
 
-class SharedHome:
+class PostgresHome:
     """Keeps a datastore on a server, and in step with it.
 
     server (Server): The connection.
+    name (str): The datastore's.
     version (int): Of the entries here; 0 before the first time.
     saved_index (dict[str, Any] | None): How an approximate index is searched, so that
         it is faithful; see disk/saved_index.py.
@@ -83,7 +84,7 @@ class SharedHome:
         creates (bool): Make an empty datastore where there is none. Default: False.
         """
         self.server, self.version, self._creates = server, 0, creates
-        self.index = index
+        self.name, self.index = server.name, index
         self.saved_index: dict[str, Any] | None = None
         self.changes = Changes(server)
         self._start()

@@ -24,8 +24,8 @@ def move(
     store: Annotated[
         str,
         typer.Option(
-            help="The URL of a PostgreSQL database with pgvector, or files: a copy in "
-            "the folder."
+            help="postgresql://host/database, with pgvector; qdrant://host:6333; or "
+            "files: a copy in the folder."
         ),
     ],
     store_name: StoreNameOpt = "knn_ner",

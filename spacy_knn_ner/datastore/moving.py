@@ -1,68 +1,45 @@
-"""A datastore of this process → one on a server, and back."""
+"""A datastore of this process → one that is shared, and back."""
 
 import numpy as np
 
-from ...errors import Errors, KnnNerError
-from ..datastore import Datastore
-from ..entries import EntryTable
-from ..examples.base import PARTS
-from .index import EXACT
-from .server import Server
-from .shared import SharedHome
+from ..errors import Errors, KnnNerError
+from .datastore import Datastore
+from .entries import EntryTable
+from .examples.base import PARTS
+from .home import SharedHome
 
 # Rows that are moved at once.
 _CHUNK = 1 << 14
 
 
-def connect(server: Server, index: str = EXACT) -> Datastore:
-    """Use the datastore on a server.
+def opened(shared: Datastore) -> Datastore:
+    """Read a shared datastore for the first time.
 
-    server (Server): The connection.
-    index (str): Of the store, `"exact"` (default) or `"hnsw"`.
-    RETURNS (Datastore): Changes of it are made on the server; those of other processes
-        are seen.
-    RAISES (KnnNerError): If there is none, or the server is away.
+    shared (Datastore): Empty as yet.
+    RAISES (KnnNerError): If there is none, or it is away.
     """
-    datastore = attached(server, index)
-    with datastore.home.reading(datastore):
-        return datastore
-
-
-def attached(server: Server, index: str = EXACT, *, creates: bool = False) -> Datastore:
-    """Use the datastore on a server, once it is there.
-
-    server (Server), index (str): As for `connect`.
-    creates (bool): Make an empty one where there is none. Default: False.
-    RETURNS (Datastore): As from `connect`; empty until it is read.
-    """
-    datastore = Datastore()
-    SharedHome(server, index, creates=creates).attach(datastore)
-    return datastore
+    with shared.home.reading(shared):
+        return shared
 
 
 def publish(
-    datastore: Datastore,
-    server: Server,
-    old: Datastore | None = None,
-    index: str = EXACT,
+    datastore: Datastore, shared: Datastore, old: Datastore | None = None
 ) -> Datastore:
-    """Put a datastore on a server, in place of what it has under this name: all or
-    nothing. Processes that use it see the new one.
+    """Put a datastore where others share it, in place of what is there: all or nothing.
+    Processes that use it see the new one.
 
     datastore (Datastore): Is not changed.
-    server (Server): The connection.
+    shared (Datastore): That which is there; perhaps empty.
     old (Datastore | None): What it was made from.
-    index (str): As for `connect`.
-    RETURNS (Datastore): That on the server.
+    RETURNS (Datastore): The shared one.
     RAISES (KnnNerError): If another process has changed the old one meanwhile.
     """
-    shared = attached(server, index, creates=True)
     home = shared.home
     assert isinstance(home, SharedHome)
     before = None if old is None else old.home
     with shared.transaction():
         if isinstance(before, SharedHome) and before.version not in (0, home.version):
-            raise KnnNerError(Errors.E052, name=server.name)
+            raise KnnNerError(Errors.E052, name=home.name)
         home.saved_index = None
         shared.examples.clear()
         last_id = datastore.examples.last_id
@@ -78,7 +55,7 @@ def publish(
 
 
 def local_copy(shared: Datastore) -> Datastore:
-    """Copy a datastore from a server.
+    """Copy a shared datastore into this process.
 
     shared (Datastore): Is not changed.
     RETURNS (Datastore): With the same examples and entries.

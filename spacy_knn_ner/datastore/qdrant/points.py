@@ -1,0 +1,223 @@
+"""Points of a datastore in Qdrant: entries with their keys, and examples; by the
+versions that added and removed them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..distances import to_search_space
+from .server import Server
+
+# Points that are sent or read at once.
+_CHUNK = 1000
+# The vectors of an entry: as stored, and of unit length for the cosine metric.
+KEY, UNIT = "key", "unit"
+VECTOR_OF = {"cosine": UNIT, "sqeuclidean": KEY}
+
+
+class Points:
+    """One collection.
+
+    collection (str): Its name.
+    """
+
+    def __init__(self, server: Server, collection: str) -> None:
+        """server (Server): The connection.
+        collection (str): Its name.
+        """
+        self._server, self.collection = server, collection
+
+    def create(self, width: int = 0, dtype: str = "float32") -> None:
+        """Make the collection.
+
+        width (int): Of the keys; 0: points have none.
+        dtype (str): Of the keys.
+        """
+        from qdrant_client import models
+
+        layout = self._server.layout
+        vectors: dict[str, Any] = {}
+        if width:
+            kind = {"float32": "FLOAT32", "float16": "FLOAT16"}[dtype]
+            how: dict[str, Any] = {
+                "size": width,
+                "datatype": models.Datatype[kind],
+                "quantization_config": _quantization(layout.quantization),
+                "on_disk": layout.quantization is not None,
+            }
+            vectors = {
+                KEY: models.VectorParams(distance=models.Distance.EUCLID, **how),
+                UNIT: models.VectorParams(distance=models.Distance.DOT, **how),
+            }
+        with self._server.coded():
+            client = self._server.client
+            if client.collection_exists(self.collection):
+                client.delete_collection(self.collection)
+            client.create_collection(
+                self.collection,
+                vectors_config=vectors,
+                shard_number=layout.shards,
+                replication_factor=layout.replicas,
+                write_consistency_factor=layout.write_replicas,
+            )
+            names = {"version": "INTEGER", "removed": "INTEGER", "part": "KEYWORD"}
+            names |= {"example_id": "INTEGER"}
+            for name, kind in names.items() if not self._server.is_local else ():
+                schema = models.PayloadSchemaType[kind]
+                client.create_payload_index(self.collection, name, schema, wait=True)
+
+    def drop(self) -> None:
+        """Delete the collection."""
+        with self._server.coded():
+            self._server.client.delete_collection(self.collection)
+
+    def add(
+        self,
+        ids: list[Any],
+        payloads: list[dict[str, Any]],
+        keys: np.ndarray | None = None,
+    ) -> None:
+        """Add points.
+
+        ids (list[int]): Their ids.
+        payloads (list[dict]): What they hold.
+        keys (ndarray | None): Of entries, shape (n, width).
+        """
+        from qdrant_client import models
+
+        for i in range(0, len(ids), _CHUNK):
+            here = slice(i, i + _CHUNK)
+            vectors: dict[str, Any] = {}
+            if keys is not None:
+                some = keys[here].astype(np.float32)
+                unit = to_search_space(some, "cosine")
+                vectors = {KEY: some.tolist(), UNIT: unit.tolist()}
+            batch = models.Batch(
+                ids=ids[here], vectors=vectors, payloads=payloads[here]
+            )
+            with self._server.coded():
+                self._server.client.upsert(self.collection, batch, wait=True)
+
+    def set(self, payload: dict[str, Any], where: Any) -> None:
+        """Change what points hold.
+
+        payload (dict[str, Any]): The new values.
+        where (list[int] | Filter): Which points.
+        """
+        with self._server.coded():
+            self._server.client.set_payload(
+                self.collection, payload, points=where, wait=True
+            )
+
+    def read(self, where: Any, *, with_keys: bool = False) -> Iterator[list[Any]]:
+        """Read points, by ascending id.
+
+        where (Filter): Which points.
+        with_keys (bool): Also their keys. Default: False.
+        YIELDS (list[Record]): Some of them.
+        """
+        offset = None
+        while True:
+            with self._server.coded():
+                found, offset = self._server.client.scroll(
+                    self.collection,
+                    scroll_filter=where,
+                    limit=_CHUNK,
+                    offset=offset,
+                    with_payload=True,
+                    with_vectors=[KEY] if with_keys else False,
+                )
+            if found:
+                yield found
+            if offset is None:
+                return
+
+    def take_back(self, version: int) -> None:
+        """Undo what a change has written that was not made.
+
+        version (int): Of the last one that was.
+        """
+        from qdrant_client import models
+
+        later = models.Range(gt=version)
+        with self._server.coded():
+            client = self._server.client
+            client.delete_payload(
+                self.collection,
+                ["removed"],
+                points=models.Filter(must=[condition("removed", range=later)]),
+                wait=True,
+            )
+            self.delete(models.Filter(must=[condition("version", range=later)]))
+
+    def delete(self, where: Any) -> None:
+        """Delete points.
+
+        where (Filter): Which.
+        """
+        from qdrant_client import models
+
+        with self._server.coded():
+            selector = models.FilterSelector(filter=where)
+            self._server.client.delete(self.collection, selector, wait=True)
+
+
+def condition(key: str, **how: Any) -> Any:
+    """Make a condition on what points hold.
+
+    key (str): The name.
+    how (Any): `match` or `range`.
+    """
+    from qdrant_client import models
+
+    return models.FieldCondition(key=key, **how)
+
+
+def present(version: int, *conditions: Any, since: int = 0) -> Any:
+    """Make a filter of the points that are there.
+
+    version (int): At this version of the datastore.
+    conditions (Any): More conditions.
+    since (int): Only those that were added after this version. Default: all.
+    """
+    from qdrant_client import models
+
+    added = condition("version", range=models.Range(gt=since, lte=version))
+    removed = condition("removed", range=models.Range(lte=version))
+    return models.Filter(must=[added, *conditions], must_not=[removed])
+
+
+def removed(version: int, *conditions: Any, since: int) -> Any:
+    """Make a filter of the points that were removed.
+
+    version (int): Until this version.
+    conditions (Any): More conditions.
+    since (int): After this one.
+    """
+    from qdrant_client import models
+
+    gone = condition("removed", range=models.Range(gt=since, lte=version))
+    before = condition("version", range=models.Range(lte=since))
+    return models.Filter(must=[gone, before, *conditions])
+
+
+def is_part(part: str) -> Any:
+    """Make a condition: points of a part of the datastore."""
+    from qdrant_client import models
+
+    return condition("part", match=models.MatchValue(value=part))
+
+
+def _quantization(kind: str | None) -> Any:
+    from qdrant_client import models
+
+    if kind is None:
+        return None
+    if kind == "binary":
+        binary = models.BinaryQuantizationConfig(always_ram=True)
+        return models.BinaryQuantization(binary=binary)
+    scalar = models.ScalarQuantizationConfig(
+        type=models.ScalarType.INT8, quantile=0.99, always_ram=True
+    )
+    return models.ScalarQuantization(scalar=scalar)

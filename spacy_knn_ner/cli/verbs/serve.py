@@ -78,6 +78,7 @@ def serve(
         app, host=access.address, port=port, log_level="warning", server_header=False
     )
     listening = config.bind_socket()
+    listening.listen()  # from here on, clients wait until it answers
     shown = f"[{access.address}]" if ":" in access.address else access.address
     address = f"http://{shown}:{listening.getsockname()[1]}"
     if access.token is not None and TOKEN not in os.environ:

@@ -74,8 +74,7 @@ def fill_cache(
     first = next(batches, None)
     if first is None:
         return
-    before = scheme
-    scheme, _ = cache.keys(encoder, first, before)  # which says the tagger's scheme
+    scheme, _ = cache.keys(encoder, first, scheme)  # which says the tagger's scheme
     rows = []
     for texts in batches:
         path = cache.path(texts, "keys", scheme)

@@ -161,7 +161,7 @@ def _by_characters(doc: Doc, entities: Iterable[Any]) -> Iterator[Span]:
         try:
             start, end, label = entity
             span = doc.char_span(start, end)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             span = None
         if span is None or not isinstance(label, str | None):
             raise KnnNerError(Errors.E055, entity=entity, text=doc.text)

@@ -75,7 +75,7 @@ class Access:
         """Check where a request comes from, and for which host it is.
 
         host (str): Its Host, with port.
-        headers (Mapping[str, str]): Its headers.
+        headers (Mapping[str, str]): Its headers, whatever their case.
         is_page (bool): It only opens the page, which other pages may link to.
         RETURNS (str): Why it is refused; empty if it is not.
         """

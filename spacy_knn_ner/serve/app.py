@@ -1,7 +1,7 @@
 """The web application: the page, and the API beside it."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,12 +16,8 @@ from .service import Service
 from .session import Session
 
 _MOST_BYTES = 1 << 20  # of a request
-_OPEN = ("/", "/healthz")  # without token, and /static
-_STATUS = {
-    "KNN-E037": 404,
-    "KNN-E118": 503,
-    "KNN-E125": 503,
-}  # of errors; the others are 400
+# Of errors; the others are 400.
+_STATUS = {"KNN-E037": 404, "KNN-E118": 503, "KNN-E125": 503}
 _ABOUT = (
     "Entities of texts, why they are, and corrections that take effect at once. Beyond "
     "loopback a request needs the header `Authorization: Bearer TOKEN`."
@@ -106,10 +102,10 @@ def _refused(request: Request, access: Access) -> Response | None:
     path, headers = request.url.path, request.headers
     is_page = path == "/" or path.startswith("/static/")
     host = headers.get("host", "")
-    refusal = access.refusal(host, _titled(headers), is_page=is_page)
+    refusal = access.refusal(host, headers, is_page=is_page)
     if refusal:
         return _problem(403, refusal)
-    is_open = is_page or path in _OPEN
+    is_open = is_page or path == "/healthz"
     if not is_open and not access.knows(_token(request)):
         response = _problem(401, "Send the token: Authorization: Bearer TOKEN.")
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -122,13 +118,9 @@ def _refused(request: Request, access: Access) -> Response | None:
     return None
 
 
-def _titled(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers by the names that `Access` uses."""
-    return {name.title(): value for name, value in headers.items()}
-
-
 def _token(request: Request) -> str | None:
     """The token of a request: a program sends it as a header."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
-    cookies = request.cookies.get(page.cookie_of(request))
-    return token if kind.lower() == "bearer" else cookies
+    if kind.lower() == "bearer":
+        return token
+    return request.cookies.get(page.cookie_of(request))

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 MOST_TEXTS = 256
-Position = Annotated[StrictInt, Field(ge=0, le=1 << 31)]
+Position = Annotated[StrictInt, Field(ge=0, lt=1 << 31)]
 Source = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Label = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 

@@ -79,6 +79,7 @@ def test_several_at_once(built):
         ((TEXT, {"Ada": 5}), "E055"),
         ((TEXT, [(0, 3, 5)]), "E055"),
         ((TEXT, [(1, 4, "x")]), "E055"),
+        ((TEXT, [(0, 1 << 40, "x")]), "E055"),
         ((TEXT, [(0, 3)]), "E055"),
         ((TEXT, {"Ada": "x", "entities": []}), None),
         (([(TEXT, [(0, 3, "x"), (0, 12, "y")])],), "E080"),

@@ -15,9 +15,9 @@ import pytest
 from datastores import ADA, PARTY, WIDTH, contents, filled, keys_of, text_of
 
 from spacy_knn_ner.datastore.datastore import Datastore
-from spacy_knn_ner.datastore.moving import local_copy, opened, publish
 from spacy_knn_ner.datastore.postgres.place import Postgres
 from spacy_knn_ner.datastore.qdrant.place import Qdrant
+from spacy_knn_ner.datastore.shared.moving import local_copy, opened, publish
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.inference.retriever import StoreRetriever
 from spacy_knn_ner.settings import Settings

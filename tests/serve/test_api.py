@@ -51,7 +51,7 @@ def labels(client, text):
 
 
 def test_entities_are_those_of_the_pipeline(client, folder):
-    texts = [TEXT, "", "Nobody came", "  Kim saw Paris\n"]
+    texts = [TEXT, "", "Guests came", "  Kim saw Paris\n"]
     found = client.post("/v1/entities", json={"texts": texts}).json()["entities"]
     expected = [
         [(e.start_char, e.end_char, e.label_, e._.knn_score) for e in doc.ents]
@@ -130,6 +130,13 @@ def test_what_is_no_request_is_refused_in_a_sentence(client, body, status):
     )
     assert answer.status_code == status
     assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(("end", "status"), [((1 << 31) - 1, 400), (1 << 31, 422)])
+def test_a_position_far_beyond_the_text_is_refused(client, end, status):
+    span = {"start": 0, "end": end, "label": "CITY"}
+    given = {"text": TEXT, "spans": [span]}
+    assert client.post("/v1/corrections", json=given).status_code == status
 
 
 def test_a_method_that_is_not_there_names_those_that_are(client):

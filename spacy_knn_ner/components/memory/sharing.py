@@ -82,7 +82,7 @@ def _own(datastore: Datastore, place: Place) -> Datastore:
     """A datastore of this process, with the same contents."""
     if not place.is_shared:
         return datastore
-    from ...datastore.moving import local_copy
+    from ...datastore.shared.moving import local_copy
 
     return local_copy(datastore)
 

@@ -11,10 +11,10 @@ from ..examples.sqlite import ExampleStore
 from .server import Server
 
 if TYPE_CHECKING:
-    from .shared import PostgresHome
+    from .home import PostgresHome
 
 
-class SharedExamples(Examples):
+class PostgresExamples(Examples):
     """Annotated texts by id, in PostgreSQL."""
 
     find = "strpos"

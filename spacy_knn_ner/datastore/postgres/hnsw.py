@@ -7,7 +7,7 @@ import numpy as np
 
 from ..examples.base import STORE
 from ..index.base import StoredKeys, VectorIndex
-from .keys import SharedKeys
+from .keys import PostgresKeys
 from .nearest import nearest, operator_class
 from .server import Server
 
@@ -22,7 +22,7 @@ class HnswIndex(VectorIndex):
     is_remote = True
 
     def __init__(self, stored: StoredKeys) -> None:
-        """stored (StoredKeys): `SharedKeys`."""
+        """stored (StoredKeys): `PostgresKeys`."""
         self.stored = stored
         self.search_param, self.refine_factor = 32, 4
 
@@ -42,7 +42,7 @@ class HnswIndex(VectorIndex):
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `VectorIndex.search`."""
         keys = self.stored.keys
-        assert isinstance(keys, SharedKeys)
+        assert isinstance(keys, PostgresKeys)
         effort = min(_MOST_EFFORT, max(k, self.search_param or 1))
         return nearest(keys, self.stored.metric, queries, k, effort=effort)
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from ..index.base import IndexFactory, StoredKeys, VectorIndex
 from .hnsw import HnswIndex
-from .keys import SharedKeys
+from .keys import PostgresKeys
 from .nearest import nearest
 
 EXACT, HNSW = "exact", "hnsw"
 INDEXES = (EXACT, HNSW)
 
 
-class SharedIndex(VectorIndex):
+class PostgresIndex(VectorIndex):
     """Finds the nearest keys with one query for all, exhaustively. The keys that are
     found come with it, to be ranked."""
 
@@ -21,7 +21,7 @@ class SharedIndex(VectorIndex):
     is_remote = True
 
     def __init__(self, stored: StoredKeys) -> None:
-        """stored (StoredKeys): `SharedKeys`."""
+        """stored (StoredKeys): `PostgresKeys`."""
         self.stored = stored
 
     def __len__(self) -> int:
@@ -39,11 +39,11 @@ class SharedIndex(VectorIndex):
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `VectorIndex.search`."""
-        assert isinstance(self.stored.keys, SharedKeys)
+        assert isinstance(self.stored.keys, PostgresKeys)
         return nearest(self.stored.keys, self.stored.metric, queries, k)
 
 
-class SharedIndexFactory(IndexFactory):
+class PostgresIndexFactory(IndexFactory):
     """Makes the index of a shared store.
 
     kind (str): `"exact"` or `"hnsw"`.
@@ -55,4 +55,4 @@ class SharedIndexFactory(IndexFactory):
 
     def create(self, stored: StoredKeys) -> VectorIndex:
         """See `IndexFactory.create`."""
-        return HnswIndex(stored) if self.kind == HNSW else SharedIndex(stored)
+        return HnswIndex(stored) if self.kind == HNSW else PostgresIndex(stored)

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from .keys import TYPES, SharedKeys, key_as_sent
+from .keys import TYPES, PostgresKeys, key_as_sent
 
 # By metric (see `StoredKeys`): pgvector's operator, and its class for an index.
 _OPERATORS = {"cosine": ("<=>", "cosine"), "sqeuclidean": ("<->", "l2")}
 
 
 def nearest(
-    keys: SharedKeys,
+    keys: PostgresKeys,
     metric: str,
     queries: np.ndarray,
     k: int,
@@ -18,7 +18,7 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the nearest keys of all queries with one statement, and remember those keys.
 
-    keys (SharedKeys): The keys.
+    keys (PostgresKeys): The keys.
     metric (str): `"cosine"` or `"sqeuclidean"`.
     queries (ndarray): Shape (n, width), float32.
     k (int): How many.
@@ -69,7 +69,7 @@ def operator_class(dtype: str, metric: str) -> str:
 
 
 def _arranged(
-    keys: SharedKeys, metric: str, found: list[tuple], n: int, k: int
+    keys: PostgresKeys, metric: str, found: list[tuple], n: int, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a query's result as arrays, nearest first."""
     squared, rows = np.full((n, k), np.inf), np.full((n, k), -1)
@@ -77,7 +77,7 @@ def _arranged(
         return squared, rows
     query, ids, distances, sent = zip(*found, strict=True)
     entry_ids, of = np.array(ids), np.array(query)
-    keys.remember(entry_ids, list(sent))
+    keys.remember(entry_ids, keys.decoded(list(sent)))
     order = np.lexsort((entry_ids, distances, of))
     of, entry_ids = of[order], entry_ids[order]
     place = np.arange(len(of)) - np.searchsorted(of, of)

@@ -48,13 +48,13 @@ class Postgres:
 
     def open(self) -> Datastore:
         """See `Place.open`."""
-        from ..moving import opened
+        from ..shared.moving import opened
 
         return opened(self.attached(creates=False))
 
     def attached(self, *, creates: bool = True) -> Datastore:
         """See `Place.attached`."""
-        from .shared import PostgresHome
+        from .home import PostgresHome
 
         datastore = Datastore()
         PostgresHome(self.server, self.index, creates=creates).attach(datastore)
@@ -62,6 +62,6 @@ class Postgres:
 
     def put(self, datastore: Datastore, old: Datastore | None = None) -> Datastore:
         """See `Place.put`."""
-        from ..moving import publish
+        from ..shared.moving import publish
 
         return publish(datastore, self.attached(), old)

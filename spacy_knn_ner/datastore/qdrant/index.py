@@ -77,7 +77,8 @@ def _arranged(
     of = np.array([i for i, _ in found])
     ids = np.array([point.id for _, point in found], np.int64)
     score = np.array([point.score for _, point in found])
-    keys.remember(ids, [point.vector[KEY] for _, point in found])
+    vectors = np.array([point.vector[KEY] for _, point in found], keys.dtype)
+    keys.remember(ids, vectors)
     # In search space: of unit vectors, or of the keys as they are.
     d = np.maximum(2 - 2 * score, 0) if metric == "cosine" else score**2
     order = np.lexsort((ids, d, of))

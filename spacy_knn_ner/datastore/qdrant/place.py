@@ -57,7 +57,7 @@ class Qdrant:
 
     def open(self) -> Datastore:
         """See `Place.open`."""
-        from ..moving import opened
+        from ..shared.moving import opened
 
         return opened(self.attached(creates=False))
 
@@ -71,6 +71,6 @@ class Qdrant:
 
     def put(self, datastore: Datastore, old: Datastore | None = None) -> Datastore:
         """See `Place.put`."""
-        from ..moving import publish
+        from ..shared.moving import publish
 
         return publish(datastore, self.attached(), old)

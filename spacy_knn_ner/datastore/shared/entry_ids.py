@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .blocks import Blocks
+from ..blocks import Blocks
 
 
 class EntryIds:

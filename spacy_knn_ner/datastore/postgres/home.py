@@ -17,11 +17,11 @@ from ..entries import METRIC_OF, EntryTable
 from ..examples.base import CORRECTIONS, PARTS
 from ..rows import ENTRY, TAG
 from .changes import Changes
-from .examples import SharedExamples
+from .examples import PostgresExamples
 from .hnsw import create_index
-from .index import EXACT, HNSW, SharedIndexFactory
+from .index import EXACT, HNSW, PostgresIndexFactory
 from .keys import decoded, key_as_sent
-from .rows import SharedRows
+from .rows import PostgresRows
 from .schema import REMEMBERED, check_format, create
 from .server import Server
 
@@ -117,12 +117,12 @@ class PostgresHome:
         datastore (Datastore): An empty one, which is filled when it is first read.
         """
         datastore.home = self
-        datastore.examples = SharedExamples(self.server, self)
+        datastore.examples = PostgresExamples(self.server, self)
         for part in PARTS:
-            rows = SharedRows(self.changes, part, datastore.dtype, 0)
+            rows = PostgresRows(self.changes, part, datastore.dtype)
             table = EntryTable(rows=rows)
             if part != CORRECTIONS:
-                table.index_factory = SharedIndexFactory(self.index)
+                table.index_factory = PostgresIndexFactory(self.index)
             setattr(datastore, part, table)
 
     # --- transactions -------------------------------------------------------------
@@ -301,12 +301,12 @@ class PostgresHome:
         datastore.n_rereads += bool(since == 0 or retags)
         self.version = about.version
 
-    def _rows(self, datastore: "Datastore", part: str) -> SharedRows:
+    def _rows(self, datastore: "Datastore", part: str) -> PostgresRows:
         rows = datastore.tables[part].rows
-        assert isinstance(rows, SharedRows)
+        assert isinstance(rows, PostgresRows)
         return rows
 
-    def _take_over(self, part: str, rows: SharedRows, since: int) -> None:
+    def _take_over(self, part: str, rows: PostgresRows, since: int) -> None:
         """Read the rows that are new."""
         last, kind = 0, rows.unread_keys.dtype.name
         with_keys = part == CORRECTIONS

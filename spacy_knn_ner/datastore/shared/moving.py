@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..errors import Errors, KnnNerError
-from .datastore import Datastore
-from .entries import EntryTable
-from .examples.base import PARTS
-from .home import SharedHome
+from ...errors import Errors, KnnNerError
+from ..datastore import Datastore
+from ..entries import EntryTable
+from ..examples.base import PARTS
+from ..home import SharedHome
 
 # Rows that are moved at once.
 _CHUNK = 1 << 14

@@ -1,0 +1,1 @@
+"""What datastores in databases have in common, whichever database it is."""

@@ -1,8 +1,8 @@
 """A datastore in PostgreSQL or Qdrant: the same as one in this process, and shared with
 others.
 
-The PostgreSQL server is a real one, of a package; Qdrant is that of its client, in this
-process."""
+The PostgreSQL server is a real one, of a package; Qdrant is that of its client, and its
+engine without the server, in this process."""
 
 import copy
 import random
@@ -16,6 +16,7 @@ from datastores import ADA, PARTY, WIDTH, contents, filled, keys_of, text_of
 
 from spacy_knn_ner.datastore.datastore import Datastore
 from spacy_knn_ner.datastore.postgres.place import Postgres
+from spacy_knn_ner.datastore.qdrant.home import QdrantHome
 from spacy_knn_ner.datastore.qdrant.place import Qdrant
 from spacy_knn_ner.datastore.shared.moving import local_copy, opened, publish
 from spacy_knn_ner.errors import KnnNerError
@@ -30,18 +31,25 @@ def url(tmp_path_factory):
         yield server.url
 
 
-@pytest.fixture(params=["postgres", "qdrant"])
+@pytest.fixture(scope="module")
+def edge():
+    """A URL and the engine behind it."""
+    pytest.importorskip("qdrant_edge")
+    import qdrant_edge_client
+
+    with qdrant_edge_client.running(indexed_from=1) as found:
+        yield found
+
+
+@pytest.fixture(params=["postgres", "qdrant", "qdrant_edge"])
 def engine(request):
     """Makes a place in a database."""
+    kind, url = Qdrant, ":memory:"
     if request.param == "postgres":
-        found = request.getfixturevalue("url")
-        return lambda name=None, **how: Postgres(
-            found, name or postgres.new_name(), **how
-        )
-    pytest.importorskip("qdrant_client")
-    return lambda name=None, **how: Qdrant(
-        ":memory:", name or postgres.new_name(), **how
-    )
+        kind, url = Postgres, request.getfixturevalue("url")
+    elif request.param == "qdrant_edge":
+        url, _ = request.getfixturevalue("edge")
+    return lambda name=None, **how: kind(url, name or postgres.new_name(), **how)
 
 
 def published(engine, datastore, name=None, index="exact"):
@@ -98,17 +106,37 @@ def test_neighbors_are_those_of_a_local_store(engine, metric, dtype):
             )
 
 
+def test_neighbors_in_a_tight_cluster_of_half_precision(engine):
+    numbers = np.random.default_rng(0)
+    vectors = numbers.normal(size=256) + 0.02 * numbers.normal(size=(300, 256))
+    store = Datastore(dtype="float16")
+    keys = TokenKeys(vectors.astype("float32"), np.arange(300), 300)
+    store.add([text_of("w " * 300)], [keys], part="store")
+    queries = keys.vectors[:50] + 0.01
+    expected = store.store.search(queries, 8, metric="cosine")
+    found = published(engine, store).store.search(queries, 8, metric="cosine")
+    np.testing.assert_array_equal(found.rows, expected.rows)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_an_hnsw_index_is_used_and_its_distances_are_exact(url, metric, dtype):
+@pytest.mark.parametrize("engine", ["postgres", "qdrant_edge"], indirect=True)
+def test_an_hnsw_index_is_used_and_its_distances_are_exact(
+    request, engine, metric, dtype
+):
     local = clustered(dtype)
-    shared = Postgres(url, postgres.new_name(), index="hnsw").put(local)
+    shared = engine(index="hnsw").put(local)
+    if isinstance(shared.home, QdrantHome):
+        _, client = request.getfixturevalue("edge")
+        indexed = client.optimize()
     queries = local.store.keys.array()[:50].astype("float32")
     expected = local.store.search(queries, 5, metric=metric)
     before = shared.store.search(queries, 5, metric=metric)  # the server has none yet
     np.testing.assert_array_equal(before.rows, expected.rows)
     shared.home.make_index(shared, metric)
     shared.home.make_index(shared, metric)  # there is one
+    if isinstance(shared.home, QdrantHome):
+        assert client.optimize() > indexed + 20 * len(local.store)  # bytes of links
     settings = Settings(metric=metric, k=5)
     with shared.home.reading(shared):
         found = StoreRetriever(shared, settings).prepare()

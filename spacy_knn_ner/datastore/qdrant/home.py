@@ -13,15 +13,15 @@ import numpy as np
 from ...errors import Errors, KnnNerError
 from ...tags import TagSet
 from ..disk import saved_index
-from ..entries import EntryTable
+from ..entries import METRIC_OF, EntryTable
 from ..examples.base import CORRECTIONS, PARTS
 from ..examples.rows import load_example
 from ..rows import ENTRY, TAG
 from .about import About, AboutPoint
 from .change import Change
 from .examples import MirroredExamples
-from .index import EXACT, QdrantIndexFactory
-from .points import KEY, Points, condition, is_part, present, removed
+from .index import EXACT, HNSW, QdrantIndexFactory
+from .points import KEY, VECTOR_OF, Points, condition, is_part, present, removed
 from .rows import QdrantRows
 from .server import Server
 
@@ -212,7 +212,10 @@ class QdrantHome:
     # --- an approximate index ---------------------------------------------------------
 
     def make_index(self, datastore: "Datastore", metric: str) -> None:
-        """See `Home.make_index`: Qdrant makes it by itself."""
+        """See `Home.make_index`: Qdrant makes it, and goes on searching meanwhile."""
+        if self.index == HNSW and datastore.store.width is not None:
+            searched = METRIC_OF[metric == "cosine"]
+            self.change.entries.make_index(VECTOR_OF[searched])
 
     def keep_index(self, datastore: "Datastore") -> None:
         """See `Home.keep_index`."""

@@ -11,6 +11,8 @@ from .server import Server
 
 # Points that are sent or read at once.
 _CHUNK = 1000
+# Links per key in an HNSW index.
+_NO_INDEX, _M = 0, 16
 # The vectors of an entry: as stored, and of unit length for the cosine metric.
 KEY, UNIT = "key", "unit"
 VECTOR_OF = {"cosine": UNIT, "sqeuclidean": KEY}
@@ -42,13 +44,22 @@ class Points:
             kind = {"float32": "FLOAT32", "float16": "FLOAT16"}[dtype]
             how: dict[str, Any] = {
                 "size": width,
-                "datatype": models.Datatype[kind],
                 "quantization_config": _quantization(layout.quantization),
                 "on_disk": layout.quantization is not None,
+                "hnsw_config": models.HnswConfigDiff(m=_NO_INDEX),
             }
             vectors = {
-                KEY: models.VectorParams(distance=models.Distance.EUCLID, **how),
-                UNIT: models.VectorParams(distance=models.Distance.DOT, **how),
+                KEY: models.VectorParams(
+                    distance=models.Distance.EUCLID,
+                    datatype=models.Datatype[kind],
+                    **how,
+                ),
+                # Rounded to float16, others would be the nearest.
+                UNIT: models.VectorParams(
+                    distance=models.Distance.DOT,
+                    datatype=models.Datatype.FLOAT32,
+                    **how,
+                ),
             }
         with self._server.coded():
             client = self._server.client
@@ -66,6 +77,22 @@ class Points:
             for name, kind in names.items() if not self._server.is_local else ():
                 schema = models.PayloadSchemaType[kind]
                 client.create_payload_index(self.collection, name, schema, wait=True)
+
+    def make_index(self, vector: str) -> None:
+        """Let the server make an HNSW index, unless there is one.
+
+        vector (str): Of which keys, `KEY` or `UNIT`.
+        """
+        from qdrant_client import models
+
+        with self._server.coded():
+            client = self._server.client
+            found = client.get_collection(self.collection).config.params.vectors
+            index = found[vector].hnsw_config
+            if index is not None and index.m != _NO_INDEX:
+                return
+            how = models.VectorParamsDiff(hnsw_config=models.HnswConfigDiff(m=_M))
+            client.update_collection(self.collection, vectors_config={vector: how})
 
     def drop(self) -> None:
         """Delete the collection."""

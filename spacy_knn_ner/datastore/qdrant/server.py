@@ -12,8 +12,9 @@ from ...ml.extras import require
 API_KEY = "QDRANT_API_KEY"  # an environment variable
 MEMORY = ":memory:"
 _TIMEOUT = 30  # seconds
-# Stores of this process (":memory:…") and folders, which one client at a time may use.
-_LOCAL: dict[str, Any] = {}
+# Of this process, by URL: stores in memory, and in folders, which one client at a time
+# may use.
+CLIENTS: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,15 @@ class Server:
         """The client (qdrant_client.QdrantClient)."""
         from qdrant_client import QdrantClient
 
-        if self.is_local:
-            if self.url not in _LOCAL:
-                is_memory = self.url.startswith(MEMORY)
-                _LOCAL[self.url] = QdrantClient(
-                    MEMORY if is_memory else None,
-                    path=None if is_memory else self.url,
-                    force_disable_check_same_thread=True,
-                )
-            return _LOCAL[self.url]
+        if self.is_local and self.url not in CLIENTS:
+            is_memory = self.url.startswith(MEMORY)
+            CLIENTS[self.url] = QdrantClient(
+                MEMORY if is_memory else None,
+                path=None if is_memory else self.url,
+                force_disable_check_same_thread=True,
+            )
+        if self.url in CLIENTS:
+            return CLIENTS[self.url]
         if self._client is None or self._pid != os.getpid():
             self._pid = os.getpid()
             key = os.environ.get(API_KEY)

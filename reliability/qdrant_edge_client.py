@@ -137,15 +137,16 @@ class EdgeClient:
     def upsert(self, name: str, points: Any, **_: Any) -> None:
         if isinstance(points, models.Batch):
             ids, payloads = points.ids, points.payloads or [{}] * len(points.ids)
-            rows = zip(*(points.vectors or {}).values(), strict=True)
-            keys = [*(points.vectors or {})]
+            given: Any = points.vectors
+            keys, rows = [*given], zip(*given.values(), strict=True)
             vectors = [dict(zip(keys, row, strict=True)) for row in rows]
         else:
             ids = [point.id for point in points]
             payloads = [point.payload for point in points]
             vectors = [point.vector for point in points]
-        given = vectors if self._vectors[name] else [{} for _ in ids]
-        made = [*map(edge.Point, ids, given, payloads)]
+        if not self._vectors[name]:
+            vectors = [{} for _ in ids]
+        made = [*map(edge.Point, ids, vectors, payloads)]
         self._update(name, edge.UpdateOperation.upsert_points(made))
 
     def set_payload(self, name: str, payload: Any, points: Any, **_: Any) -> None:
@@ -172,7 +173,7 @@ class EdgeClient:
     def retrieve(
         self,
         name: str,
-        ids: list[int],
+        ids: list[Any],
         with_payload: bool = True,
         with_vectors: Any = False,
     ) -> Any:
@@ -192,9 +193,7 @@ class EdgeClient:
             edge.ScrollRequest(offset, limit, where, with_payload, with_vectors)
         )
 
-    def query_batch_points(
-        self, name: str, requests: list[models.QueryRequest]
-    ) -> list[Any]:
+    def query_batch_points(self, name: str, requests: list[Any]) -> list[Any]:
         made = [
             edge.QueryRequest(
                 limit=request.limit,
@@ -210,9 +209,10 @@ class EdgeClient:
         return [SimpleNamespace(points=points) for points in found]
 
 
-def _vector(how: models.VectorParams) -> edge.EdgeVectorParams:
+def _vector(how: Any) -> edge.EdgeVectorParams:
     """A kind of vector of the client as one of the engine."""
-    given, quantization = how.quantization_config, None
+    given: Any = how.quantization_config
+    quantization: Any = None
     if isinstance(given, models.ScalarQuantization):
         quantile = given.scalar.quantile
         quantization = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, quantile)
@@ -233,11 +233,14 @@ def _filter(where: models.Filter) -> edge.Filter:
     """A filter of the client as one of the engine."""
     return edge.Filter(
         must=[*map(_condition, where.must or [])],
+        should=[*map(_condition, where.should or [])] or None,
         must_not=[*map(_condition, where.must_not or [])],
     )
 
 
 def _condition(one: Any) -> Any:
+    if isinstance(one, models.Filter):
+        return _filter(one)
     if isinstance(one, models.HasIdCondition):
         return edge.HasIdCondition(set(one.has_id))
     match, span = one.match, one.range

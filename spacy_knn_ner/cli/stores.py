@@ -15,6 +15,10 @@ StoreOpt = Annotated[
     ),
 ]
 StoreNameOpt = Annotated[str, typer.Option(help="Name of a shared store.")]
+ReplaceOpt = Annotated[
+    bool,
+    typer.Option("--replace", help="Also if there is a shared store of this name."),
+]
 
 
 def store_block(store: str, name: str, index: str | None) -> dict[str, Any]:

@@ -76,9 +76,10 @@ class PhraseIndex:
         tokens, rows = entries["token"][firsts].tolist(), new["row"].tolist()
         bounds = [*np.flatnonzero(starts[firsts]).tolist(), len(firsts)]
         columns = {name: [-1] * len(firsts) for name in _OF_TEXT}
-        for start, end in pairwise(bounds):
-            text = _text_of(examples, int(new["example_id"][start]))
-            if text is not None:
+        known = examples.each(new["example_id"][bounds[:-1]].tolist())
+        for example, (start, end) in zip(known, pairwise(bounds), strict=True):
+            if example is not None:  # not forgotten
+                text = example.annotated
                 word_of = self._words(text)
                 row_of = dict(zip(tokens[start:end], rows[start:end], strict=True))
                 if self.of_corrections:
@@ -178,10 +179,3 @@ class PhraseIndex:
         expected = postings["position"][:, :1] + np.arange(len(ids))
         same &= (postings["position"] == expected).all(axis=1)
         return postings[same & ~self.table.removed[postings["row"]].any(axis=1)]
-
-
-def _text_of(examples: Examples, example_id: int) -> AnnotatedText | None:
-    try:
-        return examples.get(example_id).annotated
-    except KeyError:
-        return None  # forgotten

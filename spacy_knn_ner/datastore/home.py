@@ -33,8 +33,12 @@ class Home(Protocol):
         """
         ...
 
-    def keep_index(self, datastore: "Datastore") -> None:
-        """Let others use what was found out about the index."""
+    def keep(self, datastore: "Datastore", correction_radius: float | None) -> None:
+        """Let others use what was found out about the keys: how the index is searched,
+        and how far a correction reaches.
+
+        correction_radius (float | None): See `Calibration`.
+        """
         ...
 
 
@@ -57,8 +61,8 @@ class Local:
     def make_index(self, datastore: "Datastore", metric: str) -> None:
         """See `Home.make_index`: a search makes it."""
 
-    def keep_index(self, datastore: "Datastore") -> None:
-        """See `Home.keep_index`: a file does."""
+    def keep(self, datastore: "Datastore", correction_radius: float | None) -> None:
+        """See `Home.keep`: a file does."""
 
 
 @runtime_checkable
@@ -69,8 +73,10 @@ class SharedHome(Home, Protocol):
     version (int): Of the entries here; 0 before the first time.
     saved_index (dict[str, Any] | None): How an approximate index is searched, so that
         it is faithful; see disk/saved_index.py.
+    correction_radius (float | None): See `Calibration`.
     """
 
     name: str
     version: int
     saved_index: dict[str, Any] | None
+    correction_radius: float | None

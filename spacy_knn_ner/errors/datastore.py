@@ -70,7 +70,8 @@ class DatastoreErrors:
     )
     E119 = (
         "The URL of a store must not have a password, because it is saved with the "
-        "pipeline. Use PGPASSWORD, a password file or a service file."
+        "pipeline. For PostgreSQL, use PGPASSWORD, a password file or a service file; "
+        "for Qdrant, QDRANT_API_KEY."
     )
     E120 = (
         "There is no store named {name!r} at {url}. Build one with spacy knn build "
@@ -100,4 +101,8 @@ class DatastoreErrors:
     E127 = (
         "Another process is changing the store {name!r}, or has taken over the lock on "
         "it. Nothing was changed. Try it again."
+    )
+    E128 = (
+        "A shared store cannot have the name {name!r}. Use letters (a–z, A–Z), digits, "
+        "_ and -, up to 63 of them, and no digit or - at the beginning."
     )

@@ -162,6 +162,18 @@ def test_what_was_replaced_does_not_come_back_under_an_old_name(either, tmp_path
         assert not {"HERO", "CITY"} & set(its.labels)
 
 
+def test_how_far_a_correction_reaches_is_shared(either, tmp_path):
+    one = built(either)
+    one.to_disk(tmp_path)
+    other = spacy.load(tmp_path)
+    one.get_pipe("knn_ner").datastore.home.keep(one.get_pipe("knn_ner").datastore, 0.25)
+    other("Ada lives here")
+    assert other.get_pipe("knn_ner").calibration.correction_radius == 0.25
+    third = spacy.load(tmp_path)
+    third("Ada lives here")
+    assert third.get_pipe("knn_ner").calibration.correction_radius == 0.25
+
+
 def test_a_shared_store_is_not_compressed(url):
     knn = built(url).get_pipe("knn_ner")
     with pytest.raises(KnnNerError, match="KNN-E123"):
@@ -233,7 +245,10 @@ def test_the_command_line_builds_and_edits_it(url, tmp_path):
     DocBin(docs=annotated_docs(nlp)).to_disk(tmp_path / "text.spacy")
     model, name = tmp_path / "model", postgres.new_name()
     paths = tmp_path / "trained", tmp_path / "text.spacy", model
-    run("build", *paths, "--store", url, "--store-name", name, "--project")
+    build = "build", *paths, "--store", url, "--store-name", name, "--project"
+    run(*build)
+    assert "KNN-E124" in run(*build, code=1)[1]
+    run(*build, "--replace")
     loaded = spacy.load(model)
     spans = "--text", "we saw Xanadu", "--span", "Xanadu=CITY"
     run("add", model, *spans)

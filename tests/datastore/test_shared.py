@@ -13,59 +13,17 @@ import numpy as np
 import postgres
 import pytest
 from datastores import ADA, PARTY, WIDTH, contents, filled, keys_of, text_of
+from shared_stores import another, published, seen
 
 from spacy_knn_ner.datastore.datastore import Datastore
 from spacy_knn_ner.datastore.postgres.place import Postgres
 from spacy_knn_ner.datastore.qdrant.home import QdrantHome
 from spacy_knn_ner.datastore.qdrant.place import Qdrant
-from spacy_knn_ner.datastore.shared.moving import local_copy, opened, publish
+from spacy_knn_ner.datastore.shared.moving import local_copy, publish
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.inference.retriever import StoreRetriever
 from spacy_knn_ner.settings import Settings
 from spacy_knn_ner.types import TokenKeys
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    with postgres.running(tmp_path_factory.mktemp("pg")) as server:
-        yield server.url
-
-
-@pytest.fixture(scope="module")
-def edge():
-    """A URL and the engine behind it."""
-    pytest.importorskip("qdrant_edge")
-    import qdrant_edge_client
-
-    with qdrant_edge_client.running(indexed_from=1) as found:
-        yield found
-
-
-@pytest.fixture(params=["postgres", "qdrant", "qdrant_edge"])
-def engine(request):
-    """Makes a place in a database."""
-    kind, url = Qdrant, ":memory:"
-    if request.param == "postgres":
-        kind, url = Postgres, request.getfixturevalue("url")
-    elif request.param == "qdrant_edge":
-        url, _ = request.getfixturevalue("edge")
-    return lambda name=None, **how: kind(url, name or postgres.new_name(), **how)
-
-
-def published(engine, datastore, name=None, index="exact"):
-    return engine(name, index=index).put(datastore)
-
-
-def another(shared):
-    """As another process sees it."""
-    home, other = shared.home, Datastore()
-    type(home)(copy.deepcopy(home.server), home.index).attach(other)
-    return opened(other)
-
-
-def seen(shared):
-    with shared.home.reading(shared):
-        return contents(shared)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -141,7 +99,7 @@ def test_an_hnsw_index_is_used_and_its_distances_are_exact(
     with shared.home.reading(shared):
         found = StoreRetriever(shared, settings).prepare()
     assert found.share >= 0.95
-    shared.home.keep_index(shared)
+    shared.home.keep(shared, None)
     near = shared.store.search(queries, 5, metric=metric)
     alike = near.rows == expected.rows
     assert alike.mean() > 0.95

@@ -106,6 +106,7 @@ class Memory:
         """
         with self.lock, self.datastore.home.reading(self.datastore):
             if self.place.is_shared:  # others may have changed it
+                self.calibration = sharing.calibrated(self.calibration, self.datastore)
                 self.encoder.projection = self.datastore.projection
                 self._keep_strings()
             yield
@@ -225,7 +226,8 @@ class Memory:
         with self.reading():
             self._find_radius(settings)
             found = building.make_index(self.datastore, settings, self.encoder.name)
-        home.keep_index(self.datastore)
+        with self.lock:
+            home.keep(self.datastore, self.calibration.correction_radius)
         return found
 
     def _find_radius(self, settings: Settings) -> None:

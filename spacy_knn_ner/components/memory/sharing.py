@@ -1,11 +1,14 @@
 """A datastore that other processes change too: moved, or away for a while."""
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...datastore.datastore import Datastore
+from ...datastore.home import SharedHome
 from ...datastore.place import Place
 from ...errors import Errors, KnnNerError, Notes, note
+from ...inference.confidence import Calibration
 from ..config_blocks import resolve_block
 
 if TYPE_CHECKING:
@@ -49,21 +52,33 @@ def moved(datastore: Datastore, old: Place, new: Place) -> Datastore:
     return new.put(own) if new.is_shared else own
 
 
-def move(knn: "KnnNer", block: dict[str, Any], *, replace: bool = False) -> None:
+def move(knn: "KnnNer", block: dict[str, Any], *, replaces: bool = False) -> None:
     """Put the datastore of a component somewhere else, and use that from now on.
 
     knn (KnnNer): The component.
     block (dict[str, Any]): Of a function of `knn_stores`.
-    replace (bool): Also if there is one. Default: False.
+    replaces (bool): Also if there is one. Default: False.
     RAISES (KnnNerError): If there is one, or it is away; then nothing changes.
     """
     place = resolve_block(knn.name, "store", block)
-    if _opened(place) is not None:
-        if not replace:
-            raise KnnNerError(Errors.E124, name=place)
+    if not is_free(place, replaces=replaces):
         place.put(_own(knn.datastore, knn.memory.place))
     knn.set_settings(store=block)
     knn.make_index()
+
+
+def is_free(place: Place, *, replaces: bool = False) -> bool:
+    """Check whether there is no datastore at a place.
+
+    place (Place): The place.
+    replaces (bool): Whether there may be one. Default: False.
+    RAISES (KnnNerError): If there is one that must not be replaced, or it is away.
+    """
+    if _opened(place) is None:
+        return True
+    if not replaces:
+        raise KnnNerError(Errors.E124, name=place)
+    return False
 
 
 def _opened(place: Place) -> Datastore | None:
@@ -85,6 +100,19 @@ def _own(datastore: Datastore, place: Place) -> Datastore:
     from ...datastore.shared.moving import local_copy
 
     return local_copy(datastore)
+
+
+def calibrated(calibration: Calibration, datastore: Datastore) -> Calibration:
+    """Use what another process has found out about the keys.
+
+    calibration (Calibration): Of the pipeline.
+    datastore (Datastore): A shared one.
+    RETURNS (Calibration): With the radius of its corrections, if it is known.
+    """
+    home = datastore.home
+    if not isinstance(home, SharedHome) or home.correction_radius is None:
+        return calibration
+    return replace(calibration, correction_radius=home.correction_radius)
 
 
 def is_away(error: Exception) -> bool:

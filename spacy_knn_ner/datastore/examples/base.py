@@ -7,11 +7,14 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from typing import Any
 
+from spacy.util import minibatch
+
 from ...types import AnnotatedText, StoredExample
 from .rows import digest, dump, load_example
 
 STORE, CORRECTIONS = PARTS = ("store", "corrections")
 
+_AT_ONCE = 256  # examples that are read
 _COLUMNS = "example_id, part, annotation, source"
 
 
@@ -138,6 +141,20 @@ class Examples(ABC):
                 return load_example(row)
         raise KeyError(example_id)
 
+    def each(self, example_ids: Iterable[int]) -> Iterator[StoredExample | None]:
+        """Get examples, some hundred at once.
+
+        example_ids (Iterable[int]): Perhaps unknown.
+        YIELDS (StoredExample | None): Each example, in order; None where there is none.
+        """
+        for ids in minibatch(example_ids, _AT_ONCE):
+            marks = ", ".join("?" * len(ids))
+            query = f"SELECT {_COLUMNS} FROM examples WHERE example_id IN ({marks})"
+            with self.reading() as db:
+                rows = [*map(load_example, db.execute(query, ids))]
+            found = {example.example_id: example for example in rows}
+            yield from map(found.get, ids)
+
     def ids(
         self,
         part: str | None = None,
@@ -226,7 +243,7 @@ class Examples(ABC):
         """Yield every example, by ascending id."""
         query = (
             f"SELECT {_COLUMNS} FROM examples "
-            "WHERE example_id > ? ORDER BY example_id LIMIT 256"
+            f"WHERE example_id > ? ORDER BY example_id LIMIT {_AT_ONCE}"
         )
         last = 0
         while True:

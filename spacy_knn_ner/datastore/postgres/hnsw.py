@@ -55,15 +55,14 @@ def create_index(server: Server, dtype: str, metric: str) -> None:
     """Make the HNSW index of a store on the server, unless there is one. Others read
     and change the store meanwhile.
 
-    server (Server): The connection; in no transaction.
+    server (Server): Another connection to it is made.
     dtype (str): Of the keys.
     metric (str): `"cosine"` or `"sqeuclidean"`.
     RAISES (KnnNerError): If the server refuses, such as keys that are too long.
     """
     name = f"{STORE}_{metric}"
     lock = [f"{server.name}.{name}"]
-    with server.coded():
-        db = server.db
+    with server.another() as db:
         # Waiting inside a statement would be waited for by the one that makes it.
         while not db.execute(_LOCK, lock).fetchone()[0]:
             time.sleep(_WAIT)
@@ -77,5 +76,5 @@ def create_index(server: Server, dtype: str, metric: str) -> None:
                     f"USING hnsw (key {operator_class(dtype, metric)})"
                 )
         finally:
-            if server.is_connected:
+            if not db.closed:
                 db.execute("SELECT pg_advisory_unlock(hashtext(%s))", lock)

@@ -1,25 +1,24 @@
 """Transactions of a shared datastore, and what other processes have changed."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import Errors, KnnNerError
-from ...tags import TagSet
-from ..disk import saved_index
-from ..entries import METRIC_OF, EntryTable
+from ..entries import METRIC_OF
 from ..examples.base import CORRECTIONS, PARTS
 from ..rows import ENTRY, TAG
+from ..shared.home import RemoteHome
+from ..shared.place import EXACT, HNSW
+from ..shared.rows import RemoteRows
 from .changes import Changes
 from .examples import PostgresExamples
 from .hnsw import create_index
-from .index import EXACT, HNSW, PostgresIndexFactory
+from .index import PostgresIndexFactory
 from .keys import decoded, key_as_sent
 from .rows import PostgresRows
 from .schema import REMEMBERED, check_format, create
@@ -45,35 +44,35 @@ _SENT = np.dtype(
     ]
 )
 _ABOUT = (
-    "SELECT format, version, oldest, dtype, width, scheme, labels, fingerprint, "
-    "projection, search FROM about"
+    "SELECT format, store_id, version, oldest, dtype, width, scheme, labels, "
+    "fingerprint, search, projection, correction_radius FROM about"
 )
+_JSON = "labels", "fingerprint", "search"
+_PATIENCE = "120s"  # until a process gives up changing what others are changing
 
 
 @dataclass(frozen=True)
 class About:
-    """What the server says of the datastore: the row of `about`."""
+    """What the server says of the datastore: the row of `about`; see `State`."""
 
     format: int
+    store_id: str
     version: int
     oldest: int
     dtype: str
-    width: int | None
+    width: int
     scheme: str
-    labels: str
-    fingerprint: str
+    labels: tuple[str, ...]
+    fingerprint: Any
+    search: dict[str, Any] | None
     projection: bytes | None
-    search: str
+    correction_radius: float | None
 
 
-class PostgresHome:
+class PostgresHome(RemoteHome):
     """Keeps a datastore on a server, and in step with it.
 
     server (Server): The connection.
-    name (str): The datastore's.
-    version (int): Of the entries here; 0 before the first time.
-    saved_index (dict[str, Any] | None): How an approximate index is searched, so that
-        it is faithful; see disk/saved_index.py.
     """
 
     def __init__(
@@ -83,47 +82,23 @@ class PostgresHome:
         index (str): Of the store, `"exact"` (default) or `"hnsw"`.
         creates (bool): Make an empty datastore where there is none. Default: False.
         """
-        self.server, self.version, self._creates = server, 0, creates
-        self.name, self.index = server.name, index
-        self.saved_index: dict[str, Any] | None = None
+        self.server, self.index = server, index
         self.changes = Changes(server)
-        self._start()
+        super().__init__(server.name, PostgresIndexFactory(index), creates=creates)
 
-    def _start(self) -> None:
-        """Begin without a transaction."""
-        self._pid = os.getpid()
-        self._depth = 0  # of changes within each other
-        self._is_reading = False
+    def _create(self) -> None:
+        create(self.server)
 
-    def _make_ready(self) -> None:
-        """Before each transaction."""
-        if self._pid != os.getpid():  # those of the parent process are not ours
-            self._start()
-        if self._creates:
-            create(self.server)
-            self._creates = False
+    def _make_examples(self, datastore: "Datastore") -> PostgresExamples:
+        return PostgresExamples(self.server, self)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_pid": None}  # a copy is in no transaction
+    def _make_rows(self, part: str, dtype: str) -> PostgresRows:
+        return PostgresRows(self.changes, part, dtype)
 
     @property
     def is_changing(self) -> bool:
         """Whether a change has begun."""
         return self._depth > 0
-
-    def attach(self, datastore: "Datastore") -> None:
-        """Keep a datastore here from now on.
-
-        datastore (Datastore): An empty one, which is filled when it is first read.
-        """
-        datastore.home = self
-        datastore.examples = PostgresExamples(self.server, self)
-        for part in PARTS:
-            rows = PostgresRows(self.changes, part, datastore.dtype)
-            table = EntryTable(rows=rows)
-            if part != CORRECTIONS:
-                table.index_factory = PostgresIndexFactory(self.index)
-            setattr(datastore, part, table)
 
     # --- transactions -------------------------------------------------------------
 
@@ -161,8 +136,9 @@ class PostgresHome:
         else:
             self._execute("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE")
             try:
+                self._lock_out_changes()
                 self._lock_out_replacements()
-                about = self._about(" FOR UPDATE")
+                about = self._about()
                 self._catch_up(datastore, about)
             except BaseException:
                 self._end("ROLLBACK")
@@ -204,43 +180,67 @@ class PostgresHome:
             except KnnNerError:
                 self.server.close()
 
-    def _lock_out_replacements(self) -> None:
-        """Before the snapshot is taken; so that no table is replaced meanwhile."""
+    def _lock_out_changes(self) -> None:
+        """Before all other locks, so that no two processes wait for each other."""
         import psycopg
 
         with self.server.coded():
+            db = self.server.db
+            db.execute("SELECT set_config('lock_timeout', %s, true)", [_PATIENCE])
             try:
-                self.server.db.execute("LOCK TABLE about IN ACCESS SHARE MODE")
-            except psycopg.errors.UndefinedTable:
+                lock = "SELECT pg_advisory_xact_lock(hashtext(%s))"
+                db.execute(lock, [f"{self.name}.changes"])
+            except psycopg.errors.LockNotAvailable as error:
+                raise KnnNerError(Errors.E127, name=self.name) from error
+
+    def _lock_out_replacements(self) -> None:
+        """Before the snapshot is taken; so that no table is replaced meanwhile."""
+        import psycopg
+        from psycopg import sql
+
+        with self.server.coded():
+            # With the schema, so that it is no other table of this name.
+            lock = sql.SQL("LOCK TABLE {}.about IN ACCESS SHARE MODE")
+            try:
+                self.server.db.execute(lock.format(self.server.schema))
+            except (
+                psycopg.errors.InvalidSchemaName,
+                psycopg.errors.UndefinedTable,
+            ):
                 name, url = self.server.name, self.server.url
                 raise KnnNerError(Errors.E120, name=name, url=url) from None
 
-    def _about(self, lock: str = "") -> About:
-        row = self._execute(_ABOUT + lock).fetchone()
+    def _about(self) -> About:
+        row = self._execute(_ABOUT).fetchone()
         check_format(row[0], str(self.server))
-        return About(*row)
+        values = dict(zip([field.name for field in fields(About)], row, strict=True))
+        values |= {name: json.loads(values[name]) for name in _JSON}
+        return About(**{**values, "labels": tuple(values["labels"])})
 
     def _write_about(self, datastore: "Datastore") -> None:
         version, tag_set = self.changes.version, datastore.tag_set
         projection = datastore.projection
         self._execute(
             "UPDATE about SET version = %s, dtype = %s, width = %s, scheme = %s, "
-            "labels = %s, fingerprint = %s, projection = %s, search = %s",
+            "labels = %s, fingerprint = %s, projection = %s, search = %s, "
+            "correction_radius = %s",
             [
                 version,
                 datastore.dtype,
-                datastore.width,
+                datastore.width or 0,
                 tag_set.scheme,
                 json.dumps(tag_set.labels),
                 json.dumps(datastore.fingerprint),
                 None if projection is None else projection.astype("<f4").tobytes(),
                 json.dumps(self.saved_index),
+                self.correction_radius,
             ],
         )
         if version % REMEMBERED == 0:
+            oldest = [max(1, version - REMEMBERED)]
             for table in ("removed", "changes"):
-                self._execute(f"DELETE FROM {table} WHERE version <= %s", [version])
-            self._execute("UPDATE about SET oldest = %s", [version])
+                self._execute(f"DELETE FROM {table} WHERE version <= %s", oldest)
+            self._execute("UPDATE about SET oldest = %s", oldest)
 
     # --- an approximate index ---------------------------------------------------------
 
@@ -250,32 +250,20 @@ class PostgresHome:
             unit = metric == "cosine"
             create_index(self.server, datastore.dtype, METRIC_OF[unit])
 
-    def keep_index(self, datastore: "Datastore") -> None:
-        """See `Home.keep_index`."""
-        if datastore.store.fidelity is not None:
-            found = saved_index.describe(datastore.store, {})
-            if found != self.saved_index:
-                with datastore.transaction():
-                    self.saved_index = found
-
     # --- catching up ----------------------------------------------------------------
 
     def _catch_up(self, datastore: "Datastore", about: About) -> None:
         """Bring the entries here up to date."""
-        if about.version == self.version:
+        if self._is_current(datastore, about):
             return
-        since, self.version = self.version, 0  # if this fails, all is read again
+        since, self.version = self._seen(about), 0  # if this fails, all is read again
         statement = "SELECT tags FROM changes WHERE version > %s ORDER BY version"
         retags = [row[0] for row in self._execute(statement, [since]).fetchall()]
         tables = [(part, datastore.tables[part]) for part in PARTS]
-        width = about.width or 0
         widths = {self._rows(datastore, part).unread_keys.tail[0] for part in PARTS}
-        if since < about.oldest or None in retags or widths != {width}:
+        if since < about.oldest or None in retags or widths != {about.width}:
             since = 0
-        if since == 0:
-            for part, table in tables:
-                self._rows(datastore, part).read_again(about.dtype, width)
-                table.forget_index()
+            self._read_again(datastore, about)
         for part, table in tables if about.width else ():
             rows = self._rows(datastore, part)
             if since:
@@ -287,26 +275,10 @@ class PostgresHome:
                 removed = self._execute(statement, [part, since]).fetchall()
                 table.removed_rows(rows.take_away(np.array(removed, np.int64).ravel()))
             self._take_over(part, rows, since)
-        datastore.dtype = about.dtype
-        datastore.tag_set = TagSet(about.scheme, tuple(json.loads(about.labels)))
-        datastore.fingerprint = json.loads(about.fingerprint)
-        datastore.projection = None
-        if about.projection is not None:
-            flat = np.frombuffer(about.projection, "<f4")
-            datastore.projection = flat.reshape(-1, about.width or 1)
-        before, self.saved_index = self.saved_index, json.loads(about.search)
-        if self.saved_index and (since == 0 or before != self.saved_index):
-            saved_index.load(datastore.store, Path(), self.saved_index)
-        datastore.n_changes += 1
-        datastore.n_rereads += bool(since == 0 or retags)
-        self.version = about.version
+        is_reread = bool(since == 0 or retags)
+        self._take_over_state(datastore, about, about.projection, is_reread=is_reread)
 
-    def _rows(self, datastore: "Datastore", part: str) -> PostgresRows:
-        rows = datastore.tables[part].rows
-        assert isinstance(rows, PostgresRows)
-        return rows
-
-    def _take_over(self, part: str, rows: PostgresRows, since: int) -> None:
+    def _take_over(self, part: str, rows: RemoteRows, since: int) -> None:
         """Read the rows that are new."""
         last, kind = 0, rows.unread_keys.dtype.name
         with_keys = part == CORRECTIONS

@@ -5,12 +5,10 @@ from typing import Any
 import numpy as np
 
 from ..index.base import IndexFactory, StoredKeys, VectorIndex
+from ..shared.place import EXACT, HNSW
 from .hnsw import HnswIndex
 from .keys import PostgresKeys
 from .nearest import nearest
-
-EXACT, HNSW = "exact", "hnsw"
-INDEXES = (EXACT, HNSW)
 
 
 class PostgresIndex(VectorIndex):

@@ -72,11 +72,14 @@ class PostgresKeys(RemoteKeys):
         return decoded(b"".join(sent), self.dtype.name, self.tail[0])
 
     def longest(self, start: int = 0) -> float:
-        """See `Blocks.longest`; of all rows."""
+        """See `Blocks.longest`."""
+        if start >= len(self):
+            return 0.0
         norm = {"float32": "vector_norm", "float16": "l2_norm"}[self.dtype.name]
-        statement = f"SELECT max({norm}(key)) FROM {self.table}"
+        statement = f"SELECT max({norm}(key)) FROM {self.table} WHERE entry_id >= %s"
+        first = [int(self.entry_ids.array()[start])]
         with self.server.coded():
-            return float(self.server.db.execute(statement).fetchone()[0] or 0.0)
+            return float(self.server.db.execute(statement, first).fetchone()[0] or 0.0)
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -18,33 +18,33 @@ class PostgresRows(RemoteRows):
         part (str): `"store"` or `"corrections"`.
         dtype (DTypeLike): Of the keys.
         """
-        self._server = changes
+        self._on_server = changes
         super().__init__(part, dtype)
 
     def remote_keys(self, dtype: Any, width: int) -> PostgresKeys:
         """See `RemoteRows.remote_keys`."""
-        server = self._server.server
+        server = self._on_server.server
         return PostgresKeys(server, self._part, dtype, width, self.entry_ids)
 
     def append(self, keys: np.ndarray, entries: np.ndarray, tags: np.ndarray) -> None:
         """See `Rows.append`."""
         keys = keys.astype(self._keys.dtype, copy=False)
-        ids = self._server.insert(self._part, keys, entries, tags)
+        ids = self._on_server.insert(self._part, keys, entries, tags)
         self.take_over(ids, keys, entries, tags)
 
     def remove(self, rows: np.ndarray) -> None:
         """See `Rows.remove`."""
         if len(rows):
-            self._server.delete(self._part, self.entry_ids.array()[rows])
+            self._on_server.delete(self._part, self.entry_ids.array()[rows])
             super().remove(rows)
 
     def retag(self, ids: np.ndarray) -> None:
         """See `Rows.retag`."""
-        self._server.retag(self._part, ids)
+        self._on_server.retag(self._part, ids)
         self.give_tags(ids)
 
     def start_empty(self, keys: Blocks) -> None:
         """See `Rows.start_empty`."""
         width = keys.tail[0]
-        self._server.create(self._part, keys.dtype.name, width)
+        self._on_server.create(self._part, keys.dtype.name, width)
         self.read_again(keys.dtype, width)

@@ -12,20 +12,22 @@ FORMAT = 1
 # them reads all entries again.
 REMEMBERED = 10_000
 
-# One row. `version` counts changes; `oldest` is the first one that can be caught up
-# from; `search` is how the index is searched (see disk/saved_index.py).
+# One row. `store_id` is random; `version` counts changes; `oldest` is the first that
+# can be caught up from; `search` is how the index is searched (disk/saved_index.py).
 _ABOUT = """
 CREATE TABLE about (
     format int NOT NULL,
+    store_id text NOT NULL,
     version bigint NOT NULL,
     oldest bigint NOT NULL,
     dtype text NOT NULL,
-    width int,
+    width int NOT NULL,
     scheme text NOT NULL,
     labels text NOT NULL,
     fingerprint text NOT NULL,
     projection bytea,
-    search text NOT NULL
+    search text NOT NULL,
+    correction_radius double precision
 );
 """
 _EXAMPLES = """
@@ -62,7 +64,7 @@ CREATE TABLE removed (
 CREATE INDEX ON removed (version);
 CREATE TABLE changes (version bigint PRIMARY KEY, tags text);
 """
-_HAS_SCHEMA = "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s"
+_UNKNOWN_WIDTH = "vector"  # the type of keys as yet
 _KEY_TYPE = (
     "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
     "WHERE attrelid = to_regclass(%s) AND attname = 'key'"
@@ -77,42 +79,52 @@ def create(server: Server) -> None:
     with server.coded(), server.db.transaction():
         # One process at a time.
         server.db.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [server.name])
-        if server.db.execute(_HAS_SCHEMA, [server.name]).fetchone() is None:
+        if not has_tables(server):
             _create(server.db, server.schema)
 
 
+def has_tables(server: Server) -> bool:
+    """Check whether a server has the tables of a datastore.
+
+    server (Server): The connection.
+    """
+    query = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'about'"
+    return server.db.execute(query, [server.name]).fetchone() is not None
+
+
 def _create(db: Any, name: Any) -> None:
+    """All tables, also those of entries: if one were not there, its name would mean a
+    table of another schema that has it."""
     from psycopg import sql
 
-    db.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    db.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
     db.execute(_ABOUT + _EXAMPLES + _CHANGES)
+    for part in PARTS:
+        db.execute(_ENTRIES.format(part=part, type=_UNKNOWN_WIDTH))
     db.execute(
-        "INSERT INTO about (format, version, oldest, dtype, scheme, labels, "
-        "fingerprint, search) "
-        "VALUES (%s, 1, 1, 'float32', 'BILUO', '[]', 'null', 'null')",
+        "INSERT INTO about (format, store_id, version, oldest, dtype, width, scheme, "
+        "labels, fingerprint, search) VALUES "
+        "(%s, gen_random_uuid(), 1, 1, 'float32', 0, 'BILUO', '[]', 'null', 'null')",
         [FORMAT],
     )
 
 
 def create_entries(db: Any, part: str, dtype: str, width: int) -> None:
-    """Empty the table of a part's entries; both are made where there is none.
+    """Empty the table of a part's entries; those that are empty are for such keys.
 
     db (psycopg.Connection): In a transaction.
     part (str): Its name.
-    dtype (str), width (int): Of the keys; width 0: not known yet, and no table is made.
+    dtype (str), width (int): Of the keys; width 0: not known yet.
     """
     kind = f"{TYPES[dtype][0]}({int(width)})"
     for name in PARTS:
-        found = db.execute(_KEY_TYPE, [name]).fetchone()
-        if found is not None and width and found[0] != kind:
-            is_empty = f"SELECT 1 FROM {name} LIMIT 1"
-            if name == part or db.execute(is_empty).fetchone() is None:
-                _wait_for_readers(db)
-                db.execute(f"DROP TABLE {name}")
-                found = None
-        elif found is not None and name == part:
+        is_same = not width or db.execute(_KEY_TYPE, [name]).fetchone()[0] == kind
+        if is_same and name == part:
             db.execute(f"DELETE FROM {name}")
-        if found is None and width:
+        has_rows = f"SELECT 1 FROM {name} LIMIT 1"
+        if not is_same and (name == part or not db.execute(has_rows).fetchone()):
+            _wait_for_readers(db)
+            db.execute(f"DROP TABLE {name}")
             db.execute(_ENTRIES.format(part=name, type=kind))
 
 

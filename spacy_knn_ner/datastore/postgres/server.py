@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ...errors import Errors, KnnNerError
@@ -43,7 +43,7 @@ class Server:
             given = conninfo_to_dict(url)
         except ProgrammingError as error:
             raise KnnNerError(Errors.E118, reason=error) from None
-        if "password" in given:
+        if {"password", "sslpassword"} & {*given}:
             raise KnnNerError(Errors.E119)
         self.url, self.name, self.schema = url, name, sql.Identifier(name)
         self._db: Any = None
@@ -91,11 +91,23 @@ class Server:
                 " ".join(str(error).split()),
             )
             raise
-        db.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        path = sql.SQL("SET search_path TO {}, {}")
+        db.execute(path.format(self.schema, sql.Identifier(_schema_of_pgvector(db))))
         register_vector(db)
-        path = sql.SQL("SET search_path TO {}, public").format(self.schema)
-        db.execute(path)
         return db
+
+    @contextmanager
+    def another(self) -> Iterator[Any]:
+        """Open a second connection, for what takes long.
+
+        YIELDS (psycopg.Connection): In autocommit mode.
+        """
+        with self.coded():
+            db = self._connect()
+            try:
+                yield db
+            finally:
+                db.close()
 
     @contextmanager
     def coded(self) -> Iterator[None]:
@@ -128,3 +140,22 @@ class Server:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+
+_SCHEMA = (
+    "SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace "
+    "WHERE extname = 'vector'"
+)
+
+
+def _schema_of_pgvector(db: Any) -> str:
+    """Where its types are; it is installed in the database if it is not."""
+    import psycopg
+
+    found = db.execute(_SCHEMA).fetchone()
+    if found is None:
+        # Another process may do the same.
+        with suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject):
+            db.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        found = db.execute(_SCHEMA).fetchone()
+    return found[0]

@@ -7,41 +7,46 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ...errors import Errors, KnnNerError
-from .points import condition
+from .points import Points, Visible, condition
 from .server import Server
 
 FORMAT = 1
 _ID = 0
-_REMEMBERED = 32  # changes
+_COMMITS = 32  # so many are remembered
+_LISTS = "labels", "tags", "commits", "aborted"
 # Seconds: how long a lock is held by a process that has died; between two tries; until
 # a process gives up.
-_LISTS = "labels", "tags", "commits"
 LEASE, _PAUSE, _PATIENCE = 60.0, 0.05, 120.0
+# Seconds until what another process has begun to create is thought abandoned.
+ABANDONED = 30.0
 
 
 @dataclass(frozen=True)
 class About:
     """The state of a datastore.
 
-    version (int): Counts changes.
+    store_id, version, width, search, correction_radius: See `State`.
+    aborted (tuple[int]): Versions of changes that were not made; see `Visible`.
     oldest (int): The first version that can be caught up from: what was removed before
         is gone.
     reread (int): The version from which on all must be read again.
-    generation (int): Of the collection of entries; 0: there is none.
-    next_id, last_example_id (int): For new points, and the last example's.
-    width (int): Of the keys; 0: not known yet.
+    generation (int): The version that made the collection of entries; 0: there is none.
+    replaced_at (float): When it did, in seconds.
+    last_example_id (int): New ones follow it.
     longest (float): The length of the longest key.
     tags (list[str]): The meaning of the entries' tags.
     commits (tuple[str, ...]): Who made the last changes.
-    dtype, scheme, labels, fingerprint, projection, search: As in `Datastore`.
+    dtype, scheme, labels, fingerprint, projection: As in `Datastore`.
     """
 
     format: int = FORMAT
+    store_id: str = ""
     version: int = 1
+    aborted: tuple[int, ...] = ()
     oldest: int = 1
     reread: int = 1
     generation: int = 0
-    next_id: int = 1
+    replaced_at: float = 0.0
     last_example_id: int = 0
     width: int = 0
     longest: float = 0.0
@@ -52,7 +57,13 @@ class About:
     fingerprint: Any = None
     projection: Any = None
     search: Any = None
+    correction_radius: float | None = None
     commits: tuple[str, ...] = ()
+
+    @property
+    def visible(self) -> Visible:
+        """The points that are read."""
+        return Visible(self.version, self.aborted)
 
 
 class AboutPoint:
@@ -61,31 +72,71 @@ class AboutPoint:
     def __init__(self, server: Server) -> None:
         """server (Server): The connection."""
         self._server, self._owner = server, ""
+        self._renewed_at = self._waits_since = 0.0
 
     @property
     def collection(self) -> str:
         """The name of its collection."""
         return f"{self._server.name}.about"
 
-    def create(self) -> None:
-        """Make the state of an empty datastore, unless there is one."""
+    def create(self, examples: Points) -> None:
+        """Make the state of an empty datastore, unless there is one.
+
+        examples (Points): Its examples, which are made too.
+        """
         from qdrant_client import models
 
-        client = self._server.client
+        begun = self._begin_to_create()
+        while not begun and not self._is_there():
+            # The process that has begun may have died.
+            begun = time.monotonic() - self._waits_since > ABANDONED
+            time.sleep(_PAUSE)
+        if not begun:
+            return
+        if not examples.exists():
+            examples.create()
+        state = _payload(About(store_id=uuid.uuid4().hex))
+        payload = {**state, "until": 0.0, "owner": "", "claimed": 1}
+        point = models.PointStruct(id=_ID, vector={}, payload=payload)
         with self._server.coded():
-            if client.collection_exists(self.collection):
-                return
-            layout = self._server.layout
-            client.create_collection(
-                self.collection,
-                vectors_config={},
-                shard_number=1,  # changes are in order
-                replication_factor=layout.replicas,
-                write_consistency_factor=layout.write_replicas,
+            self._server.client.upsert(self.collection, [point], wait=True)
+
+    def _begin_to_create(self) -> bool:
+        """Make the collection; False if there is one. A server makes one of a name."""
+        layout = self._server.layout
+        self._waits_since = time.monotonic()
+        if self._exists():
+            return False
+        try:
+            with self._server.coded():
+                self._server.client.create_collection(
+                    self.collection,
+                    vectors_config={},
+                    shard_number=1,  # changes are in order
+                    replication_factor=layout.replicas,
+                    write_consistency_factor=layout.write_replicas,
+                )
+        except KnnNerError:
+            if self._exists():  # another process was faster
+                return False
+            raise
+        return True
+
+    def _exists(self) -> bool:
+        with self._server.coded():
+            return self._server.client.collection_exists(self.collection)
+
+    def _is_there(self) -> bool:
+        return self._exists() and self._payload() is not None
+
+    def _payload(self) -> dict[str, Any] | None:
+        """What the point has."""
+        how = {"consistency": "majority"} if self._server.layout.replicas > 1 else {}
+        with self._server.coded():
+            found = self._server.client.retrieve(
+                self.collection, [_ID], with_payload=True, **how
             )
-            payload = {**_payload(About()), "until": 0.0, "owner": ""}
-            point = models.PointStruct(id=_ID, vector={}, payload=payload)
-            client.upsert(self.collection, [point], wait=True)
+        return dict(found[0].payload) if found else None
 
     def read(self) -> About:
         """Read the state.
@@ -94,14 +145,12 @@ class AboutPoint:
         """
         return self._read()[0]
 
-    def _read(self) -> tuple[About, str]:
+    def _read(self) -> tuple[About, dict[str, Any]]:
+        """The state, and all that the point has."""
         server = self._server
-        with server.coded():
-            client = server.client
-            if not client.collection_exists(self.collection):
-                raise KnnNerError(Errors.E120, name=server.name, url=server.url)
-            found = client.retrieve(self.collection, [_ID], with_payload=True)
-        payload = dict(found[0].payload)
+        payload = self._payload() if self._exists() else None
+        if payload is None:
+            raise KnnNerError(Errors.E120, name=server.name, url=server.url)
         if payload["format"] != FORMAT:
             known = [FORMAT]
             raise KnnNerError(
@@ -111,34 +160,45 @@ class AboutPoint:
         values = {k: v for k, v in payload.items() if k in names}
         for name in _LISTS:
             values[name] = tuple(values[name])
-        return About(**values), payload["owner"]
+        return About(**values), payload
 
-    def lock(self) -> About:
+    # --- the lock -------------------------------------------------------------------
+
+    def lock(self) -> tuple[About, int]:
         """Wait until no other process is changing the datastore.
 
-        RETURNS (About): The state.
+        RETURNS (tuple[About, int]): The state, with the changes that were aborted, and
+            the version of the change that may be made: no other process uses it.
         RAISES (KnnNerError): If that takes too long.
         """
         owner, end = uuid.uuid4().hex, time.monotonic() + _PATIENCE
         while True:
-            now = time.time()
-            self._set({"owner": owner, "until": now + LEASE}, "until", now)
-            about, found = self._read()
-            if found == owner:
-                self._owner = owner
-                return about
+            claimed, now = self._read()[1]["claimed"], time.time()
+            mine = {"owner": owner, "until": now + LEASE, "claimed": claimed + 1}
+            self._set(mine, until=now, claimed=claimed)
+            about, payload = self._read()
+            if payload["owner"] == owner:
+                break
             if time.monotonic() > end:
                 raise KnnNerError(Errors.E127, name=self._server.name)
             time.sleep(_PAUSE)
+        self._owner, self._renewed_at = owner, now
+        earlier = (n for n in about.aborted if n > about.oldest)
+        aborted = (*earlier, *range(about.version + 1, claimed + 1))
+        return replace(about, aborted=aborted), claimed + 1
 
     def renew(self) -> None:
-        """Hold the lock for longer.
+        """Hold the lock for longer; often, while much is written.
 
         RAISES (KnnNerError): If it was lost.
         """
-        self._set({"until": time.time() + LEASE}, "owner", self._owner)
-        if self._read()[1] != self._owner:
+        now = time.time()
+        if now - self._renewed_at < LEASE / 10:
+            return
+        self._set({"until": now + LEASE}, owner=self._owner)
+        if self._read()[1]["owner"] != self._owner:
             raise KnnNerError(Errors.E127, name=self._server.name)
+        self._renewed_at = now
 
     def replace(self, about: About) -> None:
         """Replace the state, and give the lock back.
@@ -146,32 +206,40 @@ class AboutPoint:
         about (About): The new state.
         RAISES (KnnNerError): If the lock was lost; then nothing has changed.
         """
-        commits = (*about.commits, self._owner)[-_REMEMBERED:]
+        commits = (*about.commits, self._owner)[-_COMMITS:]
         payload = {**_payload(replace(about, commits=commits)), "until": 0.0}
-        self._set(payload, "owner", self._owner)
+        self._set(payload, owner=self._owner)
         if self._owner not in self._read()[0].commits:
             raise KnnNerError(Errors.E127, name=self._server.name)
         self._owner = ""
 
-    def unlock(self) -> None:
-        """Give the lock back."""
-        self._set({"until": 0.0}, "owner", self._owner)
+    def unlock(self, unused: int | None = None) -> None:
+        """Give the lock back.
+
+        unused (int | None): The version that was claimed, if nothing was written.
+        """
+        payload: dict[str, Any] = {"until": 0.0}
+        if unused is not None:
+            payload["claimed"] = unused - 1
+        self._set(payload, owner=self._owner)
         self._owner = ""
 
-    def _set(self, payload: dict[str, Any], key: str, value: Any) -> None:
-        """Change the point if `key` is `value` (a name), or less than it (a time)."""
+    def _set(self, payload: dict[str, Any], **only: Any) -> None:
+        """Change the point if it has these values; or less than it, of `until`."""
         from qdrant_client import models
 
-        if isinstance(value, float):
-            only = condition(key, range=models.Range(lt=value))
-        else:
-            only = condition(key, match=models.MatchValue(value=value))
+        conditions = [
+            condition(key, range=models.Range(lt=value))
+            if key == "until"
+            else condition(key, match=models.MatchValue(value=value))
+            for key, value in only.items()
+        ]
         here = models.HasIdCondition(has_id=[_ID])
         with self._server.coded():
             self._server.client.set_payload(
                 self.collection,
                 payload,
-                points=models.Filter(must=[here, only]),
+                points=models.Filter(must=[here, *conditions]),
                 wait=True,
                 ordering=models.WriteOrdering.STRONG,
             )

@@ -1,5 +1,6 @@
 """What a change writes to Qdrant, for the next version of the datastore."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,14 @@ from ..examples.base import STORE
 from ..examples.rows import dump
 from .about import About, AboutPoint
 from .examples import MirroredExamples
-from .points import Points, condition, present
+from .points import Points, Visible, condition
 from .server import Server
 
 if TYPE_CHECKING:
     from ..datastore import Datastore
 
-_CHUNK = 1000  # points that are marked at once
+_CHUNK = 1000  # points that are written at once
+_IDS = 32  # bits of an id, below those of the version
 
 
 @dataclass
@@ -26,17 +28,16 @@ class Change:
     server (Server): The connection.
     point (AboutPoint): The state, which is locked meanwhile.
     about (About): What the next state is as yet; or the one that is read.
-    visible (int): The version that is searched: also of a change that is being made.
-    is_made (bool): Whether a change is being made.
+    version (int): Of the change that is being made; 0 if none is.
     n_written (int): How often something was written.
     """
 
     server: Server
     point: AboutPoint
     about: About = field(default_factory=About)
-    visible: int = 0
-    is_made: bool = False
+    version: int = 0
     n_written: int = 0
+    _next_id: int = 0
     _datastore: Any = None
     _names: tuple[str, ...] = ()  # of the tags before they are renamed
 
@@ -60,25 +61,26 @@ class Change:
         """The examples."""
         return Points(self.server, f"{self.server.name}.examples")
 
-    def see(self, about: About) -> None:
-        """Read a state from now on.
+    @property
+    def visible(self) -> Visible:
+        """The points that are searched: also those of a change that is being made."""
+        about = self.about
+        return Visible(max(self.version, about.version), about.aborted)
 
-        about (About): The state.
-        """
-        self.about, self.visible = about, about.version
-
-    def begin(self, datastore: "Datastore") -> None:
+    def begin(self, datastore: "Datastore", version: int) -> None:
         """Begin a change.
 
         datastore (Datastore): As in the state that is seen.
+        version (int): Of the change.
         """
-        self.visible = self.about.version + 1
+        self.version, self.n_written = version, 0
+        # Of two changes, no two points have the same id.
+        self._next_id = version << _IDS
         self._datastore, self._names = datastore, datastore.tag_set.tags
-        self.is_made = True
 
     def ends(self) -> None:
         """End a change."""
-        self.is_made, self._datastore = False, None
+        self.version, self._datastore = 0, None
 
     # --- entries ----------------------------------------------------------------------
 
@@ -91,21 +93,21 @@ class Change:
         keys, entries, tags (ndarray): As for `Rows.append`.
         RETURNS (ndarray): Their ids, ascending.
         """
-        self._check()
-        self.point.renew()
-        first, n = self.about.next_id, len(keys)
-        ids = np.arange(first, first + n)
+        ids = self._new_ids(len(keys))
         names = ("example_id", "token", "weight")
         columns = [entries[name].tolist() for name in names]
         payloads = [
-            {"part": part, "version": self.visible, "tag": tag, **dict(row)}
+            {"part": part, "version": self.version, "tag": tag, **dict(row)}
             for tag, *values in zip(self._raw(tags), *columns, strict=True)
             for row in [zip(names, values, strict=True)]
         ]
-        self.entries.add(ids.tolist(), payloads, keys)
+        for i in range(0, len(ids), _CHUNK):
+            self._check()
+            some = slice(i, i + _CHUNK)
+            self.entries.add(ids[some].tolist(), payloads[some], keys[some])
         squared = np.einsum("nw,nw->n", keys, keys, dtype=np.float64)
         longest = max(self.about.longest, float(np.sqrt(squared.max(initial=0))))
-        self.about = replace(self.about, next_id=first + n, longest=longest)
+        self.about = replace(self.about, longest=longest)
         return ids
 
     def remove_entries(self, ids: np.ndarray) -> None:
@@ -113,10 +115,13 @@ class Change:
 
         ids (ndarray): Their ids.
         """
-        self._check()
+        from qdrant_client import models
+
         for i in range(0, len(ids), _CHUNK):
-            some = ids[i : i + _CHUNK].tolist()
-            self.entries.set({"removed": self.visible}, some)
+            self._check()
+            chosen = models.HasIdCondition(has_id=ids[i : i + _CHUNK].tolist())
+            there = self.visible.removable(chosen)
+            self.entries.set({"removed": self.version}, there)
 
     def restart(self, dtype: str, width: int) -> None:
         """Make a collection for keys of another kind, where they are. What there was is
@@ -125,12 +130,18 @@ class Change:
         dtype (str), width (int): Of the keys; width 0: none are known yet.
         """
         self._check()
-        self.about = about = replace(self.about, reread=self.visible)
+        self.about = about = replace(self.about, reread=self.version)
         is_same = about.generation and (about.width, about.dtype) == (width, dtype)
         if width and not is_same:
-            number = about.generation + 1
-            new = replace(about, generation=number, width=width, dtype=dtype)
-            self.about = new
+            self.about = replace(
+                about,
+                width=width,
+                dtype=dtype,
+                generation=self.version,
+                replaced_at=time.time(),
+            )
+            if self.entries.exists():  # of another kind, by this change
+                self.entries.drop()
             self.entries.create(width, dtype)
 
     def retag(self, part: str, ids: np.ndarray) -> None:
@@ -144,7 +155,7 @@ class Change:
             new = self._datastore.tag_set.tags
             old = {name: i for i, name in enumerate(self._names)}
             names = (new[ids[old[n]]] if n in old else n for n in self.about.tags)
-            self.about = replace(self.about, tags=tuple(names), reread=self.visible)
+            self.about = replace(self.about, tags=tuple(names), reread=self.version)
             self._names = new
 
     def _raw(self, tags: np.ndarray) -> list[int]:
@@ -158,8 +169,14 @@ class Change:
         return [known[self._names[tag]] for tag in tags.tolist()]
 
     def _check(self) -> None:
-        assert self.is_made, "only within a transaction"
+        assert self.version, "only within a transaction"
         self.n_written += 1
+        self.point.renew()
+
+    def _new_ids(self, n: int) -> np.ndarray:
+        first = self._next_id
+        self._next_id += n
+        return np.arange(first, first + n)
 
     # --- examples and the state ------------------------------------------------------
 
@@ -170,6 +187,7 @@ class Change:
         """
         ids = sorted(examples.changed)
         for i in range(0, len(ids), _CHUNK):
+            self._check()
             self._remove_examples(ids[i : i + _CHUNK])
             self._add_examples(examples, examples.present(ids[i : i + _CHUNK]))
         self.about = replace(self.about, last_example_id=examples.last_id)
@@ -178,8 +196,8 @@ class Change:
         from qdrant_client import models
 
         chosen = condition("example_id", match=models.MatchAny(any=ids))
-        before = present(self.visible - 1, chosen)
-        self.examples.set({"removed": self.visible}, before)
+        there = self.visible.removable(chosen)
+        self.examples.set({"removed": self.version}, there)
 
     def _add_examples(self, examples: MirroredExamples, ids: Iterable[int]) -> None:
         payloads = []
@@ -191,9 +209,7 @@ class Change:
                     "part": example.part,
                     "annotation": dump(example.annotated),
                     "source": example.source,
-                    "version": self.visible,
+                    "version": self.version,
                 }
             )
-        first = self.about.next_id
-        self.examples.add([*range(first, first + len(payloads))], payloads)
-        self.about = replace(self.about, next_id=first + len(payloads))
+        self.examples.add(self._new_ids(len(payloads)).tolist(), payloads)

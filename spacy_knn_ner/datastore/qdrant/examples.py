@@ -20,6 +20,7 @@ class MirroredExamples(ExampleStore):
     """
 
     shared: "Datastore | None" = None
+    _is_copied = False
 
     def __init__(self) -> None:
         """Begin without examples."""
@@ -29,7 +30,7 @@ class MirroredExamples(ExampleStore):
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """See `Examples.reading`: of the newest state."""
-        if self.shared is not None:
+        if self.shared is not None and not self._is_copied:
             with self.shared.home.reading(self.shared):
                 pass
         with super().reading() as db:
@@ -96,7 +97,12 @@ class MirroredExamples(ExampleStore):
     # --- copies -----------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"saved": super().__getstate__(), "shared": self.shared}
+        # As they are here: entries, which are copied too, are of the same version.
+        self._is_copied = True
+        try:
+            return {"saved": super().__getstate__(), "shared": self.shared}
+        finally:
+            self._is_copied = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state["saved"])

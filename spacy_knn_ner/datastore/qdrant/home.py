@@ -1,27 +1,28 @@
 """Transactions of a datastore in Qdrant, and what other processes have changed."""
 
 import base64
-import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import Errors, KnnNerError
 from ...tags import TagSet
-from ..disk import saved_index
-from ..entries import METRIC_OF, EntryTable
+from ..entries import METRIC_OF
 from ..examples.base import CORRECTIONS, PARTS
 from ..examples.rows import load_example
 from ..rows import ENTRY, TAG
+from ..shared.home import RemoteHome
+from ..shared.place import EXACT, HNSW
 from .about import About, AboutPoint
 from .change import Change
 from .examples import MirroredExamples
-from .index import EXACT, HNSW, QdrantIndexFactory
-from .points import KEY, VECTOR_OF, Points, condition, is_part, present, removed
+from .index import QdrantIndexFactory
+from .points import KEY, VECTOR_OF, Points, condition, existed, is_part
 from .rows import QdrantRows
 from .server import Server
 
@@ -30,16 +31,15 @@ if TYPE_CHECKING:
 
 # Of what was removed, so many changes are remembered; it is deleted as often.
 _REMEMBERED = 1000
+# Seconds for which keys that were replaced by others can still be searched.
+_KEPT = 600.0
 _TRIES = 3
 
 
-class QdrantHome:
+class QdrantHome(RemoteHome):
     """Keeps a datastore in Qdrant, and in step with it.
 
     server (Server): The connection.
-    name (str): The datastore's.
-    version (int): Of what is here; 0 before the first time.
-    saved_index (dict[str, Any] | None): See `SharedHome`.
     """
 
     def __init__(
@@ -49,48 +49,26 @@ class QdrantHome:
         index (str): Of the store, `"exact"` (default) or `"hnsw"`.
         creates (bool): Make an empty datastore where there is none. Default: False.
         """
-        self.server, self.name, self.index = server, server.name, index
-        self.version, self._creates = 0, creates
-        self.saved_index: dict[str, Any] | None = None
+        self.server, self.index = server, index
         self.point = AboutPoint(server)
         self.change = Change(server, self.point)
         self._examples = MirroredExamples()
-        self._start()
+        super().__init__(server.name, QdrantIndexFactory(index), creates=creates)
 
     def _start(self) -> None:
-        """Begin without a transaction."""
-        self._pid, self._depth = os.getpid(), 0
+        super()._start()
         self._marks: list[tuple[int, int]] = []
-        self._is_reading = self._has_failed = False
+        self._has_failed = self._is_committing = False
 
-    def _make_ready(self) -> None:
-        """Before each transaction."""
-        if self._pid != os.getpid():  # those of the parent process are not ours
-            self._start()
-        if self._creates:
-            self.point.create()
-            with self.server.coded():
-                if not self.server.client.collection_exists(
-                    self.change.examples.collection
-                ):
-                    self.change.examples.create()
-            self._creates = False
+    def _create(self) -> None:
+        self.point.create(self.change.examples)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_pid": None}  # a copy is in no transaction
-
-    def attach(self, datastore: "Datastore") -> None:
-        """Keep a datastore here from now on.
-
-        datastore (Datastore): An empty one, which is filled when it is first read.
-        """
-        datastore.home, datastore.examples = self, self._examples
+    def _make_examples(self, datastore: "Datastore") -> MirroredExamples:
         self._examples.shared = datastore
-        for part in PARTS:
-            table = EntryTable(rows=QdrantRows(self.change, part, datastore.dtype))
-            if part != CORRECTIONS:
-                table.index_factory = QdrantIndexFactory(self.index)
-            setattr(datastore, part, table)
+        return self._examples
+
+    def _make_rows(self, part: str, dtype: str) -> QdrantRows:
+        return QdrantRows(self.change, part, dtype)
 
     # --- transactions -----------------------------------------------------------------
 
@@ -123,21 +101,26 @@ class QdrantHome:
         """See `Home.begin`."""
         self._make_ready()
         if not self._depth:
-            about = self.point.lock()
-            self._is_reading = True
-            try:
-                about = self._tidied(about)
-                self._catch_up(datastore, about)
-            except BaseException:
-                self.point.unlock()
-                raise
-            finally:
-                self._is_reading = False
-            self.change.begin(datastore)
-            self._has_failed = False
-            self._examples.changed.clear()
+            self._begin(datastore)
         self._depth += 1
         self._marks.append(self._written())
+
+    def _begin(self, datastore: "Datastore") -> None:
+        with self.reading(datastore):  # what takes long, before the lock
+            pass
+        about, version = self.point.lock()
+        self._is_reading = True
+        try:
+            about = self._tidied(about)
+            self._catch_up(datastore, about)
+        except BaseException:
+            self.point.unlock()
+            raise
+        finally:
+            self._is_reading = False
+        self.change.begin(datastore, version)
+        self._has_failed = self._is_committing = False
+        self._examples.changed.clear()
 
     def _written(self) -> tuple[int, int]:
         """What tells whether anything was written."""
@@ -151,6 +134,7 @@ class QdrantHome:
             return
         if self._has_failed:
             raise KnnNerError(Errors.E126, reason="a part of the change has failed")
+        self._is_committing = True  # from here on, examples are changed in this process
         examples, change = self._examples, self.change
         change.write_examples(examples)
         tag_set, projection = datastore.tag_set, datastore.projection
@@ -159,16 +143,17 @@ class QdrantHome:
             encoded = base64.b64encode(projection.astype("<f4").tobytes()).decode()
         about = replace(
             change.about,
-            version=change.visible,
+            version=change.version,
             dtype=datastore.dtype,
             scheme=tag_set.scheme,
             labels=tag_set.labels,
             fingerprint=datastore.fingerprint,
             projection=encoded,
             search=self.saved_index,
+            correction_radius=self.correction_radius,
         )
         self.point.replace(about)
-        change.see(about)
+        change.about = about
         change.ends()
         examples.changed.clear()
         self.version, self._depth, self._marks = about.version, 0, []
@@ -179,26 +164,28 @@ class QdrantHome:
         # Within a change, its parts cannot be told apart any more.
         self._has_failed |= self._marks.pop() != self._written()
         if not self._depth:
+            unused = None if self.change.n_written else self.change.version
             self.change.ends()
-            self.version = 0  # ids and examples: all is read again
+            if self._is_committing:
+                self.version = 0  # all is read again
             with suppress(KnnNerError):  # it is given up in a while
-                self.point.unlock()
+                self.point.unlock(unused)
 
     def _tidied(self, about: About) -> About:
         """Take back what was interrupted; delete what is not read any more."""
-        server = self.server
-        entries = Points(server, f"{server.name}.entries.{about.generation}")
-        collections = [self.change.examples]
+        server, collections = self.server, [self.change.examples]
+        present = f"{server.name}.entries.{about.generation}"
         if about.generation:
-            collections.append(entries)
+            collections.append(Points(server, present))
         for points in collections:
-            points.take_back(about.version)
-        with server.coded():
-            names = [c.name for c in server.client.get_collections().collections]
-        for name in names:
-            is_entries = name.startswith(f"{server.name}.entries.")
-            if is_entries and name != entries.collection:
-                Points(server, name).drop()
+            points.take_back(about.version, about.aborted)
+        if time.time() - about.replaced_at > _KEPT:
+            with server.coded():
+                found = server.client.get_collections().collections
+            for name in (collection.name for collection in found):
+                is_entries = re.fullmatch(rf"{server.name}\.entries\.\d+", name)
+                if is_entries and name != present:
+                    Points(server, name).drop()
         if about.version - about.oldest >= 2 * _REMEMBERED:
             from qdrant_client import models
 
@@ -217,59 +204,38 @@ class QdrantHome:
             searched = METRIC_OF[metric == "cosine"]
             self.change.entries.make_index(VECTOR_OF[searched])
 
-    def keep_index(self, datastore: "Datastore") -> None:
-        """See `Home.keep_index`."""
-        if datastore.store.fidelity is not None:
-            found = saved_index.describe(datastore.store, {})
-            if found != self.saved_index:
-                with datastore.transaction():
-                    self.saved_index = found
-
     # --- catching up ------------------------------------------------------------------
 
     def _catch_up(self, datastore: "Datastore", about: About) -> None:
         """Bring what is here up to date."""
-        if about.version == self.version:
-            self.change.see(about)
+        before, self.change.about = self.change.about, about
+        if self._is_current(datastore, about):
             return
-        since, before, self.version = self.version, self.change.about, 0
+        since, self.version = self._seen(about), 0
         widths = {table.width or 0 for table in datastore.tables.values()}
         is_same = before.generation == about.generation and widths == {about.width}
+        examples = self._examples
         if since < max(about.oldest, about.reread) or not is_same:
             since = 0
-        self.change.see(about)
-        examples = self._examples
-        if since == 0:
             examples.take_away(examples.ids())
-            for table in datastore.tables.values():
-                _rows(table).read_again(np.dtype(about.dtype), about.width)
-                table.forget_index()
+            self._read_again(datastore, about)
         self._read_examples(examples, about, since)
-        tag_set = TagSet(about.scheme, about.labels)
-        ids = {name: i for i, name in enumerate(tag_set.tags)}
+        ids = {tag: i for i, tag in enumerate(TagSet(about.scheme, about.labels).tags)}
         tags = np.array([ids.get(name, 0) for name in about.tags], TAG)
-        for part, table in datastore.tables.items() if about.generation else ():
-            self._read_entries(part, table, about, since, tags)
-        datastore.dtype, datastore.tag_set = about.dtype, tag_set
-        datastore.fingerprint, datastore.projection = about.fingerprint, None
-        if about.projection is not None:
-            flat = np.frombuffer(base64.b64decode(about.projection), "<f4")
-            datastore.projection = flat.reshape(-1, about.width or 1)
-        found, self.saved_index = self.saved_index, about.search
-        if about.search and (since == 0 or found != about.search):
-            saved_index.load(datastore.store, Path(), about.search)
-        datastore.n_changes += 1
-        datastore.n_rereads += since == 0
-        self.version = about.version
+        for part in PARTS if about.generation else ():
+            self._read_entries(datastore, part, about, since, tags)
+        projection = about.projection and base64.b64decode(about.projection)
+        self._take_over_state(datastore, about, projection, is_reread=since == 0)
 
     def _read_examples(
         self, examples: MirroredExamples, about: About, since: int
     ) -> None:
         points = self.change.examples
         if since:
-            for found in points.read(removed(about.version, since=since)):
+            gone = about.visible.removed(existed(since), since=since)
+            for found in points.read(gone):
                 examples.take_away([point.payload["example_id"] for point in found])
-        for found in points.read(present(about.version, since=since)):
+        for found in points.read(about.visible.present(since=since)):
             names = ("example_id", "part", "annotation", "source")
             payloads = [point.payload for point in found]
             rows = [tuple(payload.get(name) for name in names) for payload in payloads]
@@ -277,15 +243,22 @@ class QdrantHome:
         examples.take_over([], about.last_example_id)
 
     def _read_entries(
-        self, part: str, table: EntryTable, about: About, since: int, tags: np.ndarray
+        self,
+        datastore: "Datastore",
+        part: str,
+        about: About,
+        since: int,
+        tags: np.ndarray,
     ) -> None:
-        rows, points = _rows(table), self.change.entries
+        rows, points = self._rows(datastore, part), self.change.entries
         if since:
-            gone = removed(about.version, is_part(part), since=since)
+            gone = about.visible.removed(existed(since), is_part(part), since=since)
             away = [point.id for found in points.read(gone) for point in found]
-            table.removed_rows(rows.take_away(np.array(sorted(away), np.int64)))
+            datastore.tables[part].removed_rows(
+                rows.take_away(np.array(sorted(away), np.int64))
+            )
         with_keys, width = part == CORRECTIONS, about.width
-        new = present(about.version, is_part(part), since=since)
+        new = about.visible.present(is_part(part), since=since)
         for found in points.read(new, with_keys=with_keys):
             entries = np.zeros(len(found), ENTRY)
             for name in ("example_id", "token", "weight"):
@@ -297,9 +270,5 @@ class QdrantHome:
             ids = np.array([point.id for point in found], np.int64)
             given = tags[[point.payload["tag"] for point in found]]
             rows.take_over(ids, keys, entries, given)
-        rows.see(about.version, about.longest)
-
-
-def _rows(table: EntryTable) -> QdrantRows:
-    assert isinstance(table.rows, QdrantRows)
-    return table.rows
+        assert isinstance(rows, QdrantRows)
+        rows.search_now()

@@ -6,11 +6,9 @@ import numpy as np
 
 from ..examples.base import STORE
 from ..index.base import IndexFactory, StoredKeys, VectorIndex
+from ..shared.place import EXACT
 from .keys import QdrantKeys
-from .points import KEY, VECTOR_OF, is_part, present
-
-EXACT, HNSW = "exact", "hnsw"
-INDEXES = (EXACT, HNSW)
+from .points import KEY, VECTOR_OF, is_part
 
 
 class QdrantIndex(VectorIndex):
@@ -54,7 +52,7 @@ class QdrantIndex(VectorIndex):
                 query=query,
                 using=VECTOR_OF[metric],
                 limit=k,
-                filter=present(keys.version, is_part(STORE)),
+                filter=keys.visible.present(is_part(STORE)),
                 params=how,
                 with_vector=[KEY],
                 with_payload=False,

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..shared.entry_ids import EntryIds
 from ..shared.keys import RemoteKeys
-from .points import KEY
+from .points import KEY, Visible
 from .server import Server
 
 _CHUNK = 1 << 12  # points that are read at once
@@ -16,7 +16,7 @@ class QdrantKeys(RemoteKeys):
     """The keys of the store, by row.
 
     collection (str): Where they are.
-    version (int): Of the datastore that is searched.
+    visible (Visible): Of the datastore that is searched.
     longest_key (float): The length of the longest that there has been.
     """
 
@@ -35,7 +35,7 @@ class QdrantKeys(RemoteKeys):
         """
         super().__init__(dtype, width, entry_ids)
         self.server, self.collection = server, collection
-        self.version, self.longest_key = 0, 0.0
+        self.visible, self.longest_key = Visible(), 0.0
 
     def longest(self, start: int = 0) -> float:
         """See `Blocks.longest`; of all keys that there have been."""
@@ -60,10 +60,10 @@ class QdrantKeys(RemoteKeys):
         arguments = self.server, self.collection, self.dtype, self.tail[0]
         return {
             "arguments": (*arguments, self.entry_ids),
-            "version": self.version,
+            "visible": self.visible,
             "longest_key": self.longest_key,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(*state["arguments"])  # type: ignore[misc]
-        self.version, self.longest_key = state["version"], state["longest_key"]
+        self.visible, self.longest_key = state["visible"], state["longest_key"]

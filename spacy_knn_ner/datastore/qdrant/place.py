@@ -1,22 +1,21 @@
 """A datastore in Qdrant, as a block of a component's config."""
 
+from urllib.parse import urlsplit
+
 from ...errors import Errors, KnnNerError
-from ..datastore import Datastore
-from .index import EXACT, INDEXES
+from ..shared.place import EXACT, SharedPlace, check_choice, check_name
+from .home import QdrantHome
 from .server import Layout, Server
 
-_WHEN_AWAY = ("raise", "tagger")
 _QUANTIZATION = (None, "scalar", "binary")
 
 
-class Qdrant:
+class Qdrant(SharedPlace):
     """Keeps a datastore in Qdrant.
 
     server (Server): The connection.
     index (str): Of the store.
     """
-
-    is_shared = True
 
     def __init__(
         self,
@@ -39,38 +38,18 @@ class Qdrant:
             near ones (`"hnsw"`), whose distances are computed in float64.
         shards, replicas, write_replicas (int), quantization (str | None): Of new
             collections; see `Layout`.
-        RAISES (KnnNerError): If an argument is not valid.
+        RAISES (KnnNerError): If an argument is not valid, or the URL has a secret.
         """
-        for option, value, known in (
-            ("when_away", when_away, _WHEN_AWAY),
-            ("index", index, INDEXES),
-            ("quantization", quantization, _QUANTIZATION),
-        ):
-            if value not in known:
-                raise KnnNerError(Errors.E121, name=option, value=value, known=known)
+        check_choice("quantization", quantization, _QUANTIZATION)
+        try:
+            has_secret = "@" in urlsplit(url).netloc
+        except ValueError as error:
+            raise KnnNerError(Errors.E126, reason=error) from None
+        if has_secret:
+            raise KnnNerError(Errors.E119)
         layout = Layout(shards, replicas, write_replicas, quantization)
-        self.server, self.index = Server(url, name, layout), index
-        self.goes_on = when_away == "tagger"
+        super().__init__(Server(url, check_name(name), layout), when_away, index)
 
-    def __str__(self) -> str:
-        return str(self.server)
-
-    def open(self) -> Datastore:
-        """See `Place.open`."""
-        from ..shared.moving import opened
-
-        return opened(self.attached(creates=False))
-
-    def attached(self, *, creates: bool = True) -> Datastore:
-        """See `Place.attached`."""
-        from .home import QdrantHome
-
-        datastore = Datastore()
-        QdrantHome(self.server, self.index, creates=creates).attach(datastore)
-        return datastore
-
-    def put(self, datastore: Datastore, old: Datastore | None = None) -> Datastore:
-        """See `Place.put`."""
-        from ..shared.moving import publish
-
-        return publish(datastore, self.attached(), old)
+    def home(self, *, creates: bool) -> QdrantHome:
+        """See `SharedPlace.home`."""
+        return QdrantHome(self.server, self.index, creates=creates)

@@ -2,6 +2,7 @@
 versions that added and removed them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from .server import Server
 
 # Points that are sent or read at once.
 _CHUNK = 1000
+_LATEST = 2**31  # version
 # Links per key in an HNSW index.
 _NO_INDEX, _M = 0, 16
 # The vectors of an entry: as stored, and of unit length for the cosine metric.
@@ -63,8 +65,6 @@ class Points:
             }
         with self._server.coded():
             client = self._server.client
-            if client.collection_exists(self.collection):
-                client.delete_collection(self.collection)
             client.create_collection(
                 self.collection,
                 vectors_config=vectors,
@@ -93,6 +93,11 @@ class Points:
                 return
             how = models.VectorParamsDiff(hnsw_config=models.HnswConfigDiff(m=_M))
             client.update_collection(self.collection, vectors_config={vector: how})
+
+    def exists(self) -> bool:
+        """Check whether there is such a collection."""
+        with self._server.coded():
+            return self._server.client.collection_exists(self.collection)
 
     def drop(self) -> None:
         """Delete the collection."""
@@ -160,23 +165,24 @@ class Points:
             if offset is None:
                 return
 
-    def take_back(self, version: int) -> None:
-        """Undo what a change has written that was not made.
+    def take_back(self, version: int, aborted: tuple[int, ...]) -> None:
+        """Undo what changes have written that were not made.
 
         version (int): Of the last one that was.
+        aborted (tuple[int]): Of earlier ones that were not.
         """
         from qdrant_client import models
 
-        later = models.Range(gt=version)
+        def not_made(key: str) -> Any:
+            later = condition(key, range=models.Range(gt=version))
+            earlier = condition(key, match=models.MatchAny(any=[*aborted]))
+            return models.Filter(should=[later, earlier] if aborted else [later])
+
         with self._server.coded():
-            client = self._server.client
-            client.delete_payload(
-                self.collection,
-                ["removed"],
-                points=models.Filter(must=[condition("removed", range=later)]),
-                wait=True,
+            self._server.client.delete_payload(
+                self.collection, ["removed"], points=not_made("removed"), wait=True
             )
-            self.delete(models.Filter(must=[condition("version", range=later)]))
+        self.delete(not_made("version"))
 
     def delete(self, where: Any) -> None:
         """Delete points.
@@ -201,32 +207,71 @@ def condition(key: str, **how: Any) -> Any:
     return models.FieldCondition(key=key, **how)
 
 
-def present(version: int, *conditions: Any, since: int = 0) -> Any:
-    """Make a filter of the points that are there.
+@dataclass(frozen=True)
+class Visible:
+    """The points of one state of the datastore.
 
-    version (int): At this version of the datastore.
-    conditions (Any): More conditions.
-    since (int): Only those that were added after this version. Default: all.
+    version (int): Of its last change.
+    aborted (tuple[int]): Versions of earlier changes that were not made: a process that
+        was thought dead may write their points at any time.
+    """
+
+    version: int = 0
+    aborted: tuple[int, ...] = ()
+
+    def present(self, *conditions: Any, since: int = 0) -> Any:
+        """Make a filter of the points that are there.
+
+        conditions (Any): More conditions.
+        since (int): Only those that were added after this version. Default: all.
+        """
+        from qdrant_client import models
+
+        gone = self.removed(since=0)
+        return models.Filter(
+            must=[self._made("version", since), *conditions], must_not=[gone]
+        )
+
+    def removable(self, *conditions: Any) -> Any:
+        """Make a filter of the points that a change may remove: not those that a later
+        one has removed, which has taken the lock over.
+
+        conditions (Any): More conditions.
+        """
+        gone = Visible(_LATEST, self.aborted).removed(since=0)
+        there = self.present(*conditions)
+        there.must_not.append(gone)
+        return there
+
+    def removed(self, *conditions: Any, since: int) -> Any:
+        """Make a filter of the points that were removed.
+
+        conditions (Any): More conditions.
+        since (int): After this version.
+        """
+        from qdrant_client import models
+
+        return models.Filter(must=[self._made("removed", since), *conditions])
+
+    def _made(self, key: str, since: int) -> Any:
+        """Make a condition: by a change that was made."""
+        from qdrant_client import models
+
+        made = condition(key, range=models.Range(gt=since, lte=self.version))
+        if not self.aborted:
+            return made
+        not_made = condition(key, match=models.MatchAny(any=[*self.aborted]))
+        return models.Filter(must=[made], must_not=[not_made])
+
+
+def existed(version: int) -> Any:
+    """Make a condition: points that were added until then.
+
+    version (int): Of the last change.
     """
     from qdrant_client import models
 
-    added = condition("version", range=models.Range(gt=since, lte=version))
-    removed = condition("removed", range=models.Range(lte=version))
-    return models.Filter(must=[added, *conditions], must_not=[removed])
-
-
-def removed(version: int, *conditions: Any, since: int) -> Any:
-    """Make a filter of the points that were removed.
-
-    version (int): Until this version.
-    conditions (Any): More conditions.
-    since (int): After this one.
-    """
-    from qdrant_client import models
-
-    gone = condition("removed", range=models.Range(gt=since, lte=version))
-    before = condition("version", range=models.Range(lte=since))
-    return models.Filter(must=[gone, before, *conditions])
+    return condition("version", range=models.Range(lte=version))
 
 
 def is_part(part: str) -> Any:

@@ -27,24 +27,21 @@ class QdrantRows(RemoteRows):
         """See `RemoteRows.remote_keys`."""
         change, ids = self._change, self.entry_ids
         keys = QdrantKeys(change.server, change.collection, dtype, width, ids)
-        keys.version, keys.longest_key = change.visible, change.longest
+        keys.visible, keys.longest_key = change.visible, change.longest
         return keys
 
-    def see(self, version: int, longest: float) -> None:
-        """Search in a version of the datastore.
-
-        version (int): The version.
-        longest (float): The length of its longest key.
-        """
+    def search_now(self) -> None:
+        """Search what is visible now."""
         if isinstance(self._keys, QdrantKeys):
-            self._keys.version, self._keys.longest_key = version, longest
+            change = self._change
+            self._keys.visible, self._keys.longest_key = change.visible, change.longest
 
     def append(self, keys: np.ndarray, entries: np.ndarray, tags: np.ndarray) -> None:
         """See `Rows.append`."""
         keys = keys.astype(self._keys.dtype, copy=False)
         ids = self._change.add_entries(self._part, keys, entries, tags)
         self.take_over(ids, keys, entries, tags)
-        self.see(self._change.visible, self._change.longest)
+        self.search_now()
 
     def remove(self, rows: np.ndarray) -> None:
         """See `Rows.remove`."""

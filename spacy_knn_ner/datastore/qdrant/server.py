@@ -1,6 +1,7 @@
 """A connection to Qdrant."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,6 +13,9 @@ from ...ml.extras import require
 API_KEY = "QDRANT_API_KEY"  # an environment variable
 MEMORY = ":memory:"
 _TIMEOUT = 30  # seconds
+# Seconds after a request that failed until the next one is tried.
+_PAUSE = 0.5
+_AWAY = 502  # HTTP status, with 503 and 504: of a proxy, or while it starts
 # Of this process, by URL: stores in memory, and in folders, which one client at a time
 # may use.
 CLIENTS: dict[str, Any] = {}
@@ -49,6 +53,7 @@ class Server:
         require("qdrant_client", "A store in Qdrant", "qdrant")
         self.url, self.name, self.layout = url, name, layout
         self._client: Any = None
+        self._failed_at, self._reason = -_PAUSE, ""
         self._pid = os.getpid()
 
     def __str__(self) -> str:
@@ -61,7 +66,16 @@ class Server:
 
     @property
     def client(self) -> Any:
-        """The client (qdrant_client.QdrantClient)."""
+        """The client (qdrant_client.QdrantClient).
+
+        RAISES (KnnNerError): If there is none, or the server was away just now.
+        """
+        if time.monotonic() - self._failed_at < _PAUSE:
+            raise KnnNerError(Errors.E125, url=self.url, reason=self._reason)
+        with self.coded():
+            return self._client_of_process()
+
+    def _client_of_process(self) -> Any:
         from qdrant_client import QdrantClient
 
         if self.is_local and self.url not in CLIENTS:
@@ -88,15 +102,20 @@ class Server:
         from qdrant_client.http.exceptions import (
             ApiException,
             ResponseHandlingException,
+            UnexpectedResponse,
         )
 
         try:
             yield
         except KnnNerError:
             raise
-        except ResponseHandlingException as error:
-            raise KnnNerError(Errors.E125, url=self.url, reason=error) from error
-        except (ApiException, ValueError) as error:
+        except (ResponseHandlingException, UnexpectedResponse) as error:
+            reason = " ".join(str(error).split())
+            if getattr(error, "status_code", _AWAY) not in range(_AWAY, _AWAY + 3):
+                raise KnnNerError(Errors.E126, reason=reason) from error
+            self._failed_at, self._reason = time.monotonic(), reason
+            raise KnnNerError(Errors.E125, url=self.url, reason=reason) from error
+        except (ApiException, ValueError, OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise KnnNerError(Errors.E126, reason=reason) from error
 

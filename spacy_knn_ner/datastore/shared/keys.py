@@ -75,10 +75,11 @@ class RemoteKeys(Blocks):
         if not is_recent.all():
             found, keys = self.read(ids[~is_recent])
             taken[np.searchsorted(ids, found)] = keys
+            self.remember(ids, taken)  # all queries of a batch may need the same
         return taken[back].reshape(*np.shape(rows), *self.tail)
 
     def remember(self, ids: np.ndarray, keys: np.ndarray) -> None:
-        """Keep the keys that a search has found until the next one.
+        """Keep keys until others are read.
 
         ids (ndarray): Of entries, shape (n,).
         keys (ndarray): Theirs, shape (n, width).

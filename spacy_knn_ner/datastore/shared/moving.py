@@ -40,7 +40,7 @@ def publish(
     with shared.transaction():
         if isinstance(before, SharedHome) and before.version not in (0, home.version):
             raise KnnNerError(Errors.E052, name=home.name)
-        home.saved_index = None
+        home.saved_index = home.correction_radius = None
         shared.examples.clear()
         last_id = datastore.examples.last_id
         shared.examples.fill(datastore.examples, last_id)

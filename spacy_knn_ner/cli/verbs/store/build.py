@@ -7,7 +7,7 @@ import typer
 
 from ....corpora.docbin import DocFile
 from ....errors import Errors, KnnNerError
-from ...stores import FILES, StoreNameOpt, StoreOpt, store_block
+from ...stores import FILES, ReplaceOpt, StoreNameOpt, StoreOpt, store_block
 from ...terminal import (
     BatchOpt,
     GpuOpt,
@@ -66,6 +66,7 @@ def build(
     ] = None,
     store: StoreOpt = None,
     store_name: StoreNameOpt = "knn_ner",
+    replace: ReplaceOpt = False,
     metric: Annotated[
         str | None, typer.Option(help="cosine, euclidean or sqeuclidean.")
     ] = None,
@@ -84,6 +85,8 @@ def build(
 
     Example: spacy knn build training/model-best train.spacy model
     """
+    from ....components.config_blocks import resolve_block
+    from ....components.memory import sharing
     from ....components.memory.pipelines import save_pipeline
     from ....evaluation.report import describe
     from ....reading.cache import EncodingCache
@@ -103,7 +106,9 @@ def build(
     if metric is not None:
         knn.set_settings(metric=metric)
     if store is not None and store != FILES:
-        knn.set_settings(store=store_block(store, store_name, index))
+        block = store_block(store, store_name, index)
+        sharing.is_free(resolve_block(name, "store", block), replaces=replace)
+        knn.set_settings(store=block)
     elif index is not None:
         knn.set_settings(index=index_block(index))
     docs = DocFile(corpus, nlp.vocab)

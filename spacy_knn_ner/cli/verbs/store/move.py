@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ...stores import FILES, StoreNameOpt, store_block
+from ...stores import FILES, ReplaceOpt, StoreNameOpt, store_block
 from ...terminal import (
     JsonOpt,
     ModelArg,
@@ -32,9 +32,7 @@ def move(
     index: Annotated[
         str | None, typer.Option(help="Of a shared store: exact or hnsw.")
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Also if there is a store of this name.")
-    ] = False,
+    replace: ReplaceOpt = False,
     name: NameOpt = "knn_ner",
     as_json: JsonOpt = False,
 ) -> None:
@@ -48,7 +46,7 @@ def move(
 
     nlp = load_pipeline(model)
     knn = find_component(nlp, name)
-    sharing.move(knn, store_block(store, store_name, index), replace=replace)
+    sharing.move(knn, store_block(store, store_name, index), replaces=replace)
     save_pipeline(nlp, output)
     sizes = {part: len(table) for part, table in knn.datastore.tables.items()}
     if as_json:

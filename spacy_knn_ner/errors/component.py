@@ -98,3 +98,8 @@ class ComponentErrors:
         "doc._.{name} is {found}, which no component of this package has left. Remove "
         "it from doc.user_data, or do not store user data."
     )
+    E129 = (
+        "A component failed on {n} of {total} texts, and the pipeline's error handler "
+        "dropped them, so that it is not known whose entities are whose. Leave out "
+        "those texts, or the handler."
+    )

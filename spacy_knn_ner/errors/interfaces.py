@@ -50,4 +50,13 @@ class InterfaceErrors:
         "{path} holds a datastore already, which saving there would replace. Serve "
         "that one, or name another folder."
     )
+    E130 = (
+        "The cluster has no {resource} that a worker could use. Start one that has, or "
+        "leave out --gpu-id."
+    )
+    E131 = (
+        "{path} has other texts than this command would write, or was annotated by "
+        "another pipeline or with another --shard-size. Name another folder."
+    )
+    E132 = "The token in {name} has other characters than printable ASCII."
     E113 = "{host!r} is no host to listen at: {reason}. Use an address of this machine."

@@ -11,6 +11,7 @@ from spacy.training import Example
 from ..errors import Errors, KnnNerError
 from ..types import check_unicode
 from .annotations import trimmed
+from .texts import check_text
 
 # {"words": "LABEL"}, {"entities": [...]}, or (start, end, "LABEL") in characters.
 Entities: TypeAlias = Mapping[str, Any] | Iterable[tuple[int, int, str | None]]
@@ -71,10 +72,7 @@ def _doc(nlp: Language, example: Any, name: str) -> Doc:
 
 
 def _tokenized(nlp: Language, text: str) -> Doc:
-    check_unicode(text)
-    if len(text) > nlp.max_length:
-        raise KnnNerError(Errors.E115, found=len(text), most=nlp.max_length)
-    return nlp.make_doc(text)
+    return nlp.make_doc(check_text(nlp, text))
 
 
 def partly(doc: Doc, spans: list[Span]) -> Doc:

@@ -10,6 +10,7 @@ headers that keep other pages out.
 import hmac
 import ipaddress
 import os
+import re
 import secrets
 import socket
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,8 @@ from ..errors import Errors, KnnNerError
 
 # The environment variable with a token, so that it is the same after each start.
 TOKEN = "KNN_NER_TOKEN"
+# A name or an address, and perhaps a port: no path, and no user.
+_HOST = re.compile(r"[^/?#@\\\s]+")
 _POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -61,11 +64,14 @@ class Access:
         allowed_hosts (Iterable[str]): More names that requests may use.
         RETURNS (Access): With the token that the environment sets; beyond loopback
             otherwise with a new one.
-        RAISES (KnnNerError): If it is no address of this machine.
+        RAISES (KnnNerError): If it is no address of this machine, or the token cannot
+            be sent.
         """
         address = _address(host)
         names = {"localhost", host.lower(), *(name.lower() for name in allowed_hosts)}
         token = os.environ.get(TOKEN) or None
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise KnnNerError(Errors.E132, name=TOKEN)
         if is_loopback(address):
             return cls(address, frozenset(names), token)
         names.add(socket.gethostname().lower())
@@ -79,11 +85,11 @@ class Access:
         is_page (bool): It only opens the page, which other pages may link to.
         RETURNS (str): Why it is refused; empty if it is not.
         """
-        name = _hostname(f"//{host}")
+        name = _hostname(f"//{host}") if _HOST.fullmatch(host) else ""
         if not self._is_ours(name):
             return f"This page is not at {host}. Name it with --allowed-host."
         origin = headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _netloc(origin) != host.lower():
             return f"Requests from {origin} are refused."
         site = headers.get("Sec-Fetch-Site", "none")
         if site not in ("none", "same-origin") and not is_page:
@@ -134,6 +140,13 @@ def _address(host: str) -> str:
         raise KnnNerError(Errors.E113, host=host, reason=error) from error
     addresses = sorted(str(info[4][0]) for info in found)
     return next((a for a in addresses if ":" not in a), addresses[0])
+
+
+def _netloc(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _hostname(url: str) -> str:

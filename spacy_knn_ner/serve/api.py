@@ -27,7 +27,10 @@ _PROBLEMS = {
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "The body is not as described.",
-    503: "The store is away.",
+    409: "Another process has changed the store since it was loaded.",
+    500: "The service or its store failed.",
+    503: "The store is away, or another process is changing it. Try again.",
+    507: "There is no room to save.",
 }
 _RESPONSES: Responses = {
     status: {"model": Problem, "description": text}
@@ -48,7 +51,7 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter(responses=_RESPONSES)
 
     @routes.get("/healthz", tags=["service"])
-    def health() -> Health:
+    async def health() -> Health:
         """Whether the service answers. Needs no token."""
         return Health(model=service.session.name)
 

@@ -1,5 +1,6 @@
 """The web application: the page, and the API beside it."""
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
@@ -15,9 +16,18 @@ from .metrics import CONTENT_TYPE, Metrics
 from .service import Service
 from .session import Session
 
+logger = logging.getLogger("spacy_knn_ner")
+
 _MOST_BYTES = 1 << 20  # of a request
-# Of errors; the others are 400.
-_STATUS = {"KNN-E037": 404, "KNN-E118": 503, "KNN-E125": 503}
+# Of errors; the others are 400: the request does not fit.
+_STATUS = {
+    "KNN-E037": 404,  # no such correction
+    "KNN-E076": 409,  # another process has saved
+    "KNN-E117": 507,  # no room
+    **dict.fromkeys(("KNN-E111", "KNN-E122", "KNN-E126", "KNN-E129"), 500),
+    # Later it may work.
+    **dict.fromkeys(("KNN-E077", "KNN-E118", "KNN-E125", "KNN-E127"), 503),
+}
 _ABOUT = (
     "Entities of texts, why they are, and corrections that take effect at once. Beyond "
     "loopback a request needs the header `Authorization: Bearer TOKEN`."
@@ -49,8 +59,13 @@ def create_app(
     async def guard(
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        started, refused = time.perf_counter(), _refused(request, access)
-        response = await call_next(request) if refused is None else refused
+        started = time.perf_counter()
+        try:
+            refused = _refused(request, access)
+            response = await call_next(request) if refused is None else refused
+        except Exception:
+            logger.exception("A request failed")
+            response = _problem(500, "The service failed; its log says why.")
         response.headers.update(HEADERS)
         metrics.count(
             _route_of(request), response.status_code, time.perf_counter() - started
@@ -77,7 +92,7 @@ def create_app(
         return response
 
     @app.get("/metrics", tags=["service"], response_class=Response)
-    def read_metrics() -> Response:
+    async def read_metrics() -> Response:
         """Counts for Prometheus: requests, their time, tokens, tokens looked up,
         entries."""
         return Response(metrics.text(), media_type=CONTENT_TYPE)
@@ -99,7 +114,8 @@ def _route_of(request: Request) -> str:
 
 def _refused(request: Request, access: Access) -> Response | None:
     """The answer to a request that goes no further."""
-    path, headers = request.url.path, request.headers
+    # Not that of request.url, which is made with the Host that the client names.
+    path, headers = request.scope["path"], request.headers
     is_page = path == "/" or path.startswith("/static/")
     host = headers.get("host", "")
     refusal = access.refusal(host, headers, is_page=is_page)

@@ -8,9 +8,11 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..locking import Lock
+from ..reading.texts import read_docs
 from .schemas import Entity
 
-_MOST = 256  # texts that are predicted at once
+# Texts that are predicted at once, and their characters.
+_MOST, _MOST_CHARACTERS = 256, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,19 @@ class Gathering:
     def _next(self) -> list[_Request]:
         """The requests that have waited longest."""
         taken = [self._waiting.popleft()]
-        n_texts = len(taken[0].texts)
-        while self._waiting and n_texts + len(self._waiting[0].texts) <= _MOST:
+        texts = [*taken[0].texts]
+        while self._waiting:
+            texts += self._waiting[0].texts
+            if len(texts) > _MOST or sum(map(len, texts)) > _MOST_CHARACTERS:
+                break
             taken.append(self._waiting.popleft())
-            n_texts += len(taken[-1].texts)
         return taken
 
     def _predict(self, requests: list[_Request]) -> None:
         texts = [text for request in requests for text in request.texts]
         try:
             with self._nlp.memory_zone():  # words of texts are not kept
-                found = [entities_of(doc) for doc in self._nlp.pipe(texts)]
+                found = [entities_of(doc) for doc in read_docs(self._nlp, texts)]
         except Exception as error:
             if len(requests) == 1:
                 requests[0].entities.set_exception(error)

@@ -88,7 +88,8 @@ def cookie_of(request: Request) -> str:
 
     request (Request): Any request.
     """
-    return f"knn_token_{request.headers.get('host', '').rpartition(':')[2]}"
+    server = request.scope.get("server") or ("", 0)
+    return f"knn_token_{server[1]}"
 
 
 async def _body(request: Request) -> dict[str, Any]:

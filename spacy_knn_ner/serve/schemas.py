@@ -15,7 +15,9 @@ from pydantic import (
 MOST_TEXTS = 256
 Position = Annotated[StrictInt, Field(ge=0, lt=1 << 31)]
 Source = Annotated[StrictStr, Field(min_length=1, max_length=200)]
-Label = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+Label = Annotated[
+    StrictStr, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")
+]
 
 
 class _Request(BaseModel):
@@ -48,10 +50,10 @@ class Question(_Request):
     """A text, and the part of it that is explained: all of it, or from `start` to
     `end`."""
 
-    text: StrictStr
+    text: Annotated[StrictStr, Field(max_length=10_000)]
     start: Position | None = None
     end: Position | None = None
-    neighbors: Annotated[StrictInt, Field(ge=0, le=50)] = 5
+    neighbors: Annotated[StrictInt, Field(ge=0, le=20)] = 5
 
 
 class Answer(BaseModel):
@@ -71,12 +73,13 @@ class GivenSpan(_Request):
 
 
 class Correction(_Request):
-    """What parts of a text are. `complete`: there are no other entities in it."""
+    """What parts of a text are. `complete`: there are no other entities in it. Without
+    `source`, it is that of the service."""
 
     text: Annotated[StrictStr, Field(min_length=1)]
     spans: Annotated[list[GivenSpan], Field(max_length=1000)]
     complete: StrictBool = False
-    source: Source = "api"
+    source: Source | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> "Correction":

@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 from spacy.tokens import Doc, Span
 
-from ..datastore.datastore import CORRECTIONS
 from ..errors import Errors, KnnNerError
-from ..types import StoredExample, check_unicode
+from ..reading.texts import check_text
+from ..types import StoredExample
 from .gathering import Gathering
 from .schemas import (
     Added,
@@ -20,6 +20,7 @@ from .schemas import (
     StoredSpan,
 )
 from .session import Session
+from .undoing import all_or_nothing
 
 
 class Service:
@@ -38,14 +39,8 @@ class Service:
         RAISES (KnnNerError): If one is too long, or no Unicode.
         """
         for text in texts:
-            self._check(text)
+            check_text(self.nlp, text)
         return Entities(entities=self._gathering.entities(texts))
-
-    def _check(self, text: str) -> None:
-        check_unicode(text)
-        if len(text) > self.nlp.max_length:
-            most = self.nlp.max_length
-            raise KnnNerError(Errors.E115, found=len(text), most=most)
 
     def explain(self, question: Question) -> Answer:
         """Explain the entities of a text, or of a part of it.
@@ -53,7 +48,7 @@ class Service:
         question (Question): The text.
         RAISES (KnnNerError): If the part has no token.
         """
-        self._check(question.text)
+        check_text(self.nlp, question.text)
         with self.session.lock, self.nlp.memory_zone():
             doc = self.nlp(question.text)
             target = _part(doc, question.start, question.end)
@@ -73,14 +68,11 @@ class Service:
         """
         spans = [(s.start, s.end, s.label) for s in given.spans]
         annotation = {"entities": spans} if given.complete else spans
-        with self.session.lock:
-            added = self.knn.add([(given.text, annotation)], source=given.source)
-            if any(outcome.is_new or outcome.revised for outcome in added.outcomes):
-                try:
-                    self.session.keep()
-                except BaseException:
-                    self.knn.forget(added)
-                    raise
+        session = self.session
+        with session.lock, all_or_nothing(self.knn):
+            source = given.source or session.source
+            added = session.add([(given.text, annotation)], source)
+            session.keep()
             return Added(ids=added.ids, outcome=added.text)
 
     def listed(self, query: str, first: int, most: int) -> Listed:
@@ -90,21 +82,19 @@ class Service:
         first, most (int): From which one on, and how many.
         """
         with self.session.lock:
-            found = self.session.find(query)
-        shown = [_stored(example) for example in found[first : first + most]]
-        return Listed(count=len(found), corrections=shown)
+            count, found = self.session.find(query, first, most)
+        return Listed(count=count, corrections=[*map(_stored, found)])
 
     def forget(self, example_id: int) -> Removed:
         """Remove a correction, and save that.
 
         example_id (int): Its id.
-        RAISES (KnnNerError): If there is none, or it cannot be saved.
+        RAISES (KnnNerError): If there is none, or it cannot be saved; then it stays.
         """
-        with self.session.lock:
-            if self.knn.datastore.example(example_id).part != CORRECTIONS:
-                raise KnnNerError(Errors.E037, example_id=example_id)
-            entries = self.knn.forget([example_id])
-            self.session.keep()
+        session = self.session
+        with session.lock, all_or_nothing(self.knn):
+            entries = session.forget(example_id)["entries"]
+            session.keep()
             return Removed(entries=entries)
 
 

@@ -1,5 +1,7 @@
 """The backend of the web page: requests to a pipeline, with plain values."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from ..datastore.disk.manifest import MANIFEST
 from ..errors import Errors, KnnNerError
 from ..locking import Lock
 from ..reading.annotations import trimmed
+from ..reading.texts import read_docs
 from ..types import StoredExample, check_unicode
 
 LONGEST = 20_000  # characters of a text
@@ -93,7 +96,7 @@ class Session:
             follows) and `entities` (start, end, label, score).
         RAISES (KnnNerError): If it is too long.
         """
-        docs = self.nlp.pipe(_paragraphs(text))
+        docs = read_docs(self.nlp, _paragraphs(text))
         return {"paragraphs": [_paragraph(doc) for doc in docs]}
 
     def explain(self, text: str, paragraph: int, start: int, end: int) -> dict:
@@ -150,9 +153,8 @@ class Session:
         if not label:
             outside.append(span)
         doc.set_ents([span] if label else [], outside=outside, default="missing")
-        added = self.knn.add([doc], source=self.source)
-        if any(outcome.is_new or outcome.revised for outcome in added.outcomes):
-            self.unsaved += 1
+        added = self.add([doc], self.source)
+        if _has_changed(added):
             self._undone_next.append(added)
         return {"example_ids": added.ids, "outcome": added.text}
 
@@ -167,8 +169,8 @@ class Session:
             if there.issuperset(added.ids):
                 spans = [span for o in added.outcomes for span in o.spans]
                 words = [s.text for s in spans if s.label] or [s.text for s in spans]
-                self.knn.forget(added)
-                self.unsaved += 1
+                with self._changing():
+                    self.knn.forget(added)
                 return {"undone": ", ".join(words)}
         return {"undone": ""}
 
@@ -179,19 +181,27 @@ class Session:
             upper or lower case. Default: everything.
         RETURNS (dict): `corrections`, 50 of them at most, and their `count`.
         """
-        found = self.find(query)
-        return {
-            "count": len(found),
-            "corrections": [_correction(example) for example in found[:_LISTED]],
-        }
+        count, found = self.find(query, 0, _LISTED)
+        return {"count": count, "corrections": [*map(_correction, found)]}
 
-    def find(self, query: str) -> list[StoredExample]:
-        """Find corrections, the last first; see `corrections`."""
+    def find(
+        self, query: str, first: int, most: int
+    ) -> tuple[int, list[StoredExample]]:
+        """Find corrections, the last first; see `corrections`.
+
+        first, most (int): From which one on, and how many.
+        RETURNS (tuple[int, list[StoredExample]]): How many there are in all, and those.
+        """
+        wanted, page = query.strip().casefold(), slice(first, first + most)
         with self.knn.memory.reading():
             examples = self.knn.datastore.examples
-            every = [examples.get(i) for i in reversed(examples.ids(CORRECTIONS))]
-        wanted = query.strip().casefold()
-        return [example for example in every if wanted in _searched(example)]
+            ids = examples.ids(CORRECTIONS)[::-1]
+            chosen = ids if wanted else ids[page]
+            every = [example for example in examples.each(chosen) if example]
+        if not wanted:
+            return len(ids), every
+        found = [example for example in every if wanted in _searched(example)]
+        return len(found), found[page]
 
     def forget(self, example_id: int) -> dict[str, Any]:
         """Remove a correction.
@@ -202,18 +212,40 @@ class Session:
         """
         if self.knn.datastore.example(example_id).part != CORRECTIONS:
             raise KnnNerError(Errors.E037, example_id=example_id)
-        entries = self.knn.forget([example_id])
-        self.unsaved += 1
+        with self._changing():
+            entries = self.knn.forget([example_id])
         return {"entries": entries}
 
+    def add(self, examples: Any, source: str) -> Added:
+        """Add corrections; see `KnnNer.add`.
+
+        examples (Any), source (str): As there.
+        """
+        unsaved = self.unsaved
+        with self._changing():
+            added = self.knn.add(examples, source=source)
+        if not _has_changed(added):
+            self.unsaved = unsaved
+        return added
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Count a change that is to be saved; also if something fails after it, unless
+        it was refused."""
+        unsaved = self.unsaved
+        self.unsaved += not self.knn.memory.place.is_shared
+        try:
+            yield
+        except KnnNerError:
+            self.unsaved = unsaved
+            raise
+
     def keep(self) -> None:
-        """Save what was changed, unless the store is shared: then it is there.
+        """Save what was changed, if something was; a shared store has it already.
 
         RAISES (KnnNerError): As `save` does.
         """
-        if self.knn.memory.place.is_shared:
-            self.unsaved = 0
-        else:
+        if self.unsaved:
             self.save()
 
     def save(self) -> dict[str, Any]:
@@ -233,6 +265,10 @@ class Session:
             self.knn.to_disk(folder / self.knn.name)
         self.unsaved, self._saved = 0, True
         return {"folder": str(folder)}
+
+
+def _has_changed(added: Added) -> bool:
+    return any(outcome.is_new or outcome.revised for outcome in added.outcomes)
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -76,7 +76,7 @@ def test_a_correction_holds_at_once_and_is_saved(client, folder):
         "corrections"
     ]
     assert (one["text"], one["spans"]) == (XANADU["text"], XANADU["spans"])
-    assert one["source"] == "api" and [one["id"]] == added.json()["ids"]
+    assert one["source"] == "serve" and [one["id"]] == added.json()["ids"]
     assert again.delete(f"/v1/corrections/{one['id']}").json() == {"entries": 1}
     assert labels(again, "we saw Xanadu") != [("Xanadu", "CITY")]
     assert client_of(folder).get("/v1/corrections").json()["count"] == 0
@@ -87,7 +87,7 @@ def test_a_correction_that_cannot_be_saved_is_not_added(client, folder):
     other = client_of(folder)
     other.post("/v1/corrections", json=XANADU)  # saves: this process has an older one
     refused = client.post("/v1/corrections", json={**XANADU, "text": "we met Xanadu"})
-    assert refused.status_code == 400 and "KNN-E" in refused.json()["error"]
+    assert refused.status_code == 409 and "KNN-E076" in refused.json()["error"]
     assert client.get("/v1/corrections").json()["count"] == 0
 
 

@@ -81,7 +81,7 @@ def serve(
     listening.listen()  # from here on, clients wait until it answers
     shown = f"[{access.address}]" if ":" in access.address else access.address
     address = f"http://{shown}:{listening.getsockname()[1]}"
-    if access.token is not None and TOKEN not in os.environ:
+    if access.token is not None and not os.environ.get(TOKEN):
         shown = f" with the token {access.token}"
         address += shown if api else f"/?token={access.token}"
     typer.echo(f"{model} is at {address} (press Ctrl+C to stop)")

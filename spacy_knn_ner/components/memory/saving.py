@@ -18,6 +18,7 @@ from spacy import util
 from ...datastore.datastore import Datastore
 from ...digest import read_json_object, signed_json, without_digest
 from ...errors import Errors, KnnNerError
+from ...folders import writing
 from ...inference.confidence import Calibration
 from . import sharing
 
@@ -35,13 +36,16 @@ def to_disk(memory: "Memory", path: str | Path, exclude: Iterable[str]) -> None:
     exclude (Iterable[str]): `"datastore"` or `"calibration"` to leave it out.
     RAISES (KnnNerError): If another process has saved there since it was loaded.
     """
-    with memory.lock:
-        calibration = signed_json(asdict(memory.calibration))
-        serializers = {
-            "datastore": memory.datastore.to_disk,
-            "calibration": lambda file: _write(file, calibration),
-        }
-        util.to_disk(path, serializers, _excluded(memory, exclude))
+    path, left_out = Path(path), _excluded(memory, exclude)
+    with memory.lock, writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        draft = path / ".calibration.new"
+        if "calibration" not in left_out:  # all that may not fit, before what counts
+            _write(draft, signed_json(asdict(memory.calibration)))
+        if "datastore" not in left_out:
+            memory.datastore.to_disk(path / "datastore")
+        if "calibration" not in left_out:
+            draft.replace(path / "calibration")
 
 
 def from_disk(
@@ -127,13 +131,10 @@ def _use(
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file in one step: what is interrupted leaves the one that was there."""
-    draft = path.with_name(f".{path.name}.new")
-    with draft.open("w", encoding="utf8") as file:
+    with path.open("w", encoding="utf8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(draft, path)
 
 
 def _read(text: str) -> Calibration:

@@ -1,9 +1,10 @@
 """What a shared store costs: words per second with its knn_ner / without, for the store
-in files and in a database; how fast it is loaded, and its size there. Without --store a
-PostgreSQL server of a package is used, on this machine.
+in files and in databases; how fast they are loaded, and their size. PostgreSQL is a
+server of a package, on this machine; Qdrant its engine without the server.
 
 python benchmarks/stores.py models/conll2003/default/0/tuned \
-    corpus/conll2003/test.spacy --output stores.json --index exact --index hnsw
+    corpus/conll2003/test.spacy --output stores.json \
+    --store files --store postgres-hnsw --store qdrant-hnsw
 """
 
 import statistics
@@ -58,60 +59,93 @@ def main(
     model: Annotated[Path, typer.Argument(help="A pipeline with a store in files.")],
     corpus: Annotated[Path, typer.Argument(help="Docs to run it on.")],
     output: Annotated[Path, typer.Option(help="JSON to write.")],
-    store: Annotated[str | None, typer.Option(help="URL of a database.")] = None,
-    index: Annotated[list[str] | None, typer.Option(help="exact, hnsw.")] = None,
+    store: Annotated[
+        list[str], typer.Option(help="files, or postgres, qdrant with -exact, -hnsw.")
+    ],
     entries: Annotated[int | None, typer.Option(help="Repeat the store's.")] = None,
     n_docs: Annotated[int, typer.Option(help="How many Docs.")] = 300,
     rounds: Annotated[int, typer.Option(help="Of all, taking turns.")] = 3,
 ) -> None:
     """Medians of ratios within a round."""
     with ExitStack() as stack:
-        if store is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "pg"
-            store = stack.enter_context(postgres.running(folder)).url
-        found = measure(
-            model, corpus, store, index or ["exact"], entries, n_docs, rounds
-        )
+        databases = Databases(stack)
+        pipelines, rows = {}, {}
+        for name in store:
+            nlp = loaded(model, entries)
+            rows[name] = {"store": name, **databases.load(name, nlp)}
+            pipelines[name] = nlp
+            msg.info(f"{rows[name]}")
+        time_all(model, corpus, pipelines, rows, n_docs, rounds)
+    found = list(rows.values())
     srsly.write_json(output, found)
-    columns = list(found[0])
-    msg.table([[str(row.get(c, "")) for c in columns] for row in found], header=columns)
+    columns = list(dict.fromkeys(column for row in found for column in row))
+    table = [[str(row.get(column, "")) for column in columns] for row in found]
+    msg.table(table, header=columns)
 
 
-def measure(
-    model: Path,
-    corpus: Path,
-    url: str,
-    indexes: list[str],
-    entries: int | None,
-    n_docs: int,
-    rounds: int,
-) -> list[dict[str, Any]]:
-    """Load the store everywhere, and time the pipelines."""
-    pipelines: dict[str, Any] = {"files": loaded(model, entries)}
-    rows: dict[str, dict[str, Any]] = {"files": {"store": "files"}}
-    for index in indexes:
-        nlp = loaded(model, entries)
-        knn: Any = nlp.get_pipe("knn_ner")
-        block = {"@knn_stores": "spacy_knn_ner.Postgres.v1", "url": url}
-        block |= {"name": f"bench_{index}", "index": "exact"}
+class Databases:
+    """Servers, started when they are needed."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        """stack (ExitStack): Ends them."""
+        self._stack = stack
+
+    def load(self, name: str, nlp: Any) -> dict[str, Any]:
+        """Move the store of a pipeline.
+
+        name (str): Where to.
+        nlp (Language): The pipeline.
+        RETURNS (dict): How long it took, and sizes.
+        """
+        if name == "files":
+            return {}
+        database, _, index = name.partition("-")
+        url, optimize, sizes = getattr(self, f"_{database}")()
+        knn, kind = nlp.get_pipe("knn_ner"), f"spacy_knn_ner.{database.title()}.v1"
+        block = {"@knn_stores": kind, "url": url, "name": "store", "index": "exact"}
         started = time.perf_counter()
         sharing.move(knn, block)
-        taken = time.perf_counter() - started
+        taken, n = time.perf_counter() - started, len(knn.datastore.store)
         knn.set_settings(store={"index": index})
         started = time.perf_counter()
+        knn.datastore.home.make_index(knn.datastore, knn.settings.metric)
+        optimize()
+        made = time.perf_counter() - started
         info = knn.make_index()
-        db = knn.datastore.home.server.db
-        n = len(knn.datastore.store)
-        rows[index] = {
-            "store": f"postgres {index}",
-            "loaded_per_s": n / taken,
-            "index_s": time.perf_counter() - started,
-            "bytes_per_entry": db.execute(SIZE).fetchone()[0] / n,
-            "index_bytes_per_entry": db.execute(INDEX_SIZE).fetchone()[0] / n,
+        keys, indexes = sizes(knn.datastore.home.server)
+        return {
+            "loaded_per_s": round(n / taken),
+            "index_s": round(made, 1),
+            "bytes_per_entry": round(keys / n),
+            "index_bytes_per_entry": round(indexes / n),
             "info": info,
         }
-        pipelines[index] = nlp
-        msg.info(f"{rows[index]}")
+
+    def _postgres(self) -> Any:
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory())) / "pg"
+        url = self._stack.enter_context(postgres.running(folder)).url
+
+        def sizes(server: Any) -> list[int]:
+            return [server.db.execute(q).fetchone()[0] for q in (SIZE, INDEX_SIZE)]
+
+        return url, lambda: None, sizes
+
+    def _qdrant(self) -> Any:
+        import qdrant_edge_client
+
+        url, client = self._stack.enter_context(qdrant_edge_client.running())
+        return url, client.optimize, lambda server: client.sizes()
+
+
+def time_all(
+    model: Path,
+    corpus: Path,
+    pipelines: dict[str, Any],
+    rows: dict[str, dict[str, Any]],
+    n_docs: int,
+    rounds: int,
+) -> None:
+    """Time the pipelines, and add what they took to the rows."""
     without = spacy.load(model, exclude=["knn_ner"])
     docs = read_docs(corpus, without.vocab)
     texts: list[AnnotatedText] = [annotated_text(doc, "bench") for doc in docs]
@@ -124,15 +158,14 @@ def measure(
         for name, nlp in pipelines.items():
             ratios[name].append(alone / seconds(nlp, texts, 128))
     for name, nlp in pipelines.items():
-        lookups = nlp.get_pipe("knn_ner").lookups
+        knn = nlp.get_pipe("knn_ner")
         rows[name] |= {
             "ratio": round(statistics.median(ratios[name]), 3),
             "spread": [round(min(ratios[name]), 3), round(max(ratios[name]), 3)],
-            "entries": len(nlp.get_pipe("knn_ner").datastore.store),
-            "looked_up": round(lookups.looked_up / lookups.tokens, 4),
+            "entries": len(knn.datastore.store),
+            "looked_up": round(knn.lookups.looked_up / knn.lookups.tokens, 4),
             "threads": torch.get_num_threads(),
         }
-    return list(rows.values())
 
 
 def loaded(model: Path, entries: int | None) -> Any:

@@ -72,8 +72,19 @@ class EdgeClient:
         for shard in self._shards.values():
             while shard.optimize():
                 pass
-        files = self._folder.glob("**/vector_index-*/**/*")
-        return sum(path.stat().st_size for path in files if path.is_file())
+        return self.sizes()[1]
+
+    def sizes(self) -> tuple[int, int]:
+        """Measure the files, in bytes.
+
+        RETURNS (tuple[int, int]): Of points, and of indexes.
+        """
+        found = [0, 0]
+        for path in self._folder.rglob("*"):
+            if path.is_file():
+                is_index = any(part.startswith("vector_index") for part in path.parts)
+                found[is_index] += path.stat().st_blocks * 512  # what is in use
+        return found[0], found[1]
 
     # --- collections ------------------------------------------------------------------
 

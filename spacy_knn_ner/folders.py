@@ -28,6 +28,25 @@ def writing(folder: str | Path) -> Iterator[None]:
         raise KnnNerError(Errors.E117, path=folder, reason=reason) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step: what is interrupted leaves the one that was there.
+
+    path (Path): The file.
+    text (str): What it has from now on.
+    RAISES (KnnNerError): If it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with writing(path):
+        try:
+            with draft.open("w", encoding="utf8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
     """Write a folder completely, and put it in the place of the one that is there.

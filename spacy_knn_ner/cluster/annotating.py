@@ -1,8 +1,8 @@
 """Annotating many texts: shards of JSON lines, in this process or on a cluster."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,15 @@ from spacy import util
 from spacy.language import Language
 from tqdm import tqdm
 
+from ..components.knn_ner import KnnNer
+from ..errors import Errors, KnnNerError
+from ..folders import write_text
+from ..reading.texts import check_text, read_docs
 from .pipelines import Traveled, packed
-from .ray import Row, cluster, mapped
+from .workers import Row, cluster, mapped
+
+_NAME = "part-{:06}.jsonl"  # of a shard
+_MADE_BY = "made_by.json"
 
 
 def annotated(nlp: Language, texts: list[str]) -> str:
@@ -24,7 +31,7 @@ def annotated(nlp: Language, texts: list[str]) -> str:
     """
     lines = []
     with nlp.memory_zone():  # words of texts are not kept
-        for doc in nlp.pipe(texts):
+        for doc in read_docs(nlp, texts):
             spans = [
                 {
                     "start": ent.start_char,
@@ -82,11 +89,12 @@ def annotate(
     workers (int | None), on_gpu (bool): See `mapped`.
     show_progress (bool): Show a progress bar. Default: True.
     RETURNS (int): How many files were written.
+    RAISES (KnnNerError): If the folder has other shards, or a text cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shards = zip(count(), util.minibatch(texts, size=shard_size), strict=False)
-    paths = ((folder / f"part-{i:06}.jsonl", list(shard)) for i, shard in shards)
-    missing = ((path, shard) for path, shard in paths if not path.exists())
+    _check_made_by(folder, {"pipeline": _digest(nlp), "shard_size": shard_size})
+    checked = (check_text(nlp, text) for text in texts)
+    missing = _missing(folder, util.minibatch(checked, size=shard_size))
     if address is None:
         found = ((path, annotated(nlp, shard)) for path, shard in missing)
         return _write(found, show_progress)
@@ -97,12 +105,56 @@ def annotate(
         return _write(((Path(r["path"]), r["lines"]) for r in done), show_progress)
 
 
+def _digest(nlp: Language) -> str:
+    """Of what decides about entities: settings, weights, and the stores' contents."""
+    found = hashlib.sha256(nlp.config.to_str().encode())
+    for name, component in nlp.components:
+        if isinstance(component, KnnNer):
+            with component.memory.reading():
+                for table in component.datastore.tables.values():
+                    found.update(table.entries.array().tobytes())
+                    found.update(table.tags.array().tobytes())
+        elif hasattr(component, "to_bytes"):
+            found.update(name.encode() + component.to_bytes(exclude=["vocab"]))
+    return found.hexdigest()
+
+
+def _check_made_by(folder: Path, made_by: dict[str, Any]) -> None:
+    """Refuse a folder that another pipeline, or the same with another store, has begun.
+
+    folder (Path): With the shards.
+    made_by (dict[str, Any]): What the shards depend on.
+    """
+    file = folder / _MADE_BY
+    if file.exists() and json.loads(file.read_text(encoding="utf8")) != made_by:
+        raise KnnNerError(Errors.E131, path=folder)
+    write_text(file, json.dumps(made_by))
+
+
+def _missing(
+    folder: Path, shards: Iterable[list[str]]
+) -> Iterator[tuple[Path, list[str]]]:
+    """The shards that are not there; those that are must have the same texts."""
+    n = 0
+    for shard in shards:
+        path = folder / _NAME.format(n)
+        n += 1
+        if not path.exists():
+            yield path, shard
+        elif _texts_of(path) != shard:
+            raise KnnNerError(Errors.E131, path=path)
+    if (folder / _NAME.format(n)).exists():  # of a longer input
+        raise KnnNerError(Errors.E131, path=folder)
+
+
+def _texts_of(path: Path) -> list[str]:
+    with path.open(encoding="utf8") as lines:
+        return [json.loads(line)["text"] for line in lines]
+
+
 def _write(shards: Iterator[tuple[Path, str]], show_progress: bool) -> int:
-    """Write each file in one step."""
     n, hidden = 0, not show_progress
     for path, lines in tqdm(shards, "Annotating", unit="file", disable=hidden):
-        partial = path.with_suffix(".partial")
-        partial.write_text(lines, encoding="utf8")
-        partial.replace(path)
+        write_text(path, lines)
         n += 1
     return n

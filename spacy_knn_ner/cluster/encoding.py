@@ -17,7 +17,7 @@ from ..reading.annotations import annotated_text
 from ..reading.cache import EncodingCache
 from ..types import AnnotatedText
 from .pipelines import Traveled, packed
-from .ray import Row, cluster, mapped
+from .workers import Row, cluster, mapped
 
 
 class Encoder:
@@ -81,7 +81,12 @@ def fill_cache(
         if not path.exists():
             rows.append({"path": str(path), "texts": pickle.dumps(texts)})
     with cluster(address) as ray:
-        arguments = ray.put(packed(knn.nlp)), knn.name, scheme, on_gpu
+        arguments = (
+            ray.put(packed(knn.nlp, without_store=knn.name)),
+            knn.name,
+            scheme,
+            on_gpu,
+        )
         found = mapped(ray, rows, Encoder, arguments, workers=workers, on_gpu=on_gpu)
         bar = tqdm(total=len(rows), desc="Encoding", disable=not show_progress)
         for row in found:

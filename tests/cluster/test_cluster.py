@@ -13,6 +13,9 @@ from util import annotated_docs, cnn_pipeline, run, run_json
 
 from spacy_knn_ner.cluster.annotating import annotate
 from spacy_knn_ner.cluster.encoding import Encoder, fill_cache
+from spacy_knn_ner.cluster.pipelines import Traveled, packed
+from spacy_knn_ner.cluster.workers import cluster
+from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.reading.cache import EncodingCache
 
 ray = pytest.importorskip("ray")
@@ -99,8 +102,9 @@ def test_annotation_is_the_same_and_goes_on(two_nodes, tmp_path):
     assert annotate(nlp, texts[:9], tmp_path / "many", shard_size=5) == 2
     (tmp_path / "many" / "part-000001.jsonl").unlink()  # was cut short
     run("annotate", *given, tmp_path / "many", *how, "--ray", two_nodes)
-    files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert files == sorted(path.name for path in (tmp_path / "many").iterdir())
+    files = sorted(path.name for path in (tmp_path / "one").glob("part-*"))
+    there = (tmp_path / "many").glob("part-*")
+    assert files == sorted(path.name for path in there)
     for name in files:
         one, many = (tmp_path / folder / name for folder in ("one", "many"))
         assert one.read_text() == many.read_text()
@@ -108,5 +112,69 @@ def test_annotation_is_the_same_and_goes_on(two_nodes, tmp_path):
     assert first["text"] == texts[0] and first["spans"]
     for span in first["spans"]:
         assert set(span) == {"start", "end", "label", "score"}
-    n_texts = sum(len(p.read_text().splitlines()) for p in (tmp_path / "one").iterdir())
+    n_texts = sum(
+        len(p.read_text().splitlines()) for p in (tmp_path / "one").glob("part-*")
+    )
     assert n_texts == len(texts)
+
+
+def test_shards_of_something_else_are_refused(tmp_path):
+    nlp = cnn_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    knn.build(annotated_docs(nlp), show_progress=False)
+    nlp.to_disk(tmp_path / "model")
+    texts = [f"Ada Lovelace lived in London {i}" for i in range(8)]
+    how = {"shard_size": 4, "show_progress": False}
+    assert annotate(nlp, texts, tmp_path / "a", **how) == 2
+    loaded = spacy.load(tmp_path / "model")
+    assert annotate(loaded, texts, tmp_path / "a", **how) == 0
+    for given, other in (
+        (texts, {**how, "shard_size": 2}),
+        ([*texts[:4], *texts[5:]], how),
+        (texts[:4], how),
+    ):
+        with pytest.raises(KnnNerError, match="KNN-E131"):
+            annotate(nlp, given, tmp_path / "a", **other)
+    knn.teach("we saw Xanadu", {"Xanadu": "CITY"})
+    with pytest.raises(KnnNerError, match="KNN-E131"):
+        annotate(nlp, texts, tmp_path / "a", **how)
+
+
+def test_a_text_that_cannot_be_read_is_named(tmp_path):
+    nlp = cnn_pipeline()
+    nlp.get_pipe("knn_ner").build(annotated_docs(nlp), show_progress=False)
+    nlp.max_length = 10
+    for text in ("a" * 11, "a \ud800"):
+        with pytest.raises(KnnNerError, match=r"KNN-E11[45]"):
+            annotate(nlp, [text], tmp_path / "a", show_progress=False)
+
+
+def test_a_pipeline_travels_without_its_store():
+    nlp = cnn_pipeline()
+    knn = nlp.get_pipe("knn_ner")
+    knn.build(annotated_docs(nlp), show_progress=False)
+    knn.set_settings(
+        store={"@knn_stores": "spacy_knn_ner.Qdrant.v1", "url": ":memory:travels"}
+    )
+    there = Traveled(packed(nlp, without_store="knn_ner"))
+    encoder = there.nlp.get_pipe("knn_ner").memory.encoder
+    assert not len(there.nlp.get_pipe("knn_ner").datastore.examples)
+    assert encoder.name == "knn_ner"
+
+
+def test_a_cluster_without_gpus(two_nodes, tmp_path):
+    nlp = cnn_pipeline()
+    nlp.get_pipe("knn_ner").build(annotated_docs(nlp), show_progress=False)
+    with pytest.raises(KnnNerError, match="KNN-E130"):
+        annotate(nlp, ["Ada"], tmp_path / "a", address=two_nodes, on_gpu=True)
+
+
+def test_local_is_no_cluster_that_the_environment_names(monkeypatch):
+    given = []
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda *where, **_: given.append(where))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with cluster("local"):
+        pass
+    assert given == [("local",)]

@@ -116,6 +116,22 @@ def test_an_hnsw_index_is_used_and_its_distances_are_exact(
         assert first not in ids[near.rows]
 
 
+# 16 numbers are few for one bit each.
+@pytest.mark.parametrize(("quantization", "least"), [("scalar", 0.9), ("binary", 0.1)])
+@pytest.mark.parametrize("engine", ["qdrant_edge"], indirect=True)
+def test_a_quantized_index_has_exact_distances(request, engine, quantization, least):
+    local, (_, client) = clustered("float32"), request.getfixturevalue("edge")
+    shared = engine(index="hnsw", quantization=quantization).put(local)
+    shared.home.make_index(shared, "cosine")
+    client.optimize()
+    queries = local.store.keys.array()[:50]
+    expected = local.store.search(queries, 5, metric="cosine")
+    near = shared.store.search(queries, 5, metric="cosine")
+    alike = near.rows == expected.rows
+    assert alike.mean() > least
+    np.testing.assert_array_equal(near.distances[alike], expected.distances[alike])
+
+
 def clustered(dtype):
     """400 examples of ten tokens, of which some are other than their neighbors."""
     numbers = np.random.default_rng(0)

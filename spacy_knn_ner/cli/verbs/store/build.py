@@ -93,7 +93,8 @@ def build(
     from ....reading.vectors import keep_hidden_layers
     from ....registry import index_block
 
-    nlp = load_pipeline(model, gpu_id, view)
+    # With a cluster, its workers encode.
+    nlp = load_pipeline(model, gpu_id if ray is None else -1, view)
     if name not in nlp.component_names:
         nlp.add_pipe("knn_ner", name=name)
     knn = find_component(nlp, name)

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..errors import Errors, KnnNerError
 from ..ml.extras import require
 
-LOCAL = "local"  # in place of an address: a cluster of this machine's cores
 Row = dict[str, Any]
 
 
@@ -14,8 +14,8 @@ Row = dict[str, Any]
 def cluster(address: str) -> Iterator[Any]:
     """Use a cluster; one of this machine ends afterwards.
 
-    address (str): `"local"`, `"auto"` for the one that this machine is a part of, or
-        such as `"ray://head:10001"`.
+    address (str): `"local"` for one of this machine's cores, `"auto"` for the one that
+        this machine is a part of, or such as `"ray://head:10001"`.
     YIELDS (Any): The package `ray`.
     RAISES (KnnNerError): If Ray is not installed.
     """
@@ -23,8 +23,7 @@ def cluster(address: str) -> Iterator[Any]:
     require("ray.data", "A cluster", "ray")
     was_there = ray.is_initialized()
     if not was_there:
-        where = {} if address == LOCAL else {"address": address}
-        ray.init(**where, log_to_driver=False, logging_level="warning")
+        ray.init(address, log_to_driver=False, logging_level="warning")
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         yield ray
@@ -51,14 +50,16 @@ def mapped(
     workers (int | None): How many. Default: one per core, or per GPU.
     on_gpu (bool): Whether each has a GPU of its own.
     YIELDS (Row): As soon as they are there, in any order.
+    RAISES (KnnNerError): If the cluster has nothing that a worker could use.
     """
     given = list(rows)
     if not given:
         return
     resource = "GPU" if on_gpu else "CPU"
-    if workers is None:
-        workers = max(1, int(ray.cluster_resources().get(resource, 1)))
-    size = min(workers, len(given))
+    there = int(ray.cluster_resources().get(resource, 0))
+    if not there:
+        raise KnnNerError(Errors.E130, resource=resource)
+    size = min(workers or there, len(given))
     found = ray.data.from_items(given, override_num_blocks=len(given)).map(
         worker,
         fn_constructor_args=arguments,

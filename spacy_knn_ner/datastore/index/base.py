@@ -96,6 +96,9 @@ class VectorIndex(ABC):
         efSearch); None where there is no choice. Calibration sets 1, 2, 4, … 256.
     refine_factor (int): Of an approximate index, how many times k candidates are
         ranked. Default: 1.
+    most_refine (int): The largest that calibration sets; 1 where candidates come with
+        the distances of the keys themselves, so that more of them would not help.
+        Default: 16.
     """
 
     exact: bool = False
@@ -103,6 +106,7 @@ class VectorIndex(ABC):
     is_remote: bool = False
     search_param: int | None = None
     refine_factor: int = 1
+    most_refine: int = 16
 
     @abstractmethod
     def __len__(self) -> int:

@@ -27,7 +27,7 @@ _SURE = 0.5  # lead of the best tag
 _ENOUGH = 20  # fewer changed tags than this are no basis
 # The search parameter is doubled up to here; if that gains too little, more candidates
 # are ranked.
-_MOST_PARAM, _MOST_REFINE, _GAIN = 256, 16, 0.005
+_MOST_PARAM, _GAIN = 256, 0.005
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def calibrate(index: VectorIndex, probe: FidelityProbe) -> Fidelity:
             index.search_param = 2 * param
             found = probe.measure()
         gain = (found.share or 0.0) - before
-        if gain < _GAIN and index.refine_factor < _MOST_REFINE:
+        if gain < _GAIN and index.refine_factor < index.most_refine:
             # The neighbors may have been compared, but not proposed.
             index.refine_factor *= 2
             found = probe.measure()
@@ -182,7 +182,7 @@ def is_faithful(found: Fidelity) -> bool:
 
 def set_default_search(index: VectorIndex) -> None:
     """Set parameters that are faithful enough for most stores, without measuring."""
-    _set_search(index, refine_factor=4, search_param=32)
+    _set_search(index, refine_factor=min(4, index.most_refine), search_param=32)
 
 
 def _set_search(index: VectorIndex, *, refine_factor: int, search_param: int) -> None:

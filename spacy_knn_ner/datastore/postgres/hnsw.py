@@ -20,11 +20,11 @@ class HnswIndex(VectorIndex):
     are the nearest."""
 
     is_remote = True
+    most_refine = 1
 
     def __init__(self, stored: StoredKeys) -> None:
         """stored (StoredKeys): `PostgresKeys`."""
-        self.stored = stored
-        self.search_param, self.refine_factor = 32, 4
+        self.stored, self.search_param = stored, 32
 
     def __len__(self) -> int:
         return len(self.stored)

@@ -39,7 +39,7 @@ def nearest(
         )
     statement = (
         "SELECT q.n - 1, near.entry_id, near.distance, near.key "
-        "FROM unnest(%s::vector[]) WITH ORDINALITY AS q(v, n) CROSS JOIN LATERAL ("
+        "FROM unnest(%b::vector[]) WITH ORDINALITY AS q(v, n) CROSS JOIN LATERAL ("
         f"SELECT entry_id, {key_as_sent(dtype)} AS key, {distance} AS distance "
         f"FROM {keys.table} ORDER BY {order} LIMIT %s) AS near"
     )

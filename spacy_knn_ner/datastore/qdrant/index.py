@@ -16,6 +16,7 @@ class QdrantIndex(VectorIndex):
     come with it, to be ranked."""
 
     is_remote = True
+    most_refine = 1
 
     def __init__(self, stored: StoredKeys, kind: str) -> None:
         """stored (StoredKeys): `QdrantKeys`.
@@ -23,7 +24,7 @@ class QdrantIndex(VectorIndex):
         """
         self.stored, self.kind, self.exact = stored, kind, kind == EXACT
         if not self.exact:
-            self.search_param, self.refine_factor = 32, 4
+            self.search_param = 32
 
     def __len__(self) -> int:
         return len(self.stored)

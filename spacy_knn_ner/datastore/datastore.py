@@ -322,12 +322,14 @@ class Datastore:
         return self
 
     def verify(self) -> None:
-        """Compare the SHA-256 of all files it was loaded from or saved to, once.
+        """Compare the SHA-256 of all files that it is from, once; or check what a
+        database has.
 
         RAISES (KnnNerError): If one is damaged.
         """
         if self.files is not None:
             self.files.verify(self.files.records)
+        self.home.verify(self)
 
     def to_bytes(self) -> bytes:
         """Serialize everything.

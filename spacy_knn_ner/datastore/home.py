@@ -26,6 +26,13 @@ class Home(Protocol):
         """Take a change back; that of the datastore's own tables is done elsewhere."""
         ...
 
+    def verify(self, datastore: "Datastore") -> None:
+        """Check that what is kept elsewhere fits together.
+
+        RAISES (KnnNerError): If it does not.
+        """
+        ...
+
     def make_index(self, datastore: "Datastore", metric: str) -> None:
         """Make the index, if that is done where the datastore is kept.
 
@@ -57,6 +64,9 @@ class Local:
 
     def rollback(self) -> None:
         """See `Home.rollback`."""
+
+    def verify(self, datastore: "Datastore") -> None:
+        """See `Home.verify`: files are checked where they are read."""
 
     def make_index(self, datastore: "Datastore", metric: str) -> None:
         """See `Home.make_index`: a search makes it."""

@@ -106,3 +106,7 @@ class DatastoreErrors:
         "A shared store cannot have the name {name!r}. Use letters (a–z, A–Z), digits, "
         "_ and -, up to 63 of them, and no digit or - at the beginning."
     )
+    E133 = (
+        "The shared store {name!r} is damaged: {n} entries are without {what}. Restore "
+        "a backup, or build it again (--replace)."
+    )

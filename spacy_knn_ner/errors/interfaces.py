@@ -50,6 +50,7 @@ class InterfaceErrors:
         "{path} holds a datastore already, which saving there would replace. Serve "
         "that one, or name another folder."
     )
+    E113 = "{host!r} is no host to listen at: {reason}. Use an address of this machine."
     E130 = (
         "The cluster has no {resource} that a worker could use. Start one that has, or "
         "leave out --gpu-id."
@@ -59,4 +60,3 @@ class InterfaceErrors:
         "another pipeline or with another --shard-size. Name another folder."
     )
     E132 = "The token in {name} has other characters than printable ASCII."
-    E113 = "{host!r} is no host to listen at: {reason}. Use an address of this machine."

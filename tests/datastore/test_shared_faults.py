@@ -16,7 +16,7 @@ from spacy_knn_ner.datastore.datastore import Datastore
 from spacy_knn_ner.datastore.postgres.place import Postgres
 from spacy_knn_ner.datastore.qdrant.home import QdrantHome
 from spacy_knn_ner.datastore.qdrant.place import Qdrant
-from spacy_knn_ner.datastore.qdrant.points import Points
+from spacy_knn_ner.datastore.qdrant.points import Points, condition
 from spacy_knn_ner.errors import KnnNerError
 
 
@@ -341,3 +341,22 @@ def test_some_examples_in_the_order_of_their_ids(engine):
         found = [*one.examples.each(wanted)]
         assert [e and e.example_id for e in found] == [ids[1], None, ids[0], ids[1]]
     assert [*shared.examples.each([])] == []
+
+
+def test_a_damaged_store_is_noticed(engine):
+    store, ids = filled()
+    shared = published(engine, store)
+    shared.verify()
+    if isinstance(shared.home, QdrantHome):
+        _drop_example(shared, ids[0])
+    else:
+        shared.home.server.db.execute("DELETE FROM examples WHERE example_id = 1")
+    with pytest.raises(KnnNerError, match="KNN-E133"):
+        another(shared).verify()
+
+
+def _drop_example(shared, example_id):
+    from qdrant_client import models
+
+    where = condition("example_id", match=models.MatchValue(value=example_id))
+    shared.home.change.examples.delete(models.Filter(must=[where]))

@@ -71,7 +71,8 @@ def serve(
     access = Access.at(host, allowed_host or ())
     nlp = load_pipeline(model, gpu)
     knn = find_component(nlp, name)
-    knn.datastore.verify()
+    if not knn.memory.place.is_shared:
+        knn.datastore.verify()
     session = Session(nlp, knn, output=output, source=source)
     app = create_app(session, access, has_page=not api)
     config = uvicorn.Config(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ...errors import Errors, KnnNerError
 from ...tags import TagSet
 from ..disk import saved_index
 from ..entries import EntryTable
@@ -120,6 +121,25 @@ class RemoteHome(ABC):
             if part != CORRECTIONS:
                 table.index_factory = self._index_factory
             setattr(datastore, part, table)
+
+    def verify(self, datastore: "Datastore") -> None:
+        """See `Home.verify`: every entry has an example, a tag and a key."""
+        with datastore.home.reading(datastore):
+            for part, table in datastore.tables.items():
+                self._verify(datastore, part, table)
+
+    def _verify(self, datastore: "Datastore", part: str, table: EntryTable) -> None:
+        there = np.flatnonzero(~table.removed)
+        rows = self._rows(datastore, part)
+        of = table.entries.take(there)["example_id"]
+        n_wrong = {
+            "examples": (~np.isin(of, datastore.examples.ids(part))).sum(),
+            "tags": (table.tags.take(there) >= len(datastore.tag_set.tags)).sum(),
+            "keys": rows.n_without_key(there),
+        }
+        for what, n in n_wrong.items():
+            if n:
+                raise KnnNerError(Errors.E133, name=self.name, n=n, what=what)
 
     def keep(self, datastore: "Datastore", correction_radius: float | None) -> None:
         """See `Home.keep`."""

@@ -12,6 +12,8 @@ from ..rows import Rows, RowsState
 from .entry_ids import EntryIds
 from .keys import RemoteKeys
 
+_CHUNK = 1 << 13  # rows that are read at once
+
 
 @dataclass(frozen=True)
 class RemoteRowsState(RowsState):
@@ -92,6 +94,21 @@ class RemoteRows(Rows):
         keys = None if is_remote else super()._kept_keys(keep, dtype)
         self.entry_ids = kept
         return self._keys_of(dtype, self._keys.tail[0]) if keys is None else keys
+
+    def n_without_key(self, rows: np.ndarray) -> int:
+        """Count the rows whose key is not there, or is no number.
+
+        rows (ndarray): Their numbers.
+        """
+        keys, n = self._keys, 0
+        for i in range(0, len(rows), _CHUNK):
+            some = rows[i : i + _CHUNK]
+            if isinstance(keys, RemoteKeys):
+                _, found = keys.read(self.entry_ids.array()[some])
+            else:
+                found = keys.take(some)
+            n += len(some) - int(np.isfinite(found).all(axis=1).sum())
+        return n
 
     # --- all or nothing ---------------------------------------------------------------
 

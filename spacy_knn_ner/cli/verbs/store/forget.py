@@ -28,7 +28,8 @@ def forget(
 
     Example: spacy knn forget model --text "Ada Lovelace"
     """
-    with edited(model, name) as knn:
+    # Of a shared store, others may remove examples too.
+    with edited(model, name) as knn, knn.memory.lock, knn.datastore.transaction():
         before = len(knn.datastore.examples)
         entries = knn.forget(example_ids or None, source=source, text=text)
         examples = before - len(knn.datastore.examples)

@@ -24,7 +24,9 @@ def info(
     check: Annotated[
         bool,
         typer.Option(
-            "--check", help="Compare every file's SHA-256; measure the index again."
+            "--check",
+            help="Compare every file's SHA-256, or what a database has; measure the "
+            "index again.",
         ),
     ] = False,
     as_json: JsonOpt = False,
@@ -64,8 +66,9 @@ def info(
     rows += [(k, "null" if v is None else v) for k, v in settings.items()]
     print_table(rows, ("", ""), n_left=2)
     if check:
-        if not knn.memory.place.is_shared:  # on a server there are none
-            typer.echo("All checksums match.")
+        is_shared = knn.memory.place.is_shared
+        each = "Every entry has an example, a tag and a key."
+        typer.echo(each if is_shared else "All checksums match.")
         typer.echo("The keys are of this encoder.")
         if fidelity is not None and fidelity.share is not None:
             typer.echo(

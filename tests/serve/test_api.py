@@ -26,14 +26,6 @@ XANADU = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path):
-    nlp = cnn_pipeline(weight=1.0)
-    nlp.get_pipe("knn_ner").build(annotated_docs(nlp), show_progress=False)
-    nlp.to_disk(tmp_path / "model")
-    return tmp_path / "model"
-
-
 def client_of(folder, access=None, **how):
     nlp = spacy.load(folder)
     app = create_app(Session(nlp, nlp.get_pipe("knn_ner")), access, **how)

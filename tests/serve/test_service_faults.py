@@ -7,7 +7,6 @@ import pytest
 import spacy
 from spacy.language import Language
 from starlette.testclient import TestClient
-from util import annotated_docs, cnn_pipeline
 
 from spacy_knn_ner.components.knn_ner import KnnNer
 from spacy_knn_ner.errors import Errors, KnnNerError
@@ -27,14 +26,6 @@ def fails_on_boom(doc):
     if "boom" in doc.text:
         raise ValueError("boom")
     return doc
-
-
-@pytest.fixture
-def folder(tmp_path):
-    nlp = cnn_pipeline(weight=1.0)
-    nlp.get_pipe("knn_ner").build(annotated_docs(nlp), show_progress=False)
-    nlp.to_disk(tmp_path / "model")
-    return tmp_path / "model"
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ class PostgresExamples(Examples):
 
     find = "strpos"
 
-    def __init__(self, server: Server, shared: "PostgresHome") -> None:
+    def __init__(self, server: Server, home: "PostgresHome") -> None:
         """server (Server): The connection.
-        shared (PostgresHome): Its transactions.
+        home (PostgresHome): Its transactions.
         """
-        self._server, self._shared = server, shared
+        self._server, self._home = server, home
 
     @contextmanager
     def reading(self) -> Iterator["_Statements"]:
@@ -40,7 +40,7 @@ class PostgresExamples(Examples):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """See `Examples.transaction`: that of the datastore, which has begun."""
-        assert self._shared.is_changing
+        assert self._home.is_changing
         yield
 
     def copy(self, parts: Collection[str]) -> ExampleStore:

@@ -26,7 +26,8 @@ def store_block(store: str, name: str, index: str | None) -> dict[str, Any]:
 
     store (str): `"files"`, or a URL.
     name (str): Of a shared one.
-    index (str | None): Of a shared one, `"exact"` or `"hnsw"`. Default: its own.
+    index (str | None): Of a shared one, `"auto"`, `"exact"` or `"hnsw"`. Default: its
+        own.
     """
     if store == FILES:
         return {"@knn_stores": "spacy_knn_ner.Files.v1"}

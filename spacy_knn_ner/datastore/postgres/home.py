@@ -12,8 +12,7 @@ from ...errors import Errors, KnnNerError
 from ..entries import METRIC_OF
 from ..examples.base import CORRECTIONS, PARTS
 from ..rows import ENTRY, TAG
-from ..shared.home import RemoteHome
-from ..shared.place import EXACT, HNSW
+from ..shared.home import AUTO, RemoteHome
 from ..shared.rows import RemoteRows
 from .changes import Changes
 from .examples import PostgresExamples
@@ -76,15 +75,16 @@ class PostgresHome(RemoteHome):
     """
 
     def __init__(
-        self, server: Server, index: str = EXACT, *, creates: bool = False
+        self, server: Server, index: str = AUTO, *, creates: bool = False
     ) -> None:
         """server (Server): The connection.
-        index (str): Of the store, `"exact"` (default) or `"hnsw"`.
+        index (str): Of the store, `"auto"` (default), `"exact"` or `"hnsw"`.
         creates (bool): Make an empty datastore where there is none. Default: False.
         """
-        self.server, self.index = server, index
+        self.server = server
         self.changes = Changes(server)
-        super().__init__(server.name, PostgresIndexFactory(index), creates=creates)
+        factory = PostgresIndexFactory(index)
+        super().__init__(server.name, index, factory, creates=creates)
 
     def _create(self) -> None:
         create(self.server)
@@ -246,7 +246,7 @@ class PostgresHome(RemoteHome):
 
     def make_index(self, datastore: "Datastore", metric: str) -> None:
         """See `Home.make_index`."""
-        if self.index == HNSW and datastore.store.width:
+        if self._wants_index(datastore):
             unit = metric == "cosine"
             create_index(self.server, datastore.dtype, METRIC_OF[unit])
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..index.base import IndexFactory, StoredKeys, VectorIndex
-from ..shared.place import EXACT, HNSW
+from ..shared.place import EXACT
 from .hnsw import HnswIndex
 from .keys import PostgresKeys
 from .nearest import nearest
@@ -44,7 +44,7 @@ class PostgresIndex(VectorIndex):
 class PostgresIndexFactory(IndexFactory):
     """Makes the index of a shared store.
 
-    kind (str): `"exact"` or `"hnsw"`.
+    kind (str): `"auto"`, `"exact"` or `"hnsw"`.
     """
 
     def __init__(self, kind: str = EXACT) -> None:
@@ -53,4 +53,5 @@ class PostgresIndexFactory(IndexFactory):
 
     def create(self, stored: StoredKeys) -> VectorIndex:
         """See `IndexFactory.create`."""
-        return HnswIndex(stored) if self.kind == HNSW else PostgresIndex(stored)
+        is_exact = self.kind == EXACT
+        return PostgresIndex(stored) if is_exact else HnswIndex(stored)

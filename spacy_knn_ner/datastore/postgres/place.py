@@ -1,6 +1,7 @@
 """A datastore in PostgreSQL, as a block of a component's config."""
 
-from ..shared.place import EXACT, SharedPlace, check_name
+from ..shared.home import AUTO
+from ..shared.place import SharedPlace, check_name
 from .home import PostgresHome
 from .server import Server
 
@@ -17,7 +18,7 @@ class Postgres(SharedPlace):
         url: str = "",
         name: str = "knn_ner",
         when_away: str = "raise",
-        index: str = EXACT,
+        index: str = AUTO,
     ) -> None:
         """url (str): Such as `"postgresql://host/database"`, or `"service=NAME"`,
             without user or password; see `Server`. Default: as libpq's variables say.
@@ -25,8 +26,9 @@ class Postgres(SharedPlace):
             "knn_ner".
         when_away (str): While the server is away, `"raise"` (default) an error, or let
             the `"tagger"` predict alone.
-        index (str): All keys are compared (`"exact"`, default), or pgvector's index
-            finds near ones (`"hnsw"`), whose distances are computed in float64.
+        index (str): All keys are compared (`"exact"`), or pgvector's index finds near
+            ones (`"hnsw"`), whose distances are computed in float64; `"auto"` (default)
+            is that from 10,000 entries on.
         RAISES (KnnNerError): If an argument is not valid.
         """
         super().__init__(Server(url, check_name(name)), when_away, index)

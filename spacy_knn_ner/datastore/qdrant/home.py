@@ -16,8 +16,7 @@ from ..entries import METRIC_OF
 from ..examples.base import CORRECTIONS, PARTS
 from ..examples.rows import load_example
 from ..rows import ENTRY, TAG
-from ..shared.home import RemoteHome
-from ..shared.place import EXACT, HNSW
+from ..shared.home import AUTO, RemoteHome
 from .about import About, AboutPoint
 from .change import Change
 from .examples import MirroredExamples
@@ -43,17 +42,18 @@ class QdrantHome(RemoteHome):
     """
 
     def __init__(
-        self, server: Server, index: str = EXACT, *, creates: bool = False
+        self, server: Server, index: str = AUTO, *, creates: bool = False
     ) -> None:
         """server (Server): The connection.
-        index (str): Of the store, `"exact"` (default) or `"hnsw"`.
+        index (str): Of the store, `"auto"` (default), `"exact"` or `"hnsw"`.
         creates (bool): Make an empty datastore where there is none. Default: False.
         """
-        self.server, self.index = server, index
+        self.server = server
         self.point = AboutPoint(server)
         self.change = Change(server, self.point)
         self._examples = MirroredExamples()
-        super().__init__(server.name, QdrantIndexFactory(index), creates=creates)
+        factory = QdrantIndexFactory(index)
+        super().__init__(server.name, index, factory, creates=creates)
 
     def _start(self) -> None:
         super()._start()
@@ -200,7 +200,7 @@ class QdrantHome(RemoteHome):
 
     def make_index(self, datastore: "Datastore", metric: str) -> None:
         """See `Home.make_index`: Qdrant makes it, and goes on searching meanwhile."""
-        if self.index == HNSW and datastore.store.width is not None:
+        if self._wants_index(datastore):
             searched = METRIC_OF[metric == "cosine"]
             self.change.entries.make_index(VECTOR_OF[searched])
 

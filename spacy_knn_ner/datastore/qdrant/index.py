@@ -20,7 +20,8 @@ class QdrantIndex(VectorIndex):
 
     def __init__(self, stored: StoredKeys, kind: str) -> None:
         """stored (StoredKeys): `QdrantKeys`.
-        kind (str): `"exact"`: all keys are compared; or `"hnsw"`.
+        kind (str): `"exact"`: all keys are compared; `"auto"` or `"hnsw"`: near ones
+            are found, if the server has an index.
         """
         self.stored, self.kind, self.exact = stored, kind, kind == EXACT
         if not self.exact:
@@ -90,7 +91,7 @@ def _arranged(
 class QdrantIndexFactory(IndexFactory):
     """Makes a `QdrantIndex`.
 
-    kind (str): `"exact"` or `"hnsw"`.
+    kind (str): `"auto"`, `"exact"` or `"hnsw"`.
     """
 
     def __init__(self, kind: str = EXACT) -> None:

@@ -3,7 +3,8 @@
 from urllib.parse import urlsplit
 
 from ...errors import Errors, KnnNerError
-from ..shared.place import EXACT, SharedPlace, check_choice, check_name
+from ..shared.home import AUTO
+from ..shared.place import SharedPlace, check_choice, check_name
 from .home import QdrantHome
 from .server import Layout, Server
 
@@ -22,7 +23,7 @@ class Qdrant(SharedPlace):
         url: str = "http://localhost:6333",
         name: str = "knn_ner",
         when_away: str = "raise",
-        index: str = EXACT,
+        index: str = AUTO,
         shards: int = 1,
         replicas: int = 1,
         write_replicas: int = 1,
@@ -34,8 +35,9 @@ class Qdrant(SharedPlace):
             "knn_ner".
         when_away (str): While the server is away, `"raise"` (default) an error, or let
             the `"tagger"` predict alone.
-        index (str): All keys are compared (`"exact"`, default), or Qdrant's index finds
-            near ones (`"hnsw"`), whose distances are computed in float64.
+        index (str): All keys are compared (`"exact"`), or Qdrant's index finds near
+            ones (`"hnsw"`), whose distances are computed in float64; `"auto"` (default)
+            is that from 10,000 entries on.
         shards, replicas, write_replicas (int), quantization (str | None): Of new
             collections; see `Layout`.
         RAISES (KnnNerError): If an argument is not valid, or the URL has a secret.

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..datastore import Datastore
 
 
+AUTO, HNSW = "auto", "hnsw"
+_MANY = 10_000  # entries from which on "auto" is an approximate index
+
+
 class State(Protocol):
     """What a database says of a datastore.
 
@@ -61,13 +65,14 @@ class RemoteHome(ABC):
     """
 
     def __init__(
-        self, name: str, index_factory: IndexFactory, *, creates: bool
+        self, name: str, index: str, index_factory: IndexFactory, *, creates: bool
     ) -> None:
         """name (str): The datastore's.
-        index_factory (IndexFactory): Of the store.
+        index (str): Of the store, `"auto"`, `"exact"` or `"hnsw"`.
+        index_factory (IndexFactory): Makes it.
         creates (bool): Make an empty datastore where there is none.
         """
-        self.name, self._index_factory = name, index_factory
+        self.name, self.index, self._index_factory = name, index, index_factory
         self.version, self._store_id, self._creates = 0, "", creates
         self.saved_index: dict[str, Any] | None = None
         self.correction_radius: float | None = None
@@ -149,6 +154,11 @@ class RemoteHome(ABC):
         if (index, correction_radius) != (self.saved_index, self.correction_radius):
             with datastore.transaction():
                 self.saved_index, self.correction_radius = index, correction_radius
+
+    def _wants_index(self, datastore: "Datastore") -> bool:
+        """Check whether the server is to make an approximate index."""
+        n = len(datastore.store)
+        return n > 0 and (self.index == HNSW or (self.index == AUTO and n >= _MANY))
 
     # --- catching up ------------------------------------------------------------------
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from ...errors import Errors, KnnNerError
 from ..datastore import Datastore
-from .home import RemoteHome
+from .home import AUTO, HNSW, RemoteHome
 from .moving import opened, publish
 
-# Of the index of the store: all keys are compared, or near ones are found.
-EXACT, HNSW = "exact", "hnsw"
+# Of the index of the store: all keys are compared, or near ones are found; or as suits
+# its size.
+EXACT = "exact"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
-_KNOWN = {"when_away": ("raise", "tagger"), "index": (EXACT, HNSW)}
+_KNOWN = {"when_away": ("raise", "tagger"), "index": (AUTO, EXACT, HNSW)}
 
 
 class SharedPlace(ABC):
@@ -28,7 +29,7 @@ class SharedPlace(ABC):
         """server (Any): The connection.
         when_away (str): While the server is away, `"raise"` an error, or let the
             `"tagger"` predict alone.
-        index (str): `"exact"` or `"hnsw"`.
+        index (str): `"auto"`, `"exact"` or `"hnsw"`.
         RAISES (KnnNerError): If an argument is not valid.
         """
         check_choice("when_away", when_away, _KNOWN["when_away"])

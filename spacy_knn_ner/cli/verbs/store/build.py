@@ -39,7 +39,7 @@ def build(
         str | None,
         typer.Option(
             help="exact, auto, flat, torch, a registered name, or a string for FAISS's "
-            "index factory; of a shared store exact or hnsw."
+            "index factory; of a shared store auto, exact or hnsw."
         ),
     ] = None,
     pooling: Annotated[

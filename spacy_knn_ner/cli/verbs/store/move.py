@@ -30,7 +30,7 @@ def move(
     ],
     store_name: StoreNameOpt = "knn_ner",
     index: Annotated[
-        str | None, typer.Option(help="Of a shared store: exact or hnsw.")
+        str | None, typer.Option(help="Of a shared store: auto, exact, hnsw.")
     ] = None,
     replace: ReplaceOpt = False,
     name: NameOpt = "knn_ner",

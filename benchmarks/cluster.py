@@ -37,7 +37,7 @@ def main(
         alone, seconds_alone, _ = built(model, corpus, n_docs, Path(folder) / "one")
         nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         nodes.add_node(num_cpus=1)
-        ray.init(address=nodes.address, log_to_driver=False, logging_level="error")
+        ray.init(address=nodes.address, log_to_driver=False)
         both, seconds, filling = built(
             model, corpus, n_docs, Path(folder) / "two", nodes.address
         )

@@ -50,8 +50,9 @@ def model(request, tmp_path_factory, tiny_bert):
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("index", ["flat", "torch"])
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize(
+    ("method", "index"), [("fork", "flat"), ("fork", "torch"), ("spawn", "torch")]
+)
 def test_processes(model, method, index, tmp_path):
     nlp = spacy.load(model, config={"components": {"knn_ner": knn_config(index=index)}})
     nlp.to_disk(tmp_path / "model")

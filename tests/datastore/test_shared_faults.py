@@ -111,12 +111,12 @@ def test_an_address_that_cannot_be_one(url, code):
 # --- processes that are slower than others thought ------------------------------------
 
 
+# In PostgreSQL, a lock ends with its connection.
+@pytest.mark.parametrize("engine", ["qdrant", "qdrant_edge"], indirect=True)
 def test_a_writer_that_was_thought_dead(engine, monkeypatch):
     """It goes on writing after others have taken its lock, and changed the store."""
     store, ids = filled()
     shared = published(engine, store)
-    if not isinstance(shared.home, QdrantHome):
-        pytest.skip("a lock of PostgreSQL ends with its connection")
     monkeypatch.setattr("spacy_knn_ner.datastore.qdrant.about.LEASE", 0.0)
     slow, quick = another(shared), another(shared)
     with pytest.raises(KnnNerError, match="KNN-E127"), slow.transaction():
@@ -137,11 +137,11 @@ def test_a_writer_that_was_thought_dead(engine, monkeypatch):
         assert seen(one) == contents(store)
 
 
+# In PostgreSQL, it is one transaction.
+@pytest.mark.parametrize("engine", ["qdrant", "qdrant_edge"], indirect=True)
 @pytest.mark.parametrize("step", ["examples", "point"])
 def test_creation_that_was_interrupted(engine, monkeypatch, step):
     place = engine()
-    if isinstance(place, Postgres):
-        pytest.skip("it is one transaction")
     with monkeypatch.context() as patched:
         name = "create" if step == "examples" else "upsert"
         patched.setattr(
@@ -238,12 +238,12 @@ def _drop(shared):
         server.db.execute(f"DROP SCHEMA {server.name} CASCADE")
 
 
+# In PostgreSQL, a replacement waits for the batch.
+@pytest.mark.parametrize("engine", ["qdrant", "qdrant_edge"], indirect=True)
 def test_a_batch_goes_on_with_the_keys_that_were_replaced(engine):
     place = engine()
     store, _ = filled()
     shared = place.put(store)
-    if not isinstance(shared.home, QdrantHome):
-        pytest.skip("there, a replacement waits for the batch")
     reader = another(shared)
     queries = store.store.keys.array()[:3].astype("float32")
     with reader.home.reading(reader):

@@ -145,7 +145,9 @@ class EdgeClient:
 
     # --- points -----------------------------------------------------------------------
 
-    def upsert(self, name: str, points: Any, **_: Any) -> None:
+    def upsert(
+        self, name: str, points: Any, update_filter: Any = None, **_: Any
+    ) -> None:
         if isinstance(points, models.Batch):
             ids, payloads = points.ids, points.payloads or [{}] * len(points.ids)
             given: Any = points.vectors
@@ -158,7 +160,8 @@ class EdgeClient:
         if not self._vectors[name]:
             vectors = [{} for _ in ids]
         made = [*map(edge.Point, ids, vectors, payloads)]
-        self._update(name, edge.UpdateOperation.upsert_points(made))
+        only = None if update_filter is None else _filter(update_filter)
+        self._update(name, edge.UpdateOperation.upsert_points(made, only))
 
     def set_payload(self, name: str, payload: Any, points: Any, **_: Any) -> None:
         make = edge.UpdateOperation

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from spacy import util
 from spacy.language import Language
 from tqdm import tqdm
@@ -18,6 +19,7 @@ from .pipelines import Traveled, packed
 from .workers import Row, cluster, mapped
 
 _NAME = "part-{:06}.jsonl"  # of a shard
+_AT_ONCE = 1 << 13  # keys that are read
 _MADE_BY = "made_by.json"
 
 
@@ -108,15 +110,30 @@ def annotate(
 def _digest(nlp: Language) -> str:
     """Of what decides about entities: settings, weights, and the stores' contents."""
     found = hashlib.sha256(nlp.config.to_str().encode())
+    found.update(nlp.vocab.vectors.data.tobytes())
     for name, component in nlp.components:
         if isinstance(component, KnnNer):
-            with component.memory.reading():
-                for table in component.datastore.tables.values():
-                    found.update(table.entries.array().tobytes())
-                    found.update(table.tags.array().tobytes())
+            _add_store(component, found)
         elif hasattr(component, "to_bytes"):
             found.update(name.encode() + component.to_bytes(exclude=["vocab"]))
     return found.hexdigest()
+
+
+def _add_store(knn: KnnNer, found: Any) -> None:
+    with knn.memory.reading():
+        datastore = knn.datastore
+        version = getattr(datastore.home, "version", None)  # of a shared one
+        about = datastore.tag_set.scheme, datastore.tag_set.labels, version
+        found.update(repr((*about, knn.calibration)).encode())
+        if datastore.projection is not None:
+            found.update(datastore.projection.tobytes())
+        for table in datastore.tables.values():
+            there = np.flatnonzero(~table.removed)
+            found.update(table.entries.take(there).tobytes())
+            found.update(table.tags.take(there).tobytes())
+            if version is None:
+                for i in range(0, len(there), _AT_ONCE):
+                    found.update(table.keys.take(there[i : i + _AT_ONCE]).tobytes())
 
 
 def _check_made_by(folder: Path, made_by: dict[str, Any]) -> None:
@@ -125,10 +142,10 @@ def _check_made_by(folder: Path, made_by: dict[str, Any]) -> None:
     folder (Path): With the shards.
     made_by (dict[str, Any]): What the shards depend on.
     """
-    file = folder / _MADE_BY
-    if file.exists() and json.loads(file.read_text(encoding="utf8")) != made_by:
+    file, text = folder / _MADE_BY, json.dumps(made_by)
+    if file.exists() and file.read_bytes() != text.encode():
         raise KnnNerError(Errors.E131, path=folder)
-    write_text(file, json.dumps(made_by))
+    write_text(file, text)
 
 
 def _missing(
@@ -148,8 +165,11 @@ def _missing(
 
 
 def _texts_of(path: Path) -> list[str]:
-    with path.open(encoding="utf8") as lines:
-        return [json.loads(line)["text"] for line in lines]
+    try:
+        with path.open(encoding="utf8") as lines:
+            return [json.loads(line)["text"] for line in lines]
+    except (ValueError, KeyError, TypeError) as error:
+        raise KnnNerError(Errors.E131, path=path) from error
 
 
 def _write(shards: Iterator[tuple[Path, str]], show_progress: bool) -> int:

@@ -135,9 +135,20 @@ def test_shards_of_something_else_are_refused(tmp_path):
     ):
         with pytest.raises(KnnNerError, match="KNN-E131"):
             annotate(nlp, given, tmp_path / "a", **other)
-    knn.teach("we saw Xanadu", {"Xanadu": "CITY"})
+    part = tmp_path / "a" / "part-000001.jsonl"
+    lines = part.read_text()
+    part.write_text(lines[:-10])
     with pytest.raises(KnnNerError, match="KNN-E131"):
         annotate(nlp, texts, tmp_path / "a", **how)
+    part.write_text(lines)
+    assert annotate(nlp, texts, tmp_path / "a", **how) == 0
+    for change in (
+        lambda: knn.relabel(knn.labels[0], "RENAMED"),
+        lambda: knn.teach("we saw Xanadu", {"Xanadu": "CITY"}),
+    ):
+        with pytest.raises(KnnNerError, match="KNN-E131"):
+            change()
+            annotate(nlp, texts, tmp_path / "a", **how)
 
 
 def test_a_text_that_cannot_be_read_is_named(tmp_path):

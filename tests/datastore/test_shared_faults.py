@@ -360,3 +360,40 @@ def _drop_example(shared, example_id):
 
     where = condition("example_id", match=models.MatchValue(value=example_id))
     shared.home.change.examples.delete(models.Filter(must=[where]))
+
+
+@pytest.mark.parametrize("engine", ["qdrant", "qdrant_edge"], indirect=True)
+def test_a_writer_that_is_slow_before_it_writes(engine, monkeypatch):
+    """Others take its lock over while it deletes what was interrupted."""
+    store, ids = filled()
+    shared = published(engine, store)
+    monkeypatch.setattr("spacy_knn_ner.datastore.qdrant.about.LEASE", 0.0)
+    slow, quick = another(shared), another(shared)
+    with pytest.raises(ZeroDivisionError), quick.transaction():
+        quick.forget(ids[:1])  # is interrupted, so that there is something to delete
+        raise ZeroDivisionError
+    take_back = Points.take_back
+
+    def late(points, *values):
+        monkeypatch.setattr(Points, "take_back", take_back)
+        for one in (quick, store):
+            one.forget(ids[1:2])
+            one.add([ADA], [keys_of(ADA, 9)], part="corrections")
+        take_back(points, *values)
+
+    monkeypatch.setattr(Points, "take_back", late)
+    with pytest.raises(KnnNerError, match="KNN-E127"):
+        slow.add([PARTY], [keys_of(PARTY, 4)], part="store")
+    for one in (quick, slow, shared, another(shared)):
+        assert seen(one) == contents(store)
+
+
+def test_what_was_found_out_survives_a_replacement_that_fails(engine):
+    place = engine()
+    shared = place.put(filled()[0])
+    shared.home.keep(shared, 0.5)
+    with pytest.raises(ZeroDivisionError), shared.transaction():
+        shared.home.correction_radius = None
+        raise ZeroDivisionError
+    shared.add([ADA], [keys_of(ADA, 9)], part="corrections")
+    assert another(shared).home.correction_radius == 0.5

@@ -189,3 +189,21 @@ def test_a_token_that_no_header_can_have(monkeypatch):
 def test_a_label_has_no_space_around_it(client, label):
     given = {**XANADU, "spans": [{**XANADU["spans"][0], "label": label}]}
     assert client.post("/v1/corrections", json=given).status_code == 422
+
+
+def test_a_refused_request_undoes_nothing_of_others(session, monkeypatch):
+    place = {"@knn_stores": "spacy_knn_ner.Qdrant.v1", "url": ":memory:", "name": "api"}
+    session.knn.set_settings(store=place)
+    nlp = spacy.load(session.nlp.path)
+    nlp.get_pipe("knn_ner").set_settings(store=place)
+    add = session.knn.add
+
+    def slow(*values, **how):
+        nlp.get_pipe("knn_ner").teach("we saw Utopia", {"Utopia": "CITY"})
+        return add(*values, **how)
+
+    monkeypatch.setattr(session.knn, "add", slow)
+    client = client_of(session)
+    wrong = {**XANADU, "spans": [{"start": 3, "end": 5, "label": "CITY"}]}
+    assert client.post("/v1/corrections", json=wrong).status_code == 400
+    assert [label for _, label in listed(client)] == ["CITY"]

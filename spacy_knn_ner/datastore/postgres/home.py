@@ -140,6 +140,7 @@ class PostgresHome(RemoteHome):
                 self._lock_out_replacements()
                 about = self._about()
                 self._catch_up(datastore, about)
+                self._remember()
             except BaseException:
                 self._end("ROLLBACK")
                 raise
@@ -167,6 +168,7 @@ class PostgresHome(RemoteHome):
         else:
             self._end("ROLLBACK")
             self.changes.version = 0
+            self._take_back()
 
     def _execute(self, statement: str, values: Any = ()) -> Any:
         with self.server.coded():

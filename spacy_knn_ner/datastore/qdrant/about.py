@@ -98,8 +98,15 @@ class AboutPoint:
         state = _payload(About(store_id=uuid.uuid4().hex))
         payload = {**state, "until": 0.0, "owner": "", "claimed": 1}
         point = models.PointStruct(id=_ID, vector={}, payload=payload)
+        # Another process may have thought that this one had died, and made it.
+        never = condition("format", match=models.MatchValue(value=-1))
         with self._server.coded():
-            self._server.client.upsert(self.collection, [point], wait=True)
+            self._server.client.upsert(
+                self.collection,
+                [point],
+                wait=True,
+                update_filter=models.Filter(must=[never]),
+            )
 
     def _begin_to_create(self) -> bool:
         """Make the collection; False if there is one. A server makes one of a name."""

@@ -111,8 +111,9 @@ class QdrantHome(RemoteHome):
         about, version = self.point.lock()
         self._is_reading = True
         try:
-            about = self._tidied(about)
+            about = self._tidied(about, version)
             self._catch_up(datastore, about)
+            self._remember()
         except BaseException:
             self.point.unlock()
             raise
@@ -166,34 +167,40 @@ class QdrantHome(RemoteHome):
         if not self._depth:
             unused = None if self.change.n_written else self.change.version
             self.change.ends()
+            self._take_back()
             if self._is_committing:
                 self.version = 0  # all is read again
             with suppress(KnnNerError):  # it is given up in a while
                 self.point.unlock(unused)
 
-    def _tidied(self, about: About) -> About:
-        """Take back what was interrupted; delete what is not read any more."""
+    def _tidied(self, about: About, version: int) -> About:
+        """Take back what was interrupted; delete what is not read any more. Nothing of
+        another process that has taken over the lock: its version is higher.
+
+        version (int): Of the change that begins.
+        """
         server, collections = self.server, [self.change.examples]
         present = f"{server.name}.entries.{about.generation}"
         if about.generation:
             collections.append(Points(server, present))
         for points in collections:
-            points.take_back(about.version, about.aborted)
+            points.take_back(about.aborted)
         if time.time() - about.replaced_at > _KEPT:
             with server.coded():
                 found = server.client.get_collections().collections
             for name in (collection.name for collection in found):
-                is_entries = re.fullmatch(rf"{server.name}\.entries\.\d+", name)
-                if is_entries and name != present:
+                found_of = re.fullmatch(rf"{server.name}\.entries\.(\d+)", name)
+                is_old = found_of and int(found_of[1]) < version
+                if is_old and name != present:
                     Points(server, name).drop()
         if about.version - about.oldest >= 2 * _REMEMBERED:
             from qdrant_client import models
 
-            oldest = about.version - _REMEMBERED
-            gone = condition("removed", range=models.Range(lte=oldest))
+            # Processes that have seen less than this read all again, already now.
+            gone = condition("removed", range=models.Range(lte=about.oldest))
             for points in collections:
                 points.delete(models.Filter(must=[gone]))
-            about = replace(about, oldest=oldest)
+            about = replace(about, oldest=about.version - _REMEMBERED)
         return about
 
     # --- an approximate index ---------------------------------------------------------
@@ -210,6 +217,7 @@ class QdrantHome(RemoteHome):
         """Bring what is here up to date."""
         before, self.change.about = self.change.about, about
         if self._is_current(datastore, about):
+            self._search_now(datastore)
             return
         since, self.version = self._seen(about), 0
         widths = {table.width or 0 for table in datastore.tables.values()}
@@ -224,8 +232,16 @@ class QdrantHome(RemoteHome):
         tags = np.array([ids.get(name, 0) for name in about.tags], TAG)
         for part in PARTS if about.generation else ():
             self._read_entries(datastore, part, about, since, tags)
+        self._search_now(datastore)
         projection = about.projection and base64.b64decode(about.projection)
         self._take_over_state(datastore, about, projection, is_reread=since == 0)
+
+    def _search_now(self, datastore: "Datastore") -> None:
+        """Search what is visible now, also after a change that was taken back."""
+        for part in PARTS:
+            rows = self._rows(datastore, part)
+            assert isinstance(rows, QdrantRows)
+            rows.search_now()
 
     def _read_examples(
         self, examples: MirroredExamples, about: About, since: int
@@ -270,5 +286,3 @@ class QdrantHome(RemoteHome):
             ids = np.array([point.id for point in found], np.int64)
             given = tags[[point.payload["tag"] for point in found]]
             rows.take_over(ids, keys, entries, given)
-        assert isinstance(rows, QdrantRows)
-        rows.search_now()

@@ -165,18 +165,19 @@ class Points:
             if offset is None:
                 return
 
-    def take_back(self, version: int, aborted: tuple[int, ...]) -> None:
+    def take_back(self, aborted: tuple[int, ...]) -> None:
         """Undo what changes have written that were not made.
 
-        version (int): Of the last one that was.
-        aborted (tuple[int]): Of earlier ones that were not.
+        aborted (tuple[int]): Their versions. None of a change that may be made yet: a
+            process that was slow does no harm here, either.
         """
+        if not aborted:
+            return
         from qdrant_client import models
 
         def not_made(key: str) -> Any:
-            later = condition(key, range=models.Range(gt=version))
-            earlier = condition(key, match=models.MatchAny(any=[*aborted]))
-            return models.Filter(should=[later, earlier] if aborted else [later])
+            one_of = models.MatchAny(any=[*aborted])
+            return models.Filter(must=[condition(key, match=one_of)])
 
         with self._server.coded():
             self._server.client.delete_payload(

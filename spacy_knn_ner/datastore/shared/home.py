@@ -83,6 +83,7 @@ class RemoteHome(ABC):
         self._pid = os.getpid()
         self._depth = 0  # of changes within each other
         self._is_reading = False
+        self._remember()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_pid": None}  # a copy is in no transaction
@@ -160,6 +161,14 @@ class RemoteHome(ABC):
         n = len(datastore.store)
         return n > 0 and (self.index == HNSW or (self.index == AUTO and n >= _MANY))
 
+    def _remember(self) -> None:
+        """When a change has begun."""
+        self._before = self.saved_index, self.correction_radius
+
+    def _take_back(self) -> None:
+        """When it has failed."""
+        self.saved_index, self.correction_radius = self._before
+
     # --- catching up ------------------------------------------------------------------
 
     def _is_current(self, datastore: "Datastore", state: State) -> bool:
@@ -172,8 +181,8 @@ class RemoteHome(ABC):
         return True
 
     def _seen(self, state: State) -> int:
-        """The version to catch up from; 0: all is read again. So it is where a store
-        was replaced by another, or by an older backup of itself."""
+        """The version to catch up from; 0: all is read again, as where a store was
+        replaced by another, or by a backup that is older than what was read."""
         is_same = self._store_id == state.store_id and self.version <= state.version
         return self.version if is_same else 0
 

@@ -12,9 +12,10 @@ from spacy.language import Language
 from tqdm import tqdm
 
 from ..components.knn_ner import KnnNer
+from ..datastore.home import SharedHome
 from ..errors import Errors, KnnNerError
 from ..folders import write_text
-from ..reading.texts import check_text, read_docs
+from ..reading.texts import check_text, pipe_texts
 from .pipelines import Traveled, packed
 from .workers import Row, cluster, mapped
 
@@ -33,7 +34,7 @@ def annotated(nlp: Language, texts: list[str]) -> str:
     """
     lines = []
     with nlp.memory_zone():  # words of texts are not kept
-        for doc in read_docs(nlp, texts):
+        for doc in pipe_texts(nlp, texts):
             spans = [
                 {
                     "start": ent.start_char,
@@ -122,7 +123,8 @@ def _digest(nlp: Language) -> str:
 def _add_store(knn: KnnNer, found: Any) -> None:
     with knn.memory.reading():
         datastore = knn.datastore
-        version = getattr(datastore.home, "version", None)  # of a shared one
+        home = datastore.home
+        version = home.version if isinstance(home, SharedHome) else None
         about = datastore.tag_set.scheme, datastore.tag_set.labels, version
         found.update(repr((*about, knn.calibration)).encode())
         if datastore.projection is not None:

@@ -12,8 +12,6 @@ from thinc.api import Config
 
 from ..datastore.datastore import Datastore
 
-FILES = "spacy_knn_ner.Files.v1"
-
 
 def packed(nlp: Language, *, without_store: str | None = None) -> bytes:
     """Pack a pipeline.
@@ -37,7 +35,7 @@ def packed(nlp: Language, *, without_store: str | None = None) -> bytes:
 def _write_without_store(nlp: Language, name: str, folder: Path) -> None:
     nlp.to_disk(folder, exclude=[name])
     config = Config().from_disk(folder / "config.cfg")
-    config["components"][name]["store"] = {"@knn_stores": FILES}
+    del config["components"][name]["store"]  # by default, files
     config.to_disk(folder / "config.cfg")
     component: Any = nlp.get_pipe(name)
     component.to_disk(folder / name, exclude=["datastore"])

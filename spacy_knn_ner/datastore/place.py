@@ -16,6 +16,13 @@ class Place(Protocol):
     is_shared: bool
     goes_on: bool
 
+    def exists(self) -> bool:
+        """Check whether there is a datastore that others may use.
+
+        RAISES (KnnNerError): If the place is away.
+        """
+        ...
+
     def open(self) -> Datastore:
         """Use the datastore that is there; only if `is_shared`.
 
@@ -46,6 +53,10 @@ class Files:
     """Keeps a datastore in this process, and saves it with its pipeline."""
 
     is_shared = goes_on = False
+
+    def exists(self) -> bool:
+        """See `Place.exists`: no others use it."""
+        return False
 
     def open(self) -> Datastore:
         """See `Place.open`."""

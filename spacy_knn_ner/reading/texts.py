@@ -23,7 +23,7 @@ def check_text(nlp: Language, text: str) -> str:
     return text
 
 
-def read_docs(nlp: Language, texts: Sequence[str]) -> list[Doc]:
+def pipe_texts(nlp: Language, texts: Sequence[str]) -> list[Doc]:
     """Read texts with a pipeline.
 
     nlp (Language): The pipeline.

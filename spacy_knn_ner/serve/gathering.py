@@ -8,7 +8,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..locking import Lock
-from ..reading.texts import read_docs
+from ..reading.texts import pipe_texts
 from .schemas import Entity
 
 # Texts that are predicted at once, and their characters.
@@ -60,7 +60,7 @@ class Gathering:
         texts = [text for request in requests for text in request.texts]
         try:
             with self._nlp.memory_zone():  # words of texts are not kept
-                found = [entities_of(doc) for doc in read_docs(self._nlp, texts)]
+                found = [entities_of(doc) for doc in pipe_texts(self._nlp, texts)]
         except Exception as error:
             if len(requests) == 1:
                 requests[0].entities.set_exception(error)

@@ -69,7 +69,7 @@ class Service:
         spans = [(s.start, s.end, s.label) for s in given.spans]
         annotation = {"entities": spans} if given.complete else spans
         session = self.session
-        with session.lock, all_or_nothing(self.knn):
+        with session.lock, all_or_nothing(session):
             source = given.source or session.source
             added = session.add([(given.text, annotation)], source)
             session.keep()
@@ -92,7 +92,7 @@ class Service:
         RAISES (KnnNerError): If there is none, or it cannot be saved; then it stays.
         """
         session = self.session
-        with session.lock, all_or_nothing(self.knn):
+        with session.lock, all_or_nothing(session):
             entries = session.forget(example_id)["entries"]
             session.keep()
             return Removed(entries=entries)

@@ -17,7 +17,7 @@ from ..datastore.disk.manifest import MANIFEST
 from ..errors import Errors, KnnNerError
 from ..locking import Lock
 from ..reading.annotations import trimmed
-from ..reading.texts import read_docs
+from ..reading.texts import pipe_texts
 from ..types import StoredExample, check_unicode
 
 LONGEST = 20_000  # characters of a text
@@ -96,7 +96,7 @@ class Session:
             follows) and `entities` (start, end, label, score).
         RAISES (KnnNerError): If it is too long.
         """
-        docs = read_docs(self.nlp, _paragraphs(text))
+        docs = pipe_texts(self.nlp, _paragraphs(text))
         return {"paragraphs": [_paragraph(doc) for doc in docs]}
 
     def explain(self, text: str, paragraph: int, start: int, end: int) -> dict:

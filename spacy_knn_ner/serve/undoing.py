@@ -6,15 +6,17 @@ from contextlib import contextmanager
 from ..components.knn_ner import KnnNer
 from ..datastore.datastore import CORRECTIONS
 from ..types import StoredExample
+from .session import Session
 
 
 @contextmanager
-def all_or_nothing(knn: KnnNer) -> Iterator[None]:
+def all_or_nothing(session: Session) -> Iterator[None]:
     """Change corrections and save that, or change nothing: what fails inside is undone
     in memory.
 
-    knn (KnnNer): The component, which no other thread changes meanwhile.
+    session (Session): With its lock, so that no other thread changes anything.
     """
+    knn, unsaved = session.knn, session.unsaved
     if knn.memory.place.is_shared:  # a change is saved by being made
         yield
         return
@@ -30,7 +32,7 @@ def all_or_nothing(knn: KnnNer) -> Iterator[None]:
             datastore.forget(now.keys() - before.keys())
             for example, its in zip(lost, keys, strict=True):
                 datastore.restore(example, its)
-        knn.memory.history = history
+        knn.memory.history, session.unsaved = history, unsaved
         raise
 
 

@@ -93,6 +93,7 @@ def test_a_removal_that_cannot_be_saved_is_undone(client, session, folder, code)
     other = {**XANADU, "text": "We saw Xanadu too"}
     assert client.post("/v1/corrections", json=other).status_code == status
     assert listed(client) == before == on_disk(folder)
+    assert session.unsaved == 0
     session.save = save
     assert client.delete(f"/v1/corrections/{i}").status_code == 200
     assert listed(client) == on_disk(folder)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("spacy_knn_ner")
 
-_AWAY, _NOT_THERE = ("KNN-E118", "KNN-E125"), "KNN-E120"
+_AWAY = "KNN-E118", "KNN-E125"
 
 
 def loaded(place: Place) -> Datastore | None:
@@ -45,9 +45,8 @@ def moved(datastore: Datastore, old: Place, new: Place) -> Datastore:
     RETURNS (Datastore): That which the new place has; if it has none, a copy.
     RAISES (KnnNerError): If one of them is away.
     """
-    there = _opened(new)
-    if there is not None:
-        return there
+    if new.exists():
+        return new.open()
     own = _own(datastore, old)
     return new.put(own) if new.is_shared else own
 
@@ -61,36 +60,22 @@ def move(knn: "KnnNer", block: dict[str, Any], *, replaces: bool = False) -> Non
     RAISES (KnnNerError): If there is one, or it is away; then nothing changes.
     """
     place = resolve_block(knn.name, "store", block)
-    if not is_free(place, replaces=replaces):
+    check_free(place, replaces=replaces)
+    if place.exists():
         place.put(_own(knn.datastore, knn.memory.place))
     knn.set_settings(store=block)
     knn.make_index()
 
 
-def is_free(place: Place, *, replaces: bool = False) -> bool:
-    """Check whether there is no datastore at a place.
+def check_free(place: Place, *, replaces: bool = False) -> None:
+    """Check that no datastore would be replaced.
 
     place (Place): The place.
-    replaces (bool): Whether there may be one. Default: False.
-    RAISES (KnnNerError): If there is one that must not be replaced, or it is away.
+    replaces (bool): Whether one may be. Default: False.
+    RAISES (KnnNerError): If there is one, or it is away.
     """
-    if _opened(place) is None:
-        return True
-    if not replaces:
+    if not replaces and place.exists():
         raise KnnNerError(Errors.E124, name=place)
-    return False
-
-
-def _opened(place: Place) -> Datastore | None:
-    """The shared datastore that is there; None if there is none."""
-    if not place.is_shared:
-        return None
-    try:
-        return place.open()
-    except KnnNerError as error:
-        if error.code != _NOT_THERE:
-            raise
-        return None
 
 
 def _own(datastore: Datastore, place: Place) -> Datastore:

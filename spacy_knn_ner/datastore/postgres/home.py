@@ -20,7 +20,7 @@ from .hnsw import create_index
 from .index import PostgresIndexFactory
 from .keys import decoded, key_as_sent
 from .rows import PostgresRows
-from .schema import REMEMBERED, check_format, create
+from .schema import REMEMBERED, check_format, create, has_tables
 from .server import Server
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ class PostgresHome(RemoteHome):
         self.changes = Changes(server)
         factory = PostgresIndexFactory(index)
         super().__init__(server.name, index, factory, creates=creates)
+
+    def exists(self) -> bool:
+        """See `RemoteHome.exists`."""
+        return has_tables(self.server)
 
     def _create(self) -> None:
         create(self.server)

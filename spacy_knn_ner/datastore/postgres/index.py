@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..index.base import IndexFactory, StoredKeys, VectorIndex
-from ..shared.place import EXACT
+from ..shared.home import EXACT
 from .hnsw import HnswIndex
 from .keys import PostgresKeys
 from .nearest import nearest

@@ -89,7 +89,8 @@ def has_tables(server: Server) -> bool:
     server (Server): The connection.
     """
     query = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'about'"
-    return server.db.execute(query, [server.name]).fetchone() is not None
+    with server.coded():
+        return server.db.execute(query, [server.name]).fetchone() is not None
 
 
 def _create(db: Any, name: Any) -> None:

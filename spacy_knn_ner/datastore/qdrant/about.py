@@ -87,7 +87,7 @@ class AboutPoint:
         from qdrant_client import models
 
         begun = self._begin_to_create()
-        while not begun and not self._is_there():
+        while not begun and not self.is_there():
             # The process that has begun may have died.
             begun = time.monotonic() - self._waits_since > ABANDONED
             time.sleep(_PAUSE)
@@ -133,7 +133,8 @@ class AboutPoint:
         with self._server.coded():
             return self._server.client.collection_exists(self.collection)
 
-    def _is_there(self) -> bool:
+    def is_there(self) -> bool:
+        """Check whether there is a datastore."""
         return self._exists() and self._payload() is not None
 
     def _payload(self) -> dict[str, Any] | None:

@@ -60,6 +60,10 @@ class QdrantHome(RemoteHome):
         self._marks: list[tuple[int, int]] = []
         self._has_failed = self._is_committing = False
 
+    def exists(self) -> bool:
+        """See `RemoteHome.exists`."""
+        return self.point.is_there()
+
     def _create(self) -> None:
         self.point.create(self.change.examples)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..examples.base import STORE
 from ..index.base import IndexFactory, StoredKeys, VectorIndex
-from ..shared.place import EXACT
+from ..shared.home import EXACT
 from .keys import QdrantKeys
 from .points import KEY, VECTOR_OF, is_part
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..distances import to_search_space
 from .server import Server
 
-# Points that are sent or read at once.
+# Points that are read at once.
 _CHUNK = 1000
 _LATEST = 2**31  # version
 # Links per key in an HNSW index.
@@ -110,7 +110,7 @@ class Points:
         payloads: list[dict[str, Any]],
         keys: np.ndarray | None = None,
     ) -> None:
-        """Add points.
+        """Add points with one request: some hundred.
 
         ids (list[int]): Their ids.
         payloads (list[dict]): What they hold.
@@ -118,18 +118,16 @@ class Points:
         """
         from qdrant_client import models
 
-        for i in range(0, len(ids), _CHUNK):
-            here = slice(i, i + _CHUNK)
-            vectors: dict[str, Any] = {}
-            if keys is not None:
-                some = keys[here].astype(np.float32)
-                unit = to_search_space(some, "cosine")
-                vectors = {KEY: some.tolist(), UNIT: unit.tolist()}
-            batch = models.Batch(
-                ids=ids[here], vectors=vectors, payloads=payloads[here]
-            )
-            with self._server.coded():
-                self._server.client.upsert(self.collection, batch, wait=True)
+        if not ids:
+            return
+        vectors: dict[str, Any] = {}
+        if keys is not None:
+            as_sent = keys.astype(np.float32)
+            unit = to_search_space(as_sent, "cosine")
+            vectors = {KEY: as_sent.tolist(), UNIT: unit.tolist()}
+        batch = models.Batch(ids=ids, vectors=vectors, payloads=payloads)
+        with self._server.coded():
+            self._server.client.upsert(self.collection, batch, wait=True)
 
     def set(self, payload: dict[str, Any], where: Any) -> None:
         """Change what points hold.

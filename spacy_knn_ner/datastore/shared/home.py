@@ -18,8 +18,9 @@ from .rows import RemoteRows
 if TYPE_CHECKING:
     from ..datastore import Datastore
 
-
-AUTO, HNSW = "auto", "hnsw"
+# Of the index of the store: all keys are compared, or near ones are found; or as suits
+# its size.
+EXACT, HNSW, AUTO = "exact", "hnsw", "auto"
 _MANY = 10_000  # entries from which on "auto" is an approximate index
 
 
@@ -95,6 +96,10 @@ class RemoteHome(ABC):
         if self._creates:
             self._create()
             self._creates = False
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Check whether there is a datastore."""
 
     @abstractmethod
     def _create(self) -> None:

@@ -6,12 +6,9 @@ from typing import Any
 
 from ...errors import Errors, KnnNerError
 from ..datastore import Datastore
-from .home import AUTO, HNSW, RemoteHome
+from .home import AUTO, EXACT, HNSW, RemoteHome
 from .moving import opened, publish
 
-# Of the index of the store: all keys are compared, or near ones are found; or as suits
-# its size.
-EXACT = "exact"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _KNOWN = {"when_away": ("raise", "tagger"), "index": (AUTO, EXACT, HNSW)}
 
@@ -46,6 +43,10 @@ class SharedPlace(ABC):
 
         creates (bool): Make an empty one where there is none.
         """
+
+    def exists(self) -> bool:
+        """See `Place.exists`."""
+        return self.home(creates=False).exists()
 
     def open(self) -> Datastore:
         """See `Place.open`."""

@@ -108,7 +108,7 @@ def build(
         knn.set_settings(metric=metric)
     if store is not None and store != FILES:
         block = store_block(store, store_name, index)
-        sharing.is_free(resolve_block(name, "store", block), replaces=replace)
+        sharing.check_free(resolve_block(name, "store", block), replaces=replace)
         knn.set_settings(store=block)
     elif index is not None:
         knn.set_settings(index=index_block(index))

@@ -120,6 +120,7 @@ def context_overrides(
     total = steps * recipe["epochs"]
     changes = {
         "vars.total_steps": total,
+        "training.accumulate_gradient": 1,  # both views are in one update
         "training.batcher.batcher.size": size,
         "training.optimizer.learn_rate.warmup_steps": round(recipe["warmup"] * total),
         "training.eval_frequency": max(

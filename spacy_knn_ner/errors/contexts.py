@@ -11,7 +11,8 @@ class ContextErrors:
     E095 = "{name}={value!r} is not valid: expected a whole number from 1 up."
     E096 = (
         "view = 'context', but no component has searched for contexts of {text!r}: put "
-        "a context_retriever in front, set doc._.contexts, or use view = 'auto'."
+        "a context_retriever in front, set doc._.contexts or sentence starts, or use "
+        "view = 'auto'."
     )
     E097 = (
         "{value} is not valid: loss is one of {losses}; temperature is above 0, and "
@@ -48,3 +49,8 @@ class ContextErrors:
         "listeners: keep it as a component of its own."
     )
     E109 = "The encoder {encoder!r} of BERTScore cannot be loaded: {reason}"
+    E134 = (
+        "One view of a Doc is in this batch without the other: set "
+        "training.accumulate_gradient to 1, and let "
+        "spacy_knn_ner.batch_both_views.v1 make views, not the training corpus."
+    )

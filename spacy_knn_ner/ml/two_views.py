@@ -9,6 +9,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d
 
+from ..errors import Errors, KnnNerError
 from ..tags import Transitions
 from .contexts import given
 from .cooperative import Cooperative, squared_distance
@@ -34,20 +35,25 @@ def find_pairs(docs: Sequence[Doc]) -> list[tuple[int, int]]:
 
     docs (Sequence[Doc]): Made by `spacy_knn_ner.batch_both_views.v1`, or any others.
     RETURNS (list[tuple[int, int]]): Positions of the plain and the context view.
+    RAISES (KnnNerError): If there is one of them alone.
     """
     found: dict[int, dict[bool, int]] = defaultdict(dict)
     for i, doc in enumerate(docs):
         pair = given.pair_of(doc)
         if pair is not None and len(doc):
             found[pair][given.is_plain(doc)] = i
-    return [(views[True], views[False]) for views in found.values() if len(views) == 2]
+    if any(len(views) < 2 for views in found.values()):
+        raise KnnNerError(Errors.E134)
+    return [(views[True], views[False]) for views in found.values()]
 
 
 def weights_of(docs: Sequence[Doc], cooperative: Cooperative) -> list[float]:
     """List the weights of the Docs' likelihoods."""
-    external = {context for _, context in find_pairs(docs)}
-    weight = cooperative.external_weight
-    return [weight if i in external else 1.0 for i in range(len(docs))]
+    return [cooperative.external_weight if _is_external(doc) else 1.0 for doc in docs]
+
+
+def _is_external(doc: Doc) -> bool:
+    return given.pair_of(doc) is not None and not given.is_plain(doc)
 
 
 def cooperative_loss(
@@ -68,8 +74,9 @@ def cooperative_loss(
     allowed (Transitions): The valid transitions.
     RETURNS (CooperativeLoss): The loss and its gradients.
     """
-    pairs = find_pairs(docs)
-    if not pairs or not cooperative.weight:
+    has_loss = cooperative.loss != "none" and cooperative.weight
+    pairs = find_pairs(docs) if has_loss else []
+    if not pairs:
         return CooperativeLoss(0.0, {}, {})
     plain, external = zip(*pairs, strict=True)
     total, weight = 0.0, cooperative.weight

@@ -9,6 +9,8 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..errors import Errors, KnnNerError
+from ..ml.contexts.given import read as read_contexts
+from ..ml.contexts.given import write as write_contexts
 from ..types import check_unicode
 from .annotations import trimmed
 from .texts import check_text
@@ -97,12 +99,17 @@ def partly(doc: Doc, spans: list[Span]) -> Doc:
 
 
 def _copy(doc: Doc) -> Doc:
-    """The same words, without annotation."""
+    """The same words, read with the same contexts, without annotation."""
+    has_starts = doc.has_annotation("SENT_START")
     new = Doc(
         doc.vocab,
         words=[token.text for token in doc],
         spaces=[bool(token.whitespace_) for token in doc],
+        sent_starts=[token.is_sent_start for token in doc] if has_starts else None,
     )
+    contexts = read_contexts(doc)
+    if contexts is not None:
+        write_contexts(new, contexts)
     new.user_data.update(
         (key, value) for key, value in doc.user_data.items() if isinstance(key, str)
     )

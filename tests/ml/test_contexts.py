@@ -1,8 +1,11 @@
 """Views: a sentence, the texts that it is read together with, and its own vectors."""
 
+import shutil
+
 import numpy as np
 import pytest
 import spacy
+import srsly
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
@@ -167,13 +170,33 @@ def test_sentences_around_are_contexts(both):
 
 
 def test_documents_of_many_sentences(both):
-    """Groups of sentences, with as much around them as there is room for."""
-    _, layered = both
+    """The plain view is each sentence alone; the other has as much around it as there
+    is room for."""
+    plain, layered = both
     text = " ".join(text for text, _ in SENTENCES * 10)
     doc = layered.make_doc(text)
     for token in doc:
         token.is_sent_start = token.i % 5 == 0
-    assert vectors(layered, [doc])[0].shape[0] == len(doc)
+    (found,) = vectors(layered, [doc])
+    set_view(layered.components[0][1].model, "plain")
+    (of_plain,) = vectors(layered, [doc])
+    sentences = [Doc(plain.vocab, words=[t.text for t in s]) for s in doc.sents]
+    alone = np.concatenate(vectors(plain, sentences))
+    np.testing.assert_allclose(of_plain, alone, atol=1e-5)
+    # The CNN reads no farther than its window.
+    assert (np.abs(found - alone).max(axis=1) > 1e-4).mean() > 0.3
+
+
+def test_word_pieces_are_counted(both):
+    """As many as the encoder makes; one per token where it has none."""
+    plain, _ = both
+    counter = PieceCounter(plain.components[0][1].model)
+    words = ["Ada", "the", "inner", "\n", "x-y"]
+    kind = plain.get_pipe_meta(plain.pipe_names[0]).factory
+    expected = [1] * 5 if kind == "tok2vec" else [3, 1, 3, 0, 3]
+    assert counter.count(words).tolist() == expected
+    assert counter.count(words[::-1]).tolist() == expected[::-1]
+    assert counter.separator == ("[SEP]" if kind == "transformer" else ".")
 
 
 def test_the_end_of_a_very_long_sentence_is_read(both):
@@ -274,11 +297,18 @@ def test_whitespace_alone(fresh):
 
 
 def test_a_separator_in_the_text_is_a_word(both):
-    _, layered = both
-    for word in ("[SEP]", "</s>", "[CLS]", "[PAD]"):
+    """It hides no token and ends no text."""
+    plain, layered = both
+    separator = PieceCounter(plain.components[0][1].model).separator
+    for word in ("[SEP]", "</s>", "[CLS]"):
         doc = Doc(layered.vocab, words=["Ada", word, "London", word])
-        doc._.contexts = [f"{word} in {word} Paris {word}"]
-        assert len(vectors(layered, [doc])[0]) == 4
+        doc._.contexts = [f"in {word} Paris"]
+        (found,) = vectors(layered, [doc])
+        context = words_of(doc._.contexts[0])
+        words = [*(t.text for t in doc), separator, *context.words]
+        spaces = [True] * 5 + context.spaces
+        whole = Doc(plain.vocab, words=words, spaces=spaces)
+        np.testing.assert_allclose(found, vectors(plain, [whole])[0][:4], atol=1e-5)
 
 
 # Text of any kind, also what no tokenizer makes a word piece of.
@@ -351,6 +381,20 @@ def test_span_getters_that_leave_out_tokens(tiny_bert):
     one, other = nlp.make_doc("Ada left it"), nlp.make_doc("Mary met Alan")
     other._.contexts = ["a book"]
     assert [len(v) for v in vectors(nlp, [one, other])] == [3, 3]
+
+
+def test_no_more_is_read_than_there_are_positions(tmp_path, tiny_bert):
+    """Also where the tokenizer does not say how much that is."""
+    shutil.copytree(tiny_bert, tmp_path / "bert")
+    config = tmp_path / "bert" / "tokenizer_config.json"
+    settings = srsly.read_json(config)
+    del settings["model_max_length"]
+    srsly.write_json(config, settings)
+    nlp = pipeline("transformer", tmp_path / "bert", max_pieces=100)
+    doc = nlp.make_doc("the " * 20)
+    doc._.contexts = ["the " * 100]
+    (found,) = vectors(nlp, [doc])
+    assert found.shape[0] == 20
 
 
 def test_listeners_are_not_replaced(tiny_bert):
@@ -470,6 +514,18 @@ def test_texts_of_one_sentence():
     assert found == [("", (0, 2), "| b"), ("", (2, 4), "| a")]
 
 
+def test_words_do_not_grow_together():
+    """The last word of a Doc has no space behind it, and what follows it is a word."""
+    words, spaces = list("0123"), [True, True, True, False]
+    doc = Doc(VOCAB, words=words, spaces=spaces, sent_starts=[True, False] * 2)
+    texts = ["a", {"text": "x", "kind": "after"}]
+    first, _ = make_views(
+        doc, contexts.checked(texts), OnePiece(), ViewSettings(12, 1, True)
+    )
+    assert first.right.words == ["2", "3", "x", "|", "a"]
+    assert first.right.spaces[:4] == [True] * 4
+
+
 def test_texts_around_in_the_document():
     texts = [
         {"text": "a b c d e", "kind": "before"},
@@ -551,6 +607,13 @@ def test_what_is_no_context(value):
     doc._.contexts = value
     with pytest.raises(KnnNerError, match="KNN-E093"):
         contexts.read(doc)
+
+
+def test_positions_of_any_integer_type():
+    doc = doc_of(3)
+    doc._.contexts = [{"text": "a", "start": np.int64(1)}]
+    (context,) = contexts.read(doc)
+    assert context["start"] == 1 and type(context["start"]) is int
 
 
 def test_contexts_survive_saving():

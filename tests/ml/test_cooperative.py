@@ -1,6 +1,7 @@
 """Cooperative losses, compared with the sums that they are."""
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
+from spacy.training.augment import create_lower_casing_augmenter
 from test_contexts import pipeline
 from test_crf import N_TAGS, every_sequence, log_sum, random_case
 from util import SENTENCES, TOK2VEC, annotated, initialized, tagger_model
@@ -25,6 +27,7 @@ from spacy_knn_ner.reading.training.corpus import make_corpus
 from spacy_knn_ner.reading.training.view_pairs import both_views, make_batcher
 from spacy_knn_ner.tags import transitions
 
+CONTEXT = {"text": "More", "kind": "retrieved", "start": None}
 HEADS = {"NerTagger": SoftmaxHead(), "CrfTagger": CrfHead()}
 
 
@@ -248,6 +251,50 @@ def test_no_gradient_reaches_the_context_view(head, loss, tiny_bert):
     assert not any(np.abs(rest).max() > 1e-6 for rest in found.values())
 
 
+def test_transitions_learn_from_the_plain_view_alone():
+    """The gradient of T² · KL(external ‖ plain), by a sum over all sequences in float64,
+    where the posteriors of the external view are constants."""
+    n, temperature = 3, 2.0
+    component = tagger("CrfTagger")
+    tags, allowed = component.tag_set, transitions(component.tag_set)
+    plain, external = (random_scores("CrfTagger", [n], len(tags), i) for i in (1, 2))
+    crf = component.model.get_ref("crf")
+    params = {
+        name: torch.tensor(crf.get_param(name), dtype=torch.float64).requires_grad_()
+        for name in ("start", "step", "end")
+    }
+    valid = dict(start=allowed.first, step=allowed.step, end=allowed.last)
+    start, step, end = (
+        params[name].masked_fill(~torch.as_tensor(valid[name]), -1e4) for name in params
+    )
+    sequences = torch.tensor(list(itertools.product(range(len(tags)), repeat=n)))
+
+    def log_posteriors(scores):
+        emissions = torch.tensor(scores[0], dtype=torch.float64)
+        of_sequence = emissions[torch.arange(n), sequences].sum(dim=1)
+        of_sequence = of_sequence + start[sequences[:, 0]] + end[sequences[:, -1]]
+        of_steps = step[sequences[:, :-1], sequences[:, 1:]].sum(dim=1)
+        log_p = torch.log_softmax(of_sequence + of_steps, dim=0)
+        rows = [
+            [log_p[sequences[:, i] == tag].logsumexp(dim=0) for tag in range(len(tags))]
+            for i in range(n)
+        ]
+        tempered = torch.stack([torch.stack(row) for row in rows]) / temperature
+        return tempered.log_softmax(dim=1)
+
+    target = log_posteriors(external).detach()
+    divergence = (target.exp() * (target - log_posteriors(plain))).sum()
+    (temperature**2 * divergence).backward()
+    found, _ = CrfHead().divergence(
+        component.model, plain, external, allowed, temperature
+    )
+    assert found == pytest.approx(temperature**2 * divergence.item(), rel=1e-4)
+    for name, param in params.items():
+        gradient = crf.get_grad(name)
+        np.testing.assert_allclose(gradient, param.grad.numpy(), atol=1e-4)
+        assert np.abs(gradient).max() > 1e-2
+
+
 @pytest.mark.parametrize("head", HEADS)
 def test_without_contexts_training_is_as_usual(head, tiny_bert):
     nlp = cooperative_pipeline(head, tiny_bert)
@@ -304,16 +351,40 @@ def test_pairs_in_a_batch():
     docs = [example.predicted for example in batch]
     assert find_pairs(docs) == [(1, 0), (3, 2)]
     assert [contexts.is_plain(doc) for doc in docs[:4]] == [False, True, False, True]
-    assert find_pairs([docs[0], *docs[2:]]) == [(2, 1)]
     assert find_pairs([nlp.make_doc("a")]) == []
+    for alone in (docs[:1], docs[1:2]):
+        with pytest.raises(KnnNerError, match="KNN-E134"):
+            find_pairs([*alone, *docs[2:]])
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_views_that_were_separated(head, tiny_bert):
+    """As by accumulate_gradient: an error if there is a loss between them; otherwise
+    each counts as much as with the other."""
+    nlp = cooperative_pipeline(head, tiny_bert)
+    examples = list(both_views(with_contexts(nlp, 1)))[:2]
+    with pytest.raises(KnnNerError, match="KNN-E134"):
+        nlp.get_pipe("ner_tagger").update(examples[:1])
+    nlp = cooperative_pipeline(head, tiny_bert, loss="none", external_weight=0.5)
+    tagger = nlp.get_pipe("ner_tagger")
+    both = tagger.update(examples)["ner_tagger"]
+    each = [tagger.update([example])["ner_tagger"] for example in examples]
+    assert both == pytest.approx(sum(each), rel=1e-5)
 
 
 def test_documents_have_two_views():
+    """Unless the sentences of a Doc are not read together."""
     nlp = spacy.blank("en")
     doc = nlp.make_doc("Ada lived . Alan worked .")
     for token in doc:
         token.is_sent_start = token.i in (0, 3)
-    assert len(list(both_views([Example(doc, doc.copy())]))) == 2
+    example = Example(doc, doc.copy())
+    assert len(list(both_views([example]))) == 2
+    assert len(list(both_views([example], document=False))) == 1
+    one_batch = make_batcher(lambda examples: iter([examples]), document=False)
+    assert len(next(one_batch([example]))) == 1
+    doc._.contexts = ["more"]
+    assert len(list(both_views([example], document=False))) == 2
 
 
 def test_unlabelled_texts_join_every_batch(tmp_path):
@@ -333,13 +404,11 @@ def test_unlabelled_texts_join_every_batch(tmp_path):
     assert [len(batch) for batch in batches] == [3 + 2 + 2 * 2, 3 + 2 * 2]
     tags = batches[0][5].get_aligned_ner()
     assert tags == [None, None]
+    # The next epochs go on with the others: all of them equally often.
+    batches += [b for _ in range(2) for b in make(with_contexts(nlp, 2))]
     texts = [e.predicted.text for batch in batches for e in batch]
-    assert [t for t in texts if t.startswith("text")][::2] == [
-        "text 0",
-        "text 1",
-        "text 2",
-        "text 0",
-    ]
+    counts = Counter(text for text in texts if text.startswith("text"))
+    assert counts == {"text 0": 8, "text 1": 8, "text 2": 8}  # 4 in both views
 
 
 def test_context_views_alone():
@@ -366,6 +435,25 @@ def test_a_corpus_with_contexts(tmp_path):
     assert [contexts.is_plain(e.predicted) for e in both] == [False, True]
     with pytest.raises(KnnNerError, match="KNN-E098"):
         make_corpus(None)
+
+
+def test_augmented_texts_keep_their_contexts(tmp_path):
+    nlp = spacy.blank("en")
+    doc = annotated(nlp.vocab, *SENTENCES[0])
+    doc._.contexts = ["More", {"text": "about it", "start": 0}]
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "a.spacy")
+
+    def shorter(nlp, example):
+        reference = example.reference[1:].as_doc()
+        yield Example(nlp.make_doc(reference.text), reference)
+
+    lower = create_lower_casing_augmenter(1.0)
+    for augmenter, kept in ((lower, contexts.read(doc)), (shorter, [CONTEXT])):
+        reader = make_corpus(tmp_path / "a.spacy", views="both", augmenter=augmenter)
+        one, other = reader(nlp)
+        assert one.predicted.text != doc.text
+        assert contexts.read(one.predicted) == kept
+        assert [contexts.is_plain(e.predicted) for e in (one, other)] == [False, True]
 
 
 def test_documents_keep_their_sentences(tmp_path):

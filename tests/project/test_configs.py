@@ -6,7 +6,7 @@ import pytest
 import spacy
 from spacy.cli import app
 from spacy.cli.train import train
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from typer.testing import CliRunner
 from util import SENTENCES, annotated, annotated_docs
 
@@ -164,3 +164,7 @@ def test_both_views_are_trained(loss, tiny_bert, tmp_path):
         doc._.contexts = contexts
         found = [(ent.start, ent.end, ent.label_) for ent in nlp(doc).ents]
         assert found == entities
+    # Sentences of raw text are found; those that are marked stay.
+    assert len(list(nlp("Ada met Alan. They left.").sents)) == 2
+    marked = Doc(nlp.vocab, words=list("a.b."), sent_starts=[True, True, False, False])
+    assert [sentence.start for sentence in nlp(marked).sents] == [0, 1]

@@ -58,7 +58,9 @@ def _context(value: Any) -> Context:
         kind, start = value.get("kind", RETRIEVED), value.get("start")
         score = value.get("score")
         is_number = score is None or isinstance(score, int | float | np.floating)
-        if kind in KINDS and isinstance(start, int | None) and is_number:
+        is_start = start is None or isinstance(start, int | np.integer)
+        if kind in KINDS and is_start and is_number:
+            start = None if start is None else int(start)
             context: Context = {"text": value["text"], "kind": kind, "start": start}
             return context if score is None else {**context, "score": float(score)}
     raise KnnNerError(Errors.E093, found=repr(value)[:80])

@@ -12,7 +12,7 @@ from . import given
 from .buckets import encode
 from .outputs import Inputs, cut
 from .pieces import PieceCounter
-from .views import View, ViewSettings, Words, make_views, own_words, sentences_of
+from .views import View, ViewSettings, make_views, own_words, sentences_of
 
 VIEWS = ("auto", "plain", "context")
 _IS_VIEW = "spacy_knn_ner_view"  # in doc.user_data
@@ -179,17 +179,12 @@ def _views(model: Model, doc: Doc) -> list[View] | None:
 
 def _text(doc: Doc, view: View) -> Doc:
     """What is read: a Doc of the words of a view."""
-    left = _spaced(view.left)
+    left = view.left.spaced()
     own = own_words(doc[view.start : view.end])
-    words = left + (_spaced(own) if view.right else own) + view.right
+    words = left + (own.spaced() if view.right else own) + view.right
     text = Doc(doc.vocab, words=words.words, spaces=words.spaces)
     for token in doc[view.start : view.end]:
         if token.norm != token.lex.norm:  # of the tokenizer: "not" for "n't"
             text[len(left) + token.i - view.start].norm_ = token.norm_
     text.user_data[_IS_VIEW] = True
     return text
-
-
-def _spaced(words: Words) -> Words:
-    """With a space behind the last word, so that the next one is a word too."""
-    return Words(words.words, [*words.spaces[:-1], True]) if words else words

@@ -1,9 +1,11 @@
 """Word pieces: how many of them an encoder makes of a word."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from spacy.lang.lex_attrs import LEX_ATTRS
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Model
@@ -15,7 +17,8 @@ class PieceCounter:
     """Counts the word pieces of words, each by itself, as any of the transformer
     packages makes them. An encoder without word pieces reads tokens.
 
-    separator (str): What such an encoder knows as a border between texts.
+    separator (str): A word between texts: the tokenizer's own; a full stop where
+        texts cannot have one.
     limit (int | None): Word pieces that it can read at once, special ones included.
     special (int): Those that it adds to each text.
     """
@@ -28,14 +31,18 @@ class PieceCounter:
         self._counts = {} if counts is None else counts
 
     @property
-    def _tokenizer(self) -> Any:
-        """Of spacy-transformers."""
+    def _loaded(self) -> Any:
+        """The tokenizer and the model of spacy-transformers."""
         for node in self._encoder.walk():
             for shim in node.shims:
-                tokenizer = getattr(getattr(shim, "_hfmodel", None), "tokenizer", None)
-                if tokenizer is not None:
-                    return tokenizer
+                loaded = getattr(shim, "_hfmodel", None)
+                if getattr(loaded, "tokenizer", None) is not None:
+                    return loaded
         return None
+
+    @property
+    def _tokenizer(self) -> Any:
+        return getattr(self._loaded, "tokenizer", None)
 
     @property
     def _piece_encoder(self) -> Model | None:
@@ -47,12 +54,13 @@ class PieceCounter:
     def separator(self) -> str:
         tokenizer = self._tokenizer
         own = tokenizer and (tokenizer.sep_token or tokenizer.eos_token)
-        return own or "[SEP]"
+        return own or "."
 
     @property
     def limit(self) -> int | None:
         if self._tokenizer is not None:
-            return self._tokenizer.model_max_length
+            positions = _n_positions(self._loaded.transformer)
+            return min(self._tokenizer.model_max_length, positions)
         windows = [n.attrs["window"] for n in self._encoder.walk() if _has_windows(n)]
         return min(windows, default=None)
 
@@ -87,10 +95,23 @@ class PieceCounter:
         piece_encoder = self._piece_encoder
         if piece_encoder is None:
             return [1] * len(words)
-        docs = [Doc(Vocab(), words=[word]) for word in words]
-        pieces = piece_encoder.predict(docs)
-        added = self.special
-        return [max(0, int(ragged.lengths.sum()) - added) for ragged in pieces]
+        # With a word in front; and with attributes such as the lower-case form.
+        text = Doc(Vocab(lex_attr_getters=LEX_ATTRS), words=["a", *words])
+        (pieces,) = piece_encoder.predict([text])
+        # Without the special ones and that word.
+        return [int(n) for n in pieces.lengths[2:-1]]
+
+
+def _n_positions(model: Any) -> int:
+    """Count the positions that a model has vectors for."""
+    n = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(n, int) or n < 1:  # positions are relative
+        return sys.maxsize
+    embeddings = getattr(model, "embeddings", None)
+    vectors = getattr(embeddings, "position_embeddings", None)
+    padding = getattr(vectors, "padding_idx", None)
+    # RoBERTa counts on from the number of its padding piece.
+    return n if padding is None else n - padding - 1
 
 
 def _has_windows(node: Model) -> bool:

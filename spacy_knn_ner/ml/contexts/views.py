@@ -16,6 +16,7 @@ from ...types import AFTER, BEFORE, RETRIEVED, Context
 from .pieces import PieceCounter
 
 Bounds = tuple[int, int]
+Text = tuple[Context, "Words"]  # a context, and its words
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])\w)+|[^\w\s]")
@@ -40,6 +41,11 @@ class Words:
 
     def __getitem__(self, chosen: slice) -> "Words":
         return Words(self.words[chosen], self.spaces[chosen])
+
+    def spaced(self) -> "Words":
+        """Return them with a space behind the last one, so that the next is a word
+        too."""
+        return Words(self.words, [*self.spaces[:-1], True]) if self.words else self
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ def make_views(
     settings (ViewSettings): How much is read at once.
     RETURNS (list[View]): In order; together they have every token of the Doc once.
     """
+    split = [(context, words_of(context["text"])) for context in contexts]
     room = max(8, settings.max_pieces - counter.special)
     own = own_words(doc)
     sizes = _sizes(own, counter)
@@ -95,13 +102,13 @@ def make_views(
         groups = _groups(sentences, sizes, settings.own_pieces)
     views = []
     for bounds in groups:
-        texts = [c for c in contexts if _belongs(c, bounds)]
+        texts = [(c, words) for c, words in split if _belongs(c, bounds)]
         limits = (0, len(doc)) if settings.document else bounds
         # A document may be long: more than one word a piece is never read.
         first = max(limits[0], bounds[0] - room)
         before = _joined(texts, BEFORE) + own[first : bounds[0]]
         behind = own[bounds[1] : min(limits[1], bounds[1] + room)]
-        behind += _joined(texts, AFTER)
+        behind = behind.spaced() + _joined(texts, AFTER)
         pieces = int(sizes[slice(*bounds)].sum())
         if pieces > room:
             for start, end in _windows(bounds, sizes, room // 2):
@@ -112,9 +119,9 @@ def make_views(
                 views.append(View(start, end, *around))
             continue
         retrieved = _retrieved(texts, counter, room - pieces)
-        free = room - pieces - int(counter.count(retrieved.words).sum())
+        free = room - pieces - int(_sizes(retrieved, counter).sum())
         left, right = _around(before, behind, counter, free)
-        views.append(View(*bounds, left, right + retrieved))
+        views.append(View(*bounds, left, right.spaced() + retrieved))
     return views
 
 
@@ -192,22 +199,22 @@ def _belongs(context: Context, bounds: Bounds) -> bool:
     return start is None or bounds[0] <= start < bounds[1]
 
 
-def _joined(contexts: Sequence[Context], kind: str) -> Words:
-    parts = [words_of(c["text"]) for c in contexts if c["kind"] == kind]
+def _joined(texts: Sequence[Text], kind: str) -> Words:
     joined = Words()
-    for part in parts:
-        if len(part):
-            joined += Words(part.words, [*part.spaces[:-1], True])
+    for context, words in texts:
+        if context["kind"] == kind:
+            joined.words.extend(words.words)
+            joined.spaces.extend(words.spaced().spaces)
     return joined
 
 
-def _retrieved(contexts: Sequence[Context], counter: PieceCounter, free: int) -> Words:
+def _retrieved(texts: Sequence[Text], counter: PieceCounter, free: int) -> Words:
     """A separator, and as many words as there is room for."""
-    words = _joined(contexts, RETRIEVED)
+    words = _joined(texts, RETRIEVED)
     if not len(words):
         return words
     words = Words([counter.separator], [True]) + words
-    n = _n_that_fit(counter.count(words.words), free)
+    n = _n_that_fit(_sizes(words, counter), free)
     return words[:n] if n > 1 else Words()
 
 

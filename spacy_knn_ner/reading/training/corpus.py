@@ -19,6 +19,7 @@ Reader = Callable[[Language], Iterator[Example]]
 def make_corpus(
     path: str | Path | None,
     views: Literal["auto", "both"] = "auto",
+    document: bool = True,
     encode: list[str] | None = None,
     limit: int = 0,
     augmenter: Callable | None = None,
@@ -29,24 +30,45 @@ def make_corpus(
     path (str | None): A .spacy file or a folder of them.
     views (str): `"auto"` (default), or `"both"`: also the plain view of each Doc with
         contexts, so that training is evaluated in both.
+    document (bool): Whether a Doc of several sentences has contexts by itself: as for
+        `spacy_knn_ner.WithContexts.v1`. Default: True.
     encode (list[str] | None): Components that are run on the Docs when they are read:
         encoders that are frozen, which then need not run in every epoch as
         `annotating_components`. What they leave on all Docs is held in memory.
-    limit (int), augmenter (Callable | None): As for `spacy.Corpus.v1`.
+    limit (int), augmenter (Callable | None): As for `spacy.Corpus.v1`. Contexts stay
+        as they are, and those of one sentence are left out where an augmenter changes
+        the number of tokens.
     RETURNS (Callable[[Language], Iterator[Example]]): For `[corpora]`.
     RAISES (KnnNerError): Without a path; when it is read, if a component is missing.
     """
     if path is None:
         raise KnnNerError(Errors.E098)
-    corpus = Corpus(path, limit=limit, augmenter=augmenter)
+    corpus = Corpus(path, limit=limit)
 
     def read(nlp: Language) -> Iterator[Example]:
-        examples = map(_with_contexts, corpus(nlp))
-        yield from _encoded(
-            nlp, both_views(examples) if views == "both" else examples, encode or []
-        )
+        examples: Iterable[Example] = corpus(nlp)
+        if augmenter is not None:
+            examples = _augmented(nlp, examples, augmenter)
+        examples = map(_with_contexts, examples)
+        if views == "both":
+            examples = both_views(examples, document)
+        yield from _encoded(nlp, examples, encode or [])
 
     return read
+
+
+def _augmented(
+    nlp: Language, examples: Iterable[Example], augmenter: Callable
+) -> Iterator[Example]:
+    """Augment examples, and give their contexts on."""
+    for example in examples:
+        contexts = given.read(example.reference)
+        for new in augmenter(nlp, example):
+            if contexts is not None and new is not example:
+                is_aligned = len(new.reference) == len(example.reference)
+                kept = [c for c in contexts if is_aligned or c["start"] is None]
+                given.write(new.reference, kept)
+            yield new
 
 
 def _with_contexts(example: Example) -> Example:

@@ -252,7 +252,7 @@ def test_no_gradient_reaches_the_context_view(head, loss, tiny_bert):
 
 
 def test_transitions_learn_from_the_plain_view_alone():
-    """The gradient of T² · KL(external ‖ plain), by a sum over all sequences in float64,
+    """The gradient of T² · KL(external ‖ plain), by sums over all sequences in float64,
     where the posteriors of the external view are constants."""
     n, temperature = 3, 2.0
     component = tagger("CrfTagger")
@@ -263,7 +263,7 @@ def test_transitions_learn_from_the_plain_view_alone():
         name: torch.tensor(crf.get_param(name), dtype=torch.float64).requires_grad_()
         for name in ("start", "step", "end")
     }
-    valid = dict(start=allowed.first, step=allowed.step, end=allowed.last)
+    valid = {"start": allowed.first, "step": allowed.step, "end": allowed.last}
     start, step, end = (
         params[name].masked_fill(~torch.as_tensor(valid[name]), -1e4) for name in params
     )

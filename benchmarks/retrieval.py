@@ -7,7 +7,6 @@ python benchmarks/retrieval.py texts.txt index --texts 1000000 --output retrieva
 """
 
 import random
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +30,7 @@ def combined(sentences: list[str], n: int) -> Iterator[str]:
 
 def main(
     file: Annotated[Path, typer.Argument(help="A sentence per line.")],
-    index: Annotated[Path, typer.Argument(help="Folder; it is made anew.")],
+    index: Annotated[Path, typer.Argument(help="A new folder.")],
     output: Annotated[Path, typer.Option(help="JSON to write.")],
     texts: Annotated[int, typer.Option(help="How many.")] = 1_000_000,
     queries: Annotated[int, typer.Option(help="How many.")] = 1000,
@@ -41,7 +40,8 @@ def main(
     lines = sorted(set(file.read_text(encoding="utf8").splitlines()) - {""})
     random.Random(1).shuffle(lines)
     searched, sentences = lines[:queries], lines[queries:]
-    shutil.rmtree(index, ignore_errors=True)
+    if not sentences:
+        raise SystemExit(f"{file} must have more than {queries} different sentences.")
     start = time.perf_counter()
     made = FullTextIndex(index, create=True)
     n_new = made.add(tqdm(combined(sentences, texts), total=texts))

@@ -82,6 +82,8 @@ def with_retrieved(
         )
         if source != "data-set":
             retriever.finder.known.add(own)
+        if source == "random":
+            texts = [text for text in texts if not retriever.finder.known.has(text)]
         for of_part in docs.values():
             if source == "random":
                 for doc in of_part:

@@ -2,11 +2,9 @@
 with."""
 
 import logging
+import math
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from spacy import util
@@ -22,9 +20,12 @@ from ..retrieval.base import Reranker
 from ..retrieval.engines.function import as_engine
 from ..retrieval.find import Finder
 from ..retrieval.known_texts import KnownTexts
+from ..retrieval.limited import LimitedSearch
 from ..types import Context
 
 log = logging.getLogger(__name__)
+
+_MOST_DOCS = 64  # in one search: nlp.pipe makes batches of 1,000
 
 
 class ContextRetriever(Pipe):
@@ -53,9 +54,12 @@ class ContextRetriever(Pipe):
             time_limit: As for `make_context_retriever`.
         must_succeed (bool): Raise the engine's errors, instead of leaving Docs without
             contexts. Default: False.
-        RAISES (KnnNerError): If a file of known texts cannot be read, or a number is
-            not valid.
+        RAISES (KnnNerError): If a file of known texts cannot be read, or another
+            setting is not valid.
         """
+        is_number = isinstance(time_limit, int | float) and math.isfinite(time_limit)
+        if time_limit is not None and not (is_number and time_limit > 0):
+            raise KnnNerError(Errors.E137, value=time_limit)
         self.nlp, self.name, self.time_limit = nlp, name, time_limit
         self.must_succeed = must_succeed
         for setting, value in (
@@ -67,15 +71,12 @@ class ContextRetriever(Pipe):
                 raise KnnNerError(Errors.E095, name=setting, value=value)
         known = KnownTexts()
         for path in known_texts:
-            try:
-                known.add(read_texts(path))
-            except OSError as error:
-                raise KnnNerError(Errors.E024, path=path, reason=error) from error
+            known.add(read_texts(path))
         self.finder = Finder(
             as_engine(engine), reranker, known, n_results, n_contexts, max_query_words
         )
         self._is_failing = False
-        self._search: Future[list[list[Context]]] | None = None
+        self._search = LimitedSearch()
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the contexts of one Doc.
@@ -90,10 +91,10 @@ class ContextRetriever(Pipe):
         """Find the contexts of a stream of Docs, with one search per batch.
 
         stream (Iterable[Doc]): The Docs.
-        batch_size (int): Docs at once. Default: 64.
+        batch_size (int): Docs at once, 64 at most. Default: 64.
         YIELDS (Doc): The Docs, in order.
         """
-        for batch in util.minibatch(stream, size=batch_size):
+        for batch in util.minibatch(stream, size=min(batch_size, _MOST_DOCS)):
             docs = list(batch)
             self._annotate(docs)
             yield from docs
@@ -111,10 +112,10 @@ class ContextRetriever(Pipe):
             given.write(doc, contexts[id(doc)])
 
     def _find(self, sentences: list[str]) -> list[list[Context]]:
-        """Contexts, or none within the time limit or if the engine fails: one line in
+        """Contexts; or none after the time limit or if the engine fails: one line in
         the log says so, until it works again. Settings that cannot work are errors."""
         try:
-            found = self._within_time(sentences)
+            hits = self._search.run(self.finder.search, sentences, self.time_limit)
         except KnnNerError:
             raise
         except Exception as error:
@@ -126,31 +127,7 @@ class ContextRetriever(Pipe):
             self._is_failing = True
             return [[] for _ in sentences]
         self._is_failing = False
-        return found
-
-    def _within_time(self, sentences: list[str]) -> list[list[Context]]:
-        if self.time_limit is None:
-            return self.finder.find(sentences)
-        if self._search is not None and not self._search.done():
-            raise TimeoutError("the last search has not ended")
-        found: Future[list[list[Context]]] = Future()
-        self._search = found
-
-        def search() -> None:
-            try:
-                found.set_result(self.finder.find(sentences))
-            except Exception as error:
-                found.set_exception(error)
-
-        # One that takes too long does not keep the process from ending.
-        Thread(target=search, name=self.name, daemon=True).start()
-        try:
-            return found.result(self.time_limit)
-        except FutureTimeout as error:
-            if found.done():
-                raise
-            limit = f"no answer within {self.time_limit:g} s"
-            raise TimeoutError(limit) from error
+        return self.finder.rank(sentences, hits)
 
     # --- saving ----------------------------------------------------------------------
 
@@ -221,9 +198,10 @@ def make_context_retriever(
     max_query_words (int): Longer sentences are searched for in parts. Default: 30.
     known_texts (list[str]): Files whose sentences are never contexts, such as test
         data: as for `read_texts`. Default: none.
-    time_limit (float | None): For a batch, in seconds; then its sentences are read
-        without contexts. Default: none.
-    RAISES (KnnNerError): If a file of known texts cannot be read.
+    time_limit (float | None): For the engine's search for a batch of up to 64 Docs, in
+        seconds; then its sentences are read without contexts. Default: none.
+    RAISES (KnnNerError): If a file of known texts cannot be read, or another setting
+        is not valid.
     """
     return ContextRetriever(
         nlp,

@@ -54,3 +54,17 @@ class ContextErrors:
         "training.accumulate_gradient to 1, and let "
         "spacy_knn_ner.batch_both_views.v1 make views, not the training corpus."
     )
+    E135 = (
+        "{path} is not empty, and has no full-text index: name a new folder, or one "
+        "that spacy knn contexts build has made."
+    )
+    E136 = (
+        "The full-text index {path} cannot be used: {reason} It may be in use by "
+        "another process, damaged, or in a folder that is not writable."
+    )
+    E137 = "time_limit={value!r} is not valid: expected seconds above 0, or None."
+    E138 = "An engine's function must return a list of texts; found {found}."
+    E139 = (
+        "An engine must have a method search, or be a function (query, n) → texts; "
+        "found {found}."
+    )

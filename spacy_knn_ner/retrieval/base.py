@@ -18,7 +18,8 @@ class Hit(NamedTuple):
 
 @runtime_checkable
 class Engine(Protocol):
-    """Finds texts."""
+    """Finds texts. One with an attribute `whole_sentences = True` gets long sentences
+    as one query, and not in parts."""
 
     def search(self, queries: Sequence[str], n: int) -> list[list[Hit]]:
         """Find the texts that are most relevant to queries.

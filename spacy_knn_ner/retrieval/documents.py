@@ -25,8 +25,9 @@ def document_contexts(docs: Iterable[Doc], n_words: int = 200) -> Iterator[Doc]:
             continue
         sentences = list(group)
         for i, doc in enumerate(sentences):
-            before = _nearest(reversed(sentences[:i]), n_words)
-            after = _nearest(sentences[i + 1 :], n_words)
+            before = _nearest(map(sentences.__getitem__, range(i - 1, -1, -1)), n_words)
+            others = range(i + 1, len(sentences))
+            after = _nearest(map(sentences.__getitem__, others), n_words)
             contexts: list[Context] = []
             for kind, texts in ((BEFORE, before[::-1]), (AFTER, after)):
                 if texts:

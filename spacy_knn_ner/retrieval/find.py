@@ -1,5 +1,6 @@
 """Finding the contexts of sentences, by an engine and a re-ranker."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,12 +36,20 @@ class Finder:
         RETURNS (list[list[Context]]): Of each, the best first.
         RAISES (Exception): As the engine does.
         """
-        return self._choose(sentences, self.search(sentences))
+        return self.rank(sentences, self.search(sentences))
 
     def search(self, sentences: Sequence[str]) -> list[list[Hit]]:
-        """Search for texts: those of each sentence, in the engine's order, without
-        known ones."""
-        queries = [make_queries(s, self.max_query_words) for s in sentences]
+        """Search for texts.
+
+        sentences (Sequence[str]): The sentences.
+        RETURNS (list[list[Hit]]): Those of each, in the engine's order, without known
+            ones.
+        RAISES (Exception): As the engine does.
+        """
+        most = self.max_query_words
+        if getattr(self.engine, "whole_sentences", False):
+            most = sys.maxsize
+        queries = [make_queries(sentence, most) for sentence in sentences]
         flat = [query for of_sentence in queries for query in of_sentence]
         found = iter(self.engine.search(flat, self.n_results) if flat else [])
         result = []
@@ -58,11 +67,17 @@ class Finder:
             text = hit.text
             if text not in kept and not own.has(text) and not self.known.has(text):
                 kept[text] = hit
-        return list(kept.values())[: self.n_results]
+        return list(kept.values())
 
-    def _choose(
+    def rank(
         self, sentences: Sequence[str], hits: list[list[Hit]]
     ) -> list[list[Context]]:
+        """Rank texts, and keep the best.
+
+        sentences (Sequence[str]), hits (list[list[Hit]]): From `search`.
+        RETURNS (list[list[Context]]): Of each sentence, the best first.
+        RAISES (KnnNerError): If the re-ranker cannot be loaded.
+        """
         if self.reranker is not None:
             pairs = [
                 (sentence, hit.text)

@@ -70,6 +70,17 @@ def test_what_verbs_refuse(tmp_path):
     assert "KNN-E105" in error and "line 2" in error
     _, error = run("contexts", "search", tmp_path / "none", "a", code=1)
     assert "KNN-E099" in error
+    new = tmp_path / "new"
+    _, error = run("contexts", "build", tmp_path / "none.txt", new, code=1)
+    assert "KNN-E024" in error and not new.exists()
+    _, error = run("contexts", "build", tmp_path / "a.jsonl", tmp_path, code=1)
+    assert "KNN-E135" in error
+    (tmp_path / "a.txt").write_text("Ada lived\n")
+    run("contexts", "build", tmp_path / "a.txt", new)
+    for path in new.glob("*.store"):
+        path.unlink()  # damaged
+    _, error = run("contexts", "search", new, "ada", code=1)
+    assert "KNN-E1" in error
     run("contexts", "add", tmp_path / "a", tmp_path / "b", code=2)
 
 

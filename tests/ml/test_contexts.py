@@ -578,6 +578,8 @@ def test_words_with_marks():
     """Vowels of Hindi and Thai, and accents, are parts of words."""
     assert words_of("हिन्दी भाषा").words == ["हिन्दी", "भाषा"]
     assert words_of("cafe\u0301s!").words == ["cafe\u0301s", "!"]
+    # Of a script without spaces, letters are words.
+    assert words_of("กรุงเทพ x").words == ["ก", "รุ", "ง", "เ", "ท", "พ", "x"]
 
 
 def test_words_of_texts():

@@ -7,6 +7,7 @@ import typer
 
 from ...corpora.docbin import read_docs, write_docs
 from ...corpora.texts import read_texts
+from ...errors import Errors, KnnNerError
 from ..terminal import JsonOpt, clear_errors, print_json, print_table
 
 contexts = typer.Typer(
@@ -52,6 +53,9 @@ def build(
 
     from ...retrieval.engines.full_text import FullTextIndex
 
+    for path in inputs:  # before there is an index
+        if not path.is_file():
+            raise KnnNerError(Errors.E024, path=path, reason="there is no such file")
     made = FullTextIndex(index, create=True)
     texts = (text for path in inputs for text in read_texts(path))
     n_new = made.add(tqdm(texts, desc="Texts", unit="text", disable=as_json))
@@ -79,7 +83,7 @@ def search(
 
     nlp = spacy.blank("xx")
     retriever = _retriever(nlp, index, n_contexts, encoder, known)
-    (found,) = retriever.finder.find([sentence])
+    found = retriever(nlp.make_doc(sentence))._.contexts or []
     if as_json:
         print_json(found)
     elif found:

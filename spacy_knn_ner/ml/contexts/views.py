@@ -18,8 +18,13 @@ from .pieces import PieceCounter
 Bounds = tuple[int, int]
 Text = tuple[Context, "Words"]  # a context, and its words
 
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])\w)+|[^\w\s]")
+# Scripts without spaces: Chinese, Japanese, Korean, Thai, Lao, Burmese, Khmer.
+_UNSPACED = (
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+)
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,8 @@ def sentences_of(doc: Doc) -> list[Bounds]:
 
 
 def words_of(text: str) -> Words:
-    """Split a text into words, punctuation and single Chinese, Japanese or Korean
-    characters."""
+    """Split a text into words, punctuation, and single characters of scripts without
+    spaces."""
     text = text.encode("utf8", "replace").decode("utf8")  # of lone surrogates
     bounds: list[tuple[int, int]] = []
     for match in _WORD.finditer(text):
@@ -152,12 +157,18 @@ def words_of(text: str) -> Words:
     return Words([text[start:end] for start, end in bounds], spaces)
 
 
+def is_unspaced(letter: str) -> bool:
+    """Check whether a character belongs to a script without spaces between words."""
+    return _IS_UNSPACED.match(letter) is not None
+
+
 def _goes_on(text: str, i: int) -> bool:
     """Whether the word before position i goes on there: marks, as of vowels or accents,
     stand between letters, and are none themselves."""
     if unicodedata.category(text[i])[0] == "M":
         return text[i - 1].isalnum() or unicodedata.category(text[i - 1])[0] == "M"
-    return text[i].isalnum() and unicodedata.category(text[i - 1])[0] == "M"
+    is_behind_mark = unicodedata.category(text[i - 1])[0] == "M"
+    return is_behind_mark and text[i].isalnum() and not is_unspaced(text[i])
 
 
 def _sizes(words: Words, counter: PieceCounter) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""An embedded full-text index (tantivy): BM25, in a folder, for millions of texts in
-any script."""
+"""An embedded full-text index (tantivy): BM25, in a folder, for millions of texts."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ _HEAP = 128_000_000  # bytes
 
 
 class FullTextIndex:
-    """Texts by their words. Chinese, Japanese and Korean are searched by character."""
+    """Texts by their words; by character in scripts without spaces, such as Chinese and
+    Thai."""
 
     def __init__(self, path: str | Path, *, create: bool = False) -> None:
         """path (str | Path): A folder.
         create (bool): Make it, if it does not exist. Default: False.
-        RAISES (KnnNerError): If there is no index, or tantivy is not installed.
+        RAISES (KnnNerError): If there is no index, it cannot be opened (not even a
+            search is possible where its folder cannot be written to), or tantivy is
+            not installed.
         """
         tantivy = require("tantivy", "spacy_knn_ner.FullText.v1", "retrieval")
         self._tantivy, self.path = tantivy, Path(path)
@@ -30,17 +33,32 @@ class FullTextIndex:
         builder.add_text_field("digest", tokenizer_name="raw", index_option="basic")
         builder.add_bytes_field("text", stored=True)
         self._schema = builder.build()
-        if create:
+        if not (self.path.is_dir() and tantivy.Index.exists(str(self.path))):
+            if not create:
+                raise KnnNerError(Errors.E099, path=self.path)
+            is_new = not self.path.exists()
+            if not is_new and not (self.path.is_dir() and _is_empty(self.path)):
+                raise KnnNerError(Errors.E135, path=self.path)
             self.path.mkdir(parents=True, exist_ok=True)
-        elif not (self.path.is_dir() and tantivy.Index.exists(str(self.path))):
-            raise KnnNerError(Errors.E099, path=self.path)
-        self._index = tantivy.Index(self._schema, path=str(self.path), reuse=True)
+        with self._clear_errors():
+            self._index = tantivy.Index(self._schema, path=str(self.path), reuse=True)
         whitespace = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
         self._index.register_tokenizer("words", whitespace.build())
 
     def __reduce__(self) -> Any:
         """For other processes: the index is opened there."""
         return FullTextIndex, (self.path,)
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        """Say which index it is. Tantivy's own errors are ValueErrors."""
+        try:
+            yield
+        except KnnNerError:
+            raise
+        except ValueError as error:
+            reason = str(error).splitlines()[0][:200].rstrip(".") + "."
+            raise KnnNerError(Errors.E136, path=self.path, reason=reason) from error
 
     def __len__(self) -> int:
         """Number of texts."""
@@ -52,7 +70,12 @@ class FullTextIndex:
 
         texts (Iterable[str]): The texts.
         RETURNS (int): How many were new.
+        RAISES (KnnNerError): If the index is in use, damaged or not writable.
         """
+        with self._clear_errors():
+            return self._add(texts)
+
+    def _add(self, texts: Iterable[str]) -> int:
         n_new, new = 0, set[str]()
         writer = self._index.writer(heap_size=_HEAP, num_threads=1)
         searcher = self._index.searcher()
@@ -98,6 +121,10 @@ class FullTextIndex:
             Hit(bytes(searcher.doc(address)["text"][0]).decode("utf8"), float(score))
             for score, address in found.hits
         ]
+
+
+def _is_empty(folder: Path) -> bool:
+    return next(folder.iterdir(), None) is None
 
 
 def make_full_text(path: str | None = None) -> FullTextIndex:

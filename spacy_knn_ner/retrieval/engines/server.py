@@ -1,23 +1,39 @@
 """A search server: Elasticsearch or OpenSearch, through its own client."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from ...errors import Errors, KnnNerError
 from ...ml.extras import require
 from ..base import Hit
 
+Package = Literal["elasticsearch", "opensearch"]
+
 
 class SearchServer:
     """One request for all queries of a batch (`_msearch`)."""
 
-    def __init__(self, client: Any, index: str, field: str) -> None:
-        """client (Any): Of Elasticsearch or OpenSearch.
+    def __init__(self, connect: Callable[[], Any], index: str, field: str) -> None:
+        """connect (Callable[[], Any]): Makes a client of Elasticsearch or OpenSearch.
         index (str): The index.
         field (str): Of its documents: the text.
         """
-        self._client, self._index, self._field = client, index, field
+        self._connect, self._index, self._field = connect, index, field
+        self._connected: tuple[int, Any] | None = None
+
+    @property
+    def _client(self) -> Any:
+        # A process that was forked must not read from its parent's connection: it
+        # would get the answers to other queries.
+        if self._connected is None or self._connected[0] != os.getpid():
+            self._connected = os.getpid(), self._connect()
+        return self._connected[1]
+
+    def __reduce__(self) -> Any:
+        """For other processes, which connect themselves."""
+        return SearchServer, (self._connect, self._index, self._field)
 
     def search(self, queries: Sequence[str], n: int) -> list[list[Hit]]:
         """Search for texts that match; see `Engine.search`."""
@@ -32,18 +48,25 @@ class SearchServer:
             raise RuntimeError(str(failed)[:200])
         return [
             [
-                Hit(h["_source"][self._field], float(h["_score"]))
-                for h in a["hits"]["hits"]
+                Hit(text, float(hit["_score"]))
+                for hit in answer["hits"]["hits"]
+                if (text := self._text_of(hit["_source"])) is not None
             ]
-            for a in answers
+            for answer in answers
         ]
+
+    def _text_of(self, document: Any) -> str | None:
+        """The text of a document; None if it has none."""
+        for name in self._field.split("."):
+            document = document.get(name) if isinstance(document, dict) else None
+        return document if isinstance(document, str) else None
 
 
 def make_search_server(
     index: str,
     field: str = "text",
     url: str | None = None,
-    client: Literal["elasticsearch", "opensearch"] = "elasticsearch",
+    client: Package = "elasticsearch",
     time_limit: float = 5.0,
 ) -> SearchServer:
     """Make the engine of a search server, `spacy_knn_ner.SearchServer.v1`.
@@ -52,7 +75,7 @@ def make_search_server(
     SEARCH_API_KEY, or from SEARCH_USER and SEARCH_PASSWORD.
 
     index (str): The index.
-    field (str): Of its documents: the text. Default: `"text"`.
+    field (str): Of its documents: the text; `"a.b"`: b within a. Default: `"text"`.
     url (str | None): Of the server. Default: SEARCH_URL.
     client (str): `"elasticsearch"` (default) or `"opensearch"`.
     time_limit (float): For a request, in seconds. Default: 5.
@@ -61,17 +84,23 @@ def make_search_server(
     url = url or os.environ.get("SEARCH_URL")
     if not url or "@" in url:
         raise KnnNerError(Errors.E102)
-    key = os.environ.get("SEARCH_API_KEY")
-    user = os.environ.get("SEARCH_USER")
+    _package(client)
+    return SearchServer(partial(_connect, client, url, time_limit), index, field)
+
+
+def _package(client: Package) -> Any:
+    name = "elasticsearch" if client == "elasticsearch" else "opensearchpy"
+    return require(name, "spacy_knn_ner.SearchServer.v1", "search-server")
+
+
+def _connect(client: Package, url: str, time_limit: float) -> Any:
+    key, user = os.environ.get("SEARCH_API_KEY"), os.environ.get("SEARCH_USER")
     login = (user, os.environ.get("SEARCH_PASSWORD", "")) if user else None
-    package = "elasticsearch" if client == "elasticsearch" else "opensearchpy"
-    found = require(package, "spacy_knn_ner.SearchServer.v1", "search-server")
+    package = _package(client)
     if client == "elasticsearch":
         access = {"api_key": key} if key else {"basic_auth": login} if login else {}
-        made = found.Elasticsearch(url, request_timeout=time_limit, **access)
-    else:
-        headers = {"Authorization": f"ApiKey {key}"} if key else None
-        made = found.OpenSearch(
-            [url], timeout=time_limit, http_auth=login, headers=headers
-        )
-    return SearchServer(made, index, field)
+        return package.Elasticsearch(url, request_timeout=time_limit, **access)
+    headers = {"Authorization": f"ApiKey {key}"} if key else None
+    return package.OpenSearch(
+        [url], timeout=time_limit, http_auth=login, headers=headers
+    )

@@ -6,10 +6,14 @@ from math import log
 from pathlib import Path
 from typing import Any, Literal
 
+from thinc.util import get_torch_default_device
+
+from ...corpora.texts import read_texts
 from ...errors import Errors, KnnNerError
 from ...ml.extras import require_torch
 
-_CACHED = 20_000  # texts
+_CACHED = 500_000_000  # bytes of vectors
+_AT_ONCE = 640  # pairs
 _MAX_PIECES = 512
 PARTS = ("precision", "recall", "f1")
 
@@ -45,12 +49,18 @@ class BertScore:
         self._idf: dict[int, float] | None = None
         self._loaded: tuple[Any, Any] | None = None
         self._cache: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
+        self._cached = 0  # bytes
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Score texts; see `Reranker.score`. An empty text has 0."""
-        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
-        encoded = self._encode(texts)
-        return [self._compare(encoded[one], encoded[other]) for one, other in pairs]
+        scores = []
+        for start in range(0, len(pairs), _AT_ONCE):
+            some = pairs[start : start + _AT_ONCE]
+            encoded = self._encode(
+                list(dict.fromkeys(t for pair in some for t in pair))
+            )
+            scores += [self._compare(encoded[one], encoded[two]) for one, two in some]
+        return scores
 
     def _compare(self, query: tuple[Any, Any], text: tuple[Any, Any]) -> float:
         (of_query, query_weights), (of_text, text_weights) = query, text
@@ -73,7 +83,13 @@ class BertScore:
 
             try:
                 tokenizer = AutoTokenizer.from_pretrained(self.encoder)
+                if getattr(tokenizer, "add_prefix_space", None) is False:
+                    # The first word of a text is a word as any other (RoBERTa).
+                    tokenizer = AutoTokenizer.from_pretrained(
+                        self.encoder, add_prefix_space=True
+                    )
                 model = AutoModel.from_pretrained(self.encoder).eval()
+                model.to(get_torch_default_device())
             except (OSError, ValueError) as error:
                 raise KnnNerError(
                     Errors.E109, encoder=self.encoder, reason=str(error)[:200]
@@ -95,8 +111,9 @@ class BertScore:
         for text in texts:
             self._cache.move_to_end(text)
             result[text] = self._cache[text]
-        while len(self._cache) > max(_CACHED, len(texts)):
-            self._cache.popitem(last=False)
+        while self._cached > _CACHED:
+            _, (vectors, _) = self._cache.popitem(last=False)
+            self._cached -= vectors.nbytes
         return result
 
     def _encode_batch(self, texts: list[str]) -> None:
@@ -127,6 +144,7 @@ class BertScore:
             weights = self._weights(i[kept].tolist())
             weights[s[kept]] = 0.0
             self._cache[text] = v[kept].clone(), weights
+            self._cached += self._cache[text][0].nbytes
 
     def _weights(self, ids: list[int]) -> Any:
         import torch
@@ -154,6 +172,7 @@ class BertScore:
         """Use the saved encoder."""
         self.encoder, self._loaded = str(Path(path).resolve()), None
         self._cache.clear()
+        self._cached = 0
 
 
 def make_bert_score(
@@ -169,12 +188,15 @@ def make_bert_score(
         before it was fine-tuned.
     layer (int | None): Whose vectors are compared. Default: two thirds up.
     part (str): `"f1"` (default), `"precision"` or `"recall"`.
-    idf_corpus (str | None): A text file, a text per line: rare pieces count more.
-        Default: all count the same.
+    idf_corpus (str | None): A file of texts, as for `read_texts`: rare pieces count
+        more. Default: all count the same.
     batch_size (int): Texts encoded at once. Default: 64.
-    RAISES (KnnNerError): For an invalid setting, or without torch.
+    RAISES (KnnNerError): For an invalid setting, a file without texts, or without
+        torch.
     """
     texts = None
     if idf_corpus is not None:
-        texts = Path(idf_corpus).read_text(encoding="utf8").splitlines()
+        texts = [text for text in read_texts(idf_corpus) if text.strip()]
+        if not texts:
+            raise KnnNerError(Errors.E024, path=idf_corpus, reason="it has no text")
     return BertScore(encoder, layer, part, texts, batch_size)

@@ -1,275 +1,27 @@
 """Contexts: where they come from, in which order, and which are left out."""
 
-import json
+import dataclasses
 import pickle
 import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from retrievers import TEXTS, finder, pipeline, returning
 from util import SENTENCES, TOK2VEC, add_knn, annotated, initialized
 
+from spacy_knn_ner.components.context_retriever import ContextRetriever
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.registry import knn_engines, resolve
-from spacy_knn_ner.retrieval.base import Hit
 from spacy_knn_ner.retrieval.documents import document_contexts
-from spacy_knn_ner.retrieval.engines.file import ContextFile
 from spacy_knn_ner.retrieval.engines.full_text import FullTextIndex
-from spacy_knn_ner.retrieval.engines.function import FunctionEngine
-from spacy_knn_ner.retrieval.engines.server import make_search_server
-from spacy_knn_ner.retrieval.find import Finder
+from spacy_knn_ner.retrieval.engines.function import as_engine
 from spacy_knn_ner.retrieval.known_texts import KnownTexts
-from spacy_knn_ner.retrieval.queries import make_queries
-from spacy_knn_ner.retrieval.rerankers.bert_score import BertScore
 from spacy_knn_ner.retrieval.rerankers.fuzzy import Fuzzy
-
-TEXTS = [
-    "Ada Lovelace wrote the first program for Babbage's engine.",
-    "London is the capital of England.",
-    "我住在北京，喜欢吃面条。",
-    "The capital of France is Paris.",
-    "Program: a plan of events.",
-]
-
-
-# --- queries and known texts ---------------------------------------------------------
-
-
-def test_long_sentences_are_several_queries():
-    sentence = "Ada, who lived in London, wrote a program; it was the first."
-    assert make_queries(sentence, 30) == [sentence]
-    assert make_queries(sentence, 5) == [
-        "Ada,",
-        "who lived in London,",
-        "wrote a program;",
-        "it was the first.",
-    ]
-    assert make_queries("我住在北京，喜欢吃面条。", 5) == [
-        "我住在北京，",
-        "喜欢吃面条。",
-    ]
-    assert make_queries("  ", 5) == make_queries("... !", 1) == []
-
-
-def test_texts_that_share_a_passage_are_known():
-    known = KnownTexts(length=4, shortest=3)
-    known.add(["One two three four five six.", "Alpha, beta; gamma", "London"])
-    assert known.has("zero ONE two, three four")
-    assert known.has("two three four five")
-    assert not known.has("one two three and four five six")
-    assert known.has("that is alpha beta gamma indeed")
-    assert known.has("london!") and not known.has("London is large")
-
-
-@given(
-    st.lists(st.text("ab c,.", max_size=30), max_size=5), st.text("ab c", max_size=9)
-)
-def test_what_is_known_is_known_in_any_text(texts, more):
-    known = KnownTexts(length=3, shortest=2)
-    known.add(texts)
-    for text in texts:
-        assert known.has(text)
-        if len(text.replace(",", " ").replace(".", " ").split()) >= 2:
-            assert known.has(f"{more} {text} {more}")
-
-
-# --- engines -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def index(tmp_path):
-    made = FullTextIndex(tmp_path / "index", create=True)
-    assert made.add(TEXTS) == len(TEXTS)
-    return made
-
-
-def test_a_full_text_index(index):
-    found = index.search(["the capital of England", "北京", "program"], 2)
-    assert [hit.text for hit in found[0]] == [TEXTS[1], TEXTS[3]]
-    assert [hit.text for hit in found[1]] == [TEXTS[2]]
-    assert {hit.text for hit in found[2]} == {TEXTS[0], TEXTS[4]}
-    assert all(hit.score > 0 for hits in found for hit in hits)
-
-
-def test_it_is_persistent_and_grows(index):
-    again = FullTextIndex(index.path)
-    assert len(again) == len(TEXTS)
-    assert again.add([*TEXTS, "Paris in spring", "Paris in spring", "...", ""]) == 1
-    assert len(again) == len(TEXTS) + 1
-    copied = pickle.loads(pickle.dumps(again))
-    assert [hit.text for hit in copied.search(["spring"], 5)[0]] == ["Paris in spring"]
-
-
-@pytest.mark.parametrize("query", ["", "AND OR NOT", "text:(", '"\\', "\ud800", "*:*"])
-def test_a_query_is_not_a_language(index, query):
-    assert index.search([query], 3) == [[]]
-
-
-def test_there_is_no_index(tmp_path):
-    with pytest.raises(KnnNerError, match="KNN-E099"):
-        FullTextIndex(tmp_path)
-    with pytest.raises(KnnNerError, match="KNN-E099"):
-        resolve({"@knn_engines": "spacy_knn_ner.FullText.v1"})
-
-
-def test_a_file_of_contexts(tmp_path):
-    path = tmp_path / "contexts.jsonl"
-    rows = [
-        {"text": "Ada lived.", "contexts": ["a", "b", "c"]},
-        {"text": "ada lived", "contexts": ["d"]},
-    ]
-    path.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
-    (found, nothing) = ContextFile(path).search(["ADA lived!", "x"], 4)
-    assert [hit.text for hit in found] == ["a", "b", "c", "d"] and nothing == []
-    for line in ("{", "[]", '{"text": "a"}', '{"text": 1, "contexts": []}', "[" * 9999):
-        path.write_text(json.dumps(rows[0]) + "\n" + line)
-        with pytest.raises(KnnNerError, match=r"KNN-E100.*line 2"):
-            ContextFile(path)
-
-
-class Server(BaseHTTPRequestHandler):
-    """Answers as Elasticsearch does."""
-
-    answer: ClassVar[dict] = {}
-    seen: ClassVar[list] = []
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.seen.append((self.path, [json.loads(x) for x in body.splitlines()]))
-        self._send(self.answer)
-
-    def do_GET(self):
-        version = {"number": "8.15.0", "build_flavor": "default"}
-        self._send({"version": version, "tagline": "You Know, for Search"})
-
-    def _send(self, value):
-        data = json.dumps(value).encode()
-        self.send_response(200)
-        kind = self.headers["Accept"] or "application/json"
-        self.send_header("Content-Type", kind)
-        self.send_header("X-Elastic-Product", "Elasticsearch")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server():
-    Server.seen = []
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{made.server_address[1]}"
-    made.shutdown()
-    made.server_close()
-
-
-@pytest.mark.parametrize("client", ["elasticsearch", "opensearch"])
-def test_a_search_server(client, server):
-    hits = [{"_score": 2.5, "_source": {"body": "one"}}]
-    Server.answer = {
-        "took": 1,
-        "responses": [{"hits": {"hits": hits}}, {"hits": {"hits": []}}],
-    }
-    engine = make_search_server("wiki", "body", server, client)
-    assert engine.search(["a", "b"], 7) == [[Hit("one", 2.5)], []]
-    (path, lines) = Server.seen[-1]
-    assert path.startswith("/_msearch")
-    assert lines[0] == {"index": "wiki"} and lines[1]["size"] == 7
-    assert [line["query"]["match"]["body"] for line in lines[1::2]] == ["a", "b"]
-    Server.answer = {"took": 1, "responses": [{"error": {"type": "x"}}]}
-    with pytest.raises(RuntimeError, match="type"):
-        engine.search(["a"], 7)
-
-
-def test_credentials_are_not_in_a_config(monkeypatch):
-    monkeypatch.delenv("SEARCH_URL", raising=False)
-    for url in (None, "http://user:secret@localhost"):
-        with pytest.raises(KnnNerError, match="KNN-E102"):
-            make_search_server("wiki", url=url)
-
-
-# --- re-rankers ----------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("layer", [1, 2])
-def test_bert_score_is_that_of_its_package(tiny_bert, layer):
-    package = pytest.importorskip("bert_score")
-    pairs = [
-        ("ada lived in london", "the hotel in london"),
-        ("a", "ada met alan and they read the book in the hotel by the sea"),
-        ("ada met alan", "ada met alan"),
-        ("the inner hinder", ""),
-    ]
-    theirs = package.BERTScorer(str(tiny_bert), num_layers=layer, device="cpu")
-    texts, sentences = [p[1] for p in pairs], [p[0] for p in pairs]
-    expected = theirs.score(texts, sentences)
-    for part, values in zip(("precision", "recall", "f1"), expected, strict=True):
-        for size in (1, 64):
-            ours = BertScore(str(tiny_bert), layer, part, batch_size=size)
-            np.testing.assert_allclose(ours.score(pairs), values, atol=1e-4)
-
-
-def test_rare_pieces_count_more(tiny_bert):
-    """The recall of a sentence is the more that of its rare pieces."""
-    texts = ["the"] * 19 + ["z"]
-    pairs = [("the z", "the a")]
-    scorer = BertScore(str(tiny_bert), 1, "recall", texts)
-    (found,) = scorer.score(pairs)
-    encoded = scorer._encode(list(pairs[0]))
-    best = (encoded["the z"][0] @ encoded["the a"][0].T).max(dim=1).values
-    of_the, of_z = np.log(21 / 20), np.log(21 / 2)
-    expected = (of_the * best[1] + of_z * best[2]) / (of_the + of_z)
-    assert found == pytest.approx(float(expected), abs=1e-5)
-    assert BertScore(str(tiny_bert), 1, "recall").score(pairs)[0] > found
-
-
-def test_texts_are_encoded_once(tiny_bert):
-    scorer = BertScore(str(tiny_bert))
-    first = scorer.score([("ada", "alan"), ("ada", "mary")])
-    _, model = scorer._loaded
-    model.forward = None  # would fail
-    assert scorer.score([("ada", "mary"), ("ada", "alan")]) == first[::-1]
-
-
-def test_saving_a_re_ranker(tiny_bert, tmp_path):
-    scorer = BertScore(str(tiny_bert))
-    pairs = [("ada met alan", "alan met ada")]
-    scorer.to_disk(tmp_path)
-    other = BertScore("there is none")
-    other.from_disk(tmp_path)
-    assert other.score(pairs) == scorer.score(pairs)
-    with pytest.raises(KnnNerError, match="KNN-E103"):
-        BertScore(str(tiny_bert), part="x")
-
-
-def test_fuzzy_match():
-    same, near, far = Fuzzy().score([("Ada", "ada"), ("ada", "adam"), ("ada", "zzz")])
-    assert same == 1 > near > far == 0
-
-
-# --- all of it -----------------------------------------------------------------------
-
-
-def finder(engine, reranker=None, known=(), **settings):
-    texts = KnownTexts()
-    texts.add(known)
-    numbers = {"n_results": 20, "n_contexts": 3, "max_query_words": 30, **settings}
-    return Finder(engine, reranker, texts, **numbers)
-
-
-def returning(*texts):
-    return FunctionEngine(lambda query, n: texts)
 
 
 def test_known_texts_and_the_sentence_itself_are_left_out():
@@ -302,16 +54,6 @@ def test_re_ranking():
     assert first == found[:1]
     (unranked,) = finder(engine).find([sentence])
     assert [c["text"] for c in unranked] == ["zzz", "ada met", "ada met alan today"]
-
-
-def pipeline(engine, **settings):
-    nlp = spacy.blank("en")
-    name = f"test.{id(engine)}.v1"
-    knn_engines.register(name, func=lambda: engine)
-    nlp.add_pipe(
-        "context_retriever", config={"engine": {"@knn_engines": name}, **settings}
-    )
-    return nlp
 
 
 def test_contexts_are_left_on_docs():
@@ -367,6 +109,68 @@ def test_an_engine_that_is_slow(caplog):
     time.sleep(1.2)
     assert len(nlp("fast")._.contexts) == 1
     assert "no answer within 0.3 s" in caplog.text
+
+
+def test_a_slow_re_ranker_is_no_slow_engine():
+    """The time limit is the engine's."""
+
+    class Slow:
+        def score(self, pairs):
+            time.sleep(0.3)
+            return [1.0 for _ in pairs]
+
+    nlp = pipeline(lambda query, n: ["a text"], time_limit=0.1)
+    retriever = nlp.get_pipe("context_retriever")
+    retriever.finder = dataclasses.replace(retriever.finder, reranker=Slow())
+    assert len(nlp("Ada lived")._.contexts) == 1
+
+
+def test_an_engine_that_panics():
+    """It fails once, and not for ever."""
+
+    def engine(query, n):
+        if "panic" in query:
+            raise SystemExit(1)
+        return ["a text"]
+
+    nlp = pipeline(engine, time_limit=5.0)
+    assert nlp("panic")._.contexts == []
+    assert len(nlp("Ada lived")._.contexts) == 1
+    # What a search leaves behind does not keep it from being copied.
+    nlp.get_pipe("context_retriever")._search = pickle.loads(
+        pickle.dumps(nlp.get_pipe("context_retriever")._search)
+    )
+    assert len(nlp("Ada lived")._.contexts) == 1
+
+
+def test_few_docs_are_searched_for_at_once():
+    sizes = []
+
+    class Counting:
+        def search(self, queries, n):
+            sizes.append(len(queries))
+            return [[] for _ in queries]
+
+    nlp = pipeline(Counting())
+    assert len(list(nlp.pipe(["Ada lived"] * 150, batch_size=1000))) == 150
+    assert sizes == [64, 64, 22]
+
+
+@pytest.mark.parametrize("found", ["text", None, [1], 7])
+def test_functions_that_return_no_list_of_texts(found):
+    with pytest.raises(KnnNerError, match="KNN-E138"):
+        pipeline(lambda query, n: found)("Ada lived")
+
+
+def test_what_is_no_engine():
+    with pytest.raises(KnnNerError, match="KNN-E139"):
+        as_engine(None)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf")])
+def test_time_limits_that_are_not_valid(value):
+    with pytest.raises(KnnNerError, match="KNN-E137"):
+        ContextRetriever(spacy.blank("en"), engine=returning(), time_limit=value)
 
 
 def test_an_engine_that_finds_nothing():

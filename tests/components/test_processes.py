@@ -51,7 +51,14 @@ def model(request, tmp_path_factory, tiny_bert):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
-    ("method", "index"), [("fork", "flat"), ("fork", "torch"), ("spawn", "torch")]
+    ("model", "method", "index"),
+    [
+        ("cnn", "fork", "flat"),
+        ("cnn", "fork", "torch"),
+        ("transformer", "fork", "torch"),
+        ("transformer", "spawn", "torch"),
+    ],
+    indirect=["model"],
 )
 def test_processes(model, method, index, tmp_path):
     nlp = spacy.load(model, config={"components": {"knn_ner": knn_config(index=index)}})

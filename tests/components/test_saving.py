@@ -121,12 +121,12 @@ def test_package_and_install(tmp_path, tiny_bert):
     for folder in [*tmp_path.glob("en_tiny_knn-*/"), tmp_path / "model"]:
         shutil.rmtree(folder) if folder.is_dir() else None
 
-    venv.create(tmp_path / "env", with_pip=True)
+    venv.create(tmp_path / "env")
     (packages,) = (tmp_path / "env").glob("lib/python*/site-packages")
     (packages / "parent.pth").write_text("\n".join(p for p in sys.path if p))
     python = tmp_path / "env" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--no-deps", tmp_path / wheel.name]
-    subprocess.run(install, check=True, capture_output=True)
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps"]
+    subprocess.run([*install, tmp_path / wheel.name], check=True, capture_output=True)
     (tmp_path / "use.py").write_text(USE_INSTALLED)
     done = subprocess.run(
         [python, "-W", "ignore", tmp_path / "use.py", json.dumps(TEXTS)],

@@ -120,7 +120,7 @@ def random_docs(nlp, rng, n):
     return docs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     k=st.sampled_from([1, 3, None]),

@@ -2,9 +2,9 @@
 with."""
 
 import logging
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import Any
 
 from spacy import util
@@ -57,8 +57,8 @@ class ContextRetriever(Pipe):
         RAISES (KnnNerError): If a file of known texts cannot be read, or another
             setting is not valid.
         """
-        is_number = isinstance(time_limit, int | float) and math.isfinite(time_limit)
-        if time_limit is not None and not (is_number and time_limit > 0):
+        is_number = isinstance(time_limit, int | float) and time_limit is not True
+        if time_limit is not None and not (is_number and 0 < time_limit <= TIMEOUT_MAX):
             raise KnnNerError(Errors.E137, value=time_limit)
         self.nlp, self.name, self.time_limit = nlp, name, time_limit
         self.must_succeed = must_succeed
@@ -116,10 +116,12 @@ class ContextRetriever(Pipe):
         the log says so, until it works again. Settings that cannot work are errors."""
         try:
             hits = self._search.run(self.finder.search, sentences, self.time_limit)
+            found = self.finder.rank(sentences, hits)
         except KnnNerError:
             raise
         except Exception as error:
-            # Engines are anything: a server that is down must not stop a pipeline.
+            # Engines and re-rankers are anything: a server that is down must not stop
+            # a pipeline.
             if self.must_succeed:
                 raise KnnNerError(Errors.E101, reason=_reason(error)) from error
             if not self._is_failing:
@@ -127,7 +129,7 @@ class ContextRetriever(Pipe):
             self._is_failing = True
             return [[] for _ in sentences]
         self._is_failing = False
-        return self.finder.rank(sentences, hits)
+        return found
 
     # --- saving ----------------------------------------------------------------------
 

@@ -59,12 +59,16 @@ class ContextErrors:
         "that spacy knn contexts build has made."
     )
     E136 = (
-        "The full-text index {path} cannot be used: {reason} It may be in use by "
-        "another process, damaged, or in a folder that is not writable."
+        "The full-text index {path} cannot be used. It may be in use by another "
+        "process, damaged, or in a folder that is not writable: {reason}"
     )
     E137 = "time_limit={value!r} is not valid: expected seconds above 0, or None."
     E138 = "An engine's function must return a list of texts; found {found}."
     E139 = (
         "An engine must have a method search, or be a function (query, n) → texts; "
         "found {found}."
+    )
+    E140 = (
+        "An engine's search must return a list of hits for each query: {n} for "
+        "{expected} queries."
     )

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..errors import Errors, KnnNerError
 from ..types import RETRIEVED, Context
 from .base import Engine, Hit, Reranker
 from .known_texts import KnownTexts
@@ -44,6 +45,7 @@ class Finder:
         sentences (Sequence[str]): The sentences.
         RETURNS (list[list[Hit]]): Those of each, in the engine's order, without known
             ones.
+        RAISES (KnnNerError): If the engine does not answer every query.
         RAISES (Exception): As the engine does.
         """
         most = self.max_query_words
@@ -51,7 +53,10 @@ class Finder:
             most = sys.maxsize
         queries = [make_queries(sentence, most) for sentence in sentences]
         flat = [query for of_sentence in queries for query in of_sentence]
-        found = iter(self.engine.search(flat, self.n_results) if flat else [])
+        answers = self.engine.search(flat, self.n_results) if flat else []
+        if len(answers) != len(flat):
+            raise KnnNerError(Errors.E140, n=len(answers), expected=len(flat))
+        found = iter(answers)
         result = []
         for sentence, of_sentence in zip(sentences, queries, strict=True):
             hits = [hit for _ in of_sentence for hit in next(found)]

@@ -1,44 +1,50 @@
 """Texts that must not come back as contexts: the sentence itself, and what a model is
 tested with."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from ..ml.contexts.views import is_unspaced, words_of
+from ..ml.contexts.views import unspaced_kind, words_of
 
-_LETTERS_OF_ONE = 4  # letters that a character of a script without spaces counts for
+Run = tuple[str, ...]
+
+# "do n't" of tokenized text is "don't".
+_BEFORE_CONTRACTION = re.compile(r"\s+(?=n['’]t\b|['’](?:s|re|ve|ll|d|m)\b)")
+# What a character counts where it is a word for want of spaces.
+_SHARES = {None: 1.0, "east": 0.5, "southeast": 0.25}
 
 
-def normal_words(text: str) -> list[str]:
+def normal_words(text: str) -> Run:
     """List the words of a text without case, punctuation, invisible characters and
     variants of characters (NFKC).
 
     text (str): The text.
-    RETURNS (list[str]): Of letters and digits.
+    RETURNS (tuple[str, ...]): Words of letters and digits; see `words_of`.
     """
-    text = unicodedata.normalize("NFKC", text).casefold().replace("_", " ")
-    visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
-    return [word for word in words_of(visible).words if word[0].isalnum()]
+    if not text.isascii():
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        text = unicodedata.normalize("NFKC", folded)
+        text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    text = _BEFORE_CONTRACTION.sub("", text.casefold()).replace("_", " ")
+    return tuple(word for word in words_of(text).words if word[0].isalnum())
 
 
 class KnownTexts:
-    """Texts that share a passage with one of these are not used as contexts: letters
-    and digits in a row, as many as `length`, or all of a shorter text. Where words end
-    does not matter: `do n't` is `don't`. A text of fewer words than `shortest`, or of
-    fewer letters than `least`, is only known where it stands alone: "London" is in
-    many.
+    """Texts that share a passage with one of these are not used as contexts: as many
+    words in a row as `length`, or all words of a shorter text. A text of fewer words
+    than `shortest` is only known where it stands alone: "London" is in many.
+
+    In scripts without spaces, two characters count as a word (Chinese, Japanese,
+    Korean), or four (Thai, Lao, Burmese, Khmer).
     """
 
-    def __init__(self, length: int = 32, shortest: int = 3, least: int = 12) -> None:
-        """length (int): In letters and digits; a character of Chinese, Thai and other
-            scripts without spaces counts for four. Default: 32.
-        shortest (int): In words. Default: 3.
-        least (int): As `length`. Default: 12.
-        """
-        self.length, self.shortest, self.least = length, shortest, least
-        self._passages: set[str] = set()
-        self._whole: set[str] = set()
-        self._short: dict[int, set[str]] = {}  # by their length
+    def __init__(self, length: int = 8, shortest: int = 4) -> None:
+        """length (int), shortest (int): In words. Default: 8 and 4."""
+        self.length, self.shortest = length, shortest
+        self._runs: set[Run] = set()
+        self._whole: set[Run] = set()
+        self._short: dict[int, set[Run]] = {}  # by their number of words
 
     def add(self, texts: Iterable[str]) -> None:
         """Add texts.
@@ -47,18 +53,12 @@ class KnownTexts:
         """
         for text in texts:
             words = normal_words(text)
-            letters = "".join(words)
-            self._whole.add(letters)
-            size = sum(map(_size, letters))
-            if len(words) < self.shortest or size < self.least:
-                continue
-            if size < self.length:
-                self._short.setdefault(len(letters), set()).add(letters)
-                continue
-            starts = set(_starts(words))
-            for start, passage in self._passages_of(letters):
-                if start in starts:
-                    self._passages.add(passage)
+            self._whole.add(words)
+            runs = list(self._runs_of(words))
+            if runs:
+                self._runs.update(runs)
+            elif sum(map(_share, words)) >= self.shortest:
+                self._short.setdefault(len(words), set()).add(words)
 
     def has(self, text: str) -> bool:
         """Check whether a text shares a passage with a known one.
@@ -66,36 +66,29 @@ class KnownTexts:
         text (str): The text.
         """
         words = normal_words(text)
-        letters = "".join(words)
-        if letters in self._whole:
+        if words in self._whole:
             return True
-        if any(passage in self._passages for _, passage in self._passages_of(letters)):
+        if any(run in self._runs for run in self._runs_of(words)):
             return True
         return any(
-            letters[start : start + n] in short
-            for start in _starts(words)
+            words[i : i + n] in short
             for n, short in self._short.items()
+            for i in range(len(words) - n + 1)
         )
 
-    def _passages_of(self, letters: str) -> Iterator[tuple[int, str]]:
-        """The passages of the least size, one from each position where there is one."""
-        end = size = 0
-        for start, letter in enumerate(letters):
-            while size < self.length and end < len(letters):
-                size += _size(letters[end])
+    def _runs_of(self, words: Run) -> Iterator[Run]:
+        """From each word, as many as count for `length`; none where the text ends."""
+        shares = [_share(word) for word in words]
+        end, size = 0, 0.0
+        for start, share in enumerate(shares):
+            while size < self.length and end < len(words):
+                size += shares[end]
                 end += 1
             if size < self.length:
                 return
-            yield start, letters[start:end]
-            size -= _size(letter)
+            yield words[start:end]
+            size -= share
 
 
-def _size(letter: str) -> int:
-    return _LETTERS_OF_ONE if is_unspaced(letter) else 1
-
-
-def _starts(words: list[str]) -> Iterator[int]:
-    start = 0
-    for word in words:
-        yield start
-        start += len(word)
+def _share(word: str) -> float:
+    return _SHARES[unspaced_kind(word[0])]

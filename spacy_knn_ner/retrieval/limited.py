@@ -1,5 +1,6 @@
 """A search within a time limit, whatever the engine does."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -15,7 +16,7 @@ class LimitedSearch:
     """Runs one search at a time in a thread, which is left alone after the limit."""
 
     def __init__(self) -> None:
-        self._running: Future[list[list[Hit]]] | None = None
+        self._running: tuple[int, Future[list[list[Hit]]]] | None = None
 
     def __reduce__(self) -> Any:
         """For other processes: a search stays where it is."""
@@ -35,10 +36,13 @@ class LimitedSearch:
         """
         if seconds is None:
             return search(sentences)
-        if self._running is not None and not self._running.done():
-            raise TimeoutError("the last search has not ended")
+        if self._running is not None:
+            process, last = self._running
+            # The thread of another process never ends in one that was forked.
+            if process == os.getpid() and not last.done():
+                raise TimeoutError("the last search has not ended")
         found: Future[list[list[Hit]]] = Future()
-        self._running = found
+        self._running = os.getpid(), found
 
         def work() -> None:
             try:

@@ -580,6 +580,7 @@ def test_words_with_marks():
     assert words_of("cafe\u0301s!").words == ["cafe\u0301s", "!"]
     # Of a script without spaces, letters are words.
     assert words_of("กรุงเทพ x").words == ["ก", "รุ", "ง", "เ", "ท", "พ", "x"]
+    assert words_of("ปี2020 ดีabc").words == ["ปี", "2020", "ดี", "abc"]
 
 
 def test_words_of_texts():

@@ -385,6 +385,7 @@ def test_documents_have_two_views():
     assert len(next(one_batch([example]))) == 1
     doc._.contexts = ["more"]
     assert len(list(both_views([example], document=False))) == 2
+    assert not find_pairs([doc]), "the Doc itself stays as it is"
 
 
 def test_unlabelled_texts_join_every_batch(tmp_path):
@@ -474,6 +475,21 @@ def test_documents_keep_their_sentences(tmp_path):
     contexts.note_encoded(encoded.predicted)
     with pytest.raises(KnnNerError, match="KNN-E107"):
         list(both_views([encoded]))
+
+
+def test_sentences_that_are_found_when_a_corpus_is_read(tmp_path):
+    """So that training has the views of prediction; those that are marked stay."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    docs = [nlp.make_doc("Ada met Alan. They left."), nlp.make_doc("a b . c")]
+    for token in docs[1]:
+        token.is_sent_start = token.i == 1 or token.i == 0
+    DocBin(docs=docs).to_disk(tmp_path / "a.spacy")
+    reader = make_corpus(tmp_path / "a.spacy", views="both", annotate=["sentencizer"])
+    found = [[s.start for s in e.predicted.sents] for e in reader(nlp)]
+    assert found == [[0, 4], [0, 4], [0, 1], [0, 1]]
+    examples = list(reader(nlp))
+    assert [contexts.is_plain(e.predicted) for e in examples] == [False, True] * 2
 
 
 def test_an_encoder_that_runs_once(tmp_path, tiny_bert):

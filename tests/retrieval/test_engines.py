@@ -60,8 +60,14 @@ def test_two_writers(index):
 
     assert index.add(texts()) == 2
     assert index.add(["second"]) == 1
-    with pytest.raises(KnnNerError, match="KNN-E093"):  # of the texts, not the index's
-        index.add(raise_in_turn(KnnNerError(Errors.E093, found="x")))
+    for error in (
+        KnnNerError(Errors.E093, found="x"),
+        ValueError("row 7"),
+        ValueError(),
+    ):
+        with pytest.raises(ValueError) as raised:
+            index.add(raise_in_turn(error))
+        assert raised.value is error  # of the texts, not of the index
 
 
 def raise_in_turn(error):
@@ -74,6 +80,8 @@ def test_scripts_without_spaces(tmp_path):
     index.add(["ผมอาศัยอยู่ในกรุงเทพ", "เขาอยู่ที่เชียงใหม่", "__init__ of _Ada_"])
     found = index.search(["กรุงเทพ", "ada"], 1)
     assert [hit.text[:3] for hits in found for hit in hits] == ["ผมอ", "__i"]
+    index.add(["ในปี2020และ"])
+    assert len(index.search(["year 2020"], 1)[0]) == 1
 
 
 @pytest.mark.parametrize("query", ["", "AND OR NOT", "text:(", '"\\', "\ud800", "*:*"])
@@ -171,10 +179,13 @@ def test_a_search_server(client, server):
     with pytest.raises(RuntimeError, match="type"):
         engine.search(["a"], 7)
     nested = make_search_server("wiki", "content.text", server, client)
-    sources = [{"content": {"text": "a"}}, {"content": "b"}, {}]
+    sources = [{"content": {"text": "a"}}, {"content": "b"}, {}, {"content.text": "c"}]
     hits = [{"_score": 1, "_source": source} for source in sources]
     Server.answer = {"took": 1, "responses": [{"hits": {"hits": hits}}]}
-    assert nested.search(["a"], 3) == [[Hit("a", 1.0)]]
+    assert nested.search(["a"], 3) == [[Hit("a", 1.0), Hit("c", 1.0)]]
+    del hits[0], hits[-1]
+    with pytest.raises(RuntimeError, match=r"content\.text"):
+        nested.search(["a"], 3)
 
 
 @pytest.mark.parametrize("client", ["elasticsearch", "opensearch"])

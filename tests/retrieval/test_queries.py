@@ -37,7 +37,7 @@ def test_sentences_are_not_cut_within_words():
 
 @given(st.text("ab ,.。我", max_size=60), st.integers(1, 12))
 def test_queries_are_the_sentence_in_parts(sentence, most):
-    """As few as fit next to each other."""
+    """In order; none is too long, unless there is no punctuation mark in it."""
     queries = make_queries(sentence, most)
     letters = [c for c in sentence if c.isalnum()]
     assert [c for query in queries for c in query if c.isalnum()] == letters
@@ -47,25 +47,26 @@ def test_queries_are_the_sentence_in_parts(sentence, most):
 
 
 def test_texts_that_share_a_passage_are_known():
-    known = KnownTexts(length=15, shortest=3, least=12)
-    known.add(["One two three four five six.", "Alpha, beta; gamma", "London", "a b c"])
+    known = KnownTexts(length=4, shortest=3)
+    known.add(["One two three four five six.", "Alpha, beta; gamma", "London", "a b"])
     assert known.has("zero ONE two, three four")
     assert known.has("two three four five")
     assert not known.has("one two three and four five six")
     assert known.has("that is alpha beta gamma indeed")
     assert known.has("london!") and not known.has("London is large")
-    assert known.has("A, b, c") and not known.has("see a b c there")
+    assert known.has("A, b") and not known.has("see a b there")
 
 
 @given(
     st.lists(st.text("ab c我,.", max_size=30), max_size=5), st.text("ab 我", max_size=9)
 )
 def test_what_is_known_is_known_in_any_text(texts, more):
-    known = KnownTexts(length=6, shortest=2, least=2)
+    known = KnownTexts(length=3, shortest=2)
     known.add(texts)
     for text in texts:
         assert known.has(text)
-        if len(normal_words(text)) >= 2:
+        words = normal_words(text)
+        if sum(0.5 if word == "我" else 1 for word in words) >= 2:
             assert known.has(f"{more} {text} {more}")
 
 
@@ -73,8 +74,10 @@ def test_what_is_known_is_known_in_any_text(texts, more):
     ("text", "other"),
     [
         ("I do n't think he 's in Paris .", "“I don't think he's in Paris.”"),
-        ("It can not be John 's book", "It cannot be John's book, can it?"),
-        ("EU rejects lamb", "Brussels: EU rejects lamb, minister says"),
+        ("It must be John 's book", "It must be John\u2019s book, you're sure"),
+        ("EU rejects German lamb", "Brussels: EU rejects German lamb, he says"),
+        ("İSTANBUL ve Windows™ için", "bugün i̇stanbul ve windowstm için de"),
+        ("我住在北京，喜欢吃面条", "他说：“我住在北京，喜欢吃面条。”"),
         ("ผมอาศัยอยู่ในกรุงเทพ", "เขา ผมอาศัยอยู่ในกรุงเทพ นะ"),
         ("Burkina Faso wins today again", "Bur\u00adkina\u200b Faso wins today again!"),
         ("See _Moby Dick_ again and again", "see moby dick again and again"),
@@ -84,3 +87,26 @@ def test_other_spellings_are_the_same_passage(text, other):
     known = KnownTexts()
     known.add([text])
     assert known.has(other)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text"),
+    [
+        (
+            "He has hereditary nonpolyposis colorectal cancer",
+            "hereditary nonpolyposis colorectal cancer is a disease of families",
+        ),
+        (
+            "She teaches at the University of California, Los Angeles",
+            "University of California, Los Angeles (UCLA)",
+        ),
+        ("Bank of America", "The Bank of America is large"),
+        ("대한민국 대통령은 말했다", "대한민국 대통령은 김씨다"),
+        ("ประเทศไทยสวย", "ประเทศไทยใหญ่"),
+    ],
+)
+def test_texts_about_the_same_name_are_not_known(sentence, text):
+    """They are what a sentence is searched for."""
+    known = KnownTexts()
+    known.add([sentence])
+    assert not known.has(text)

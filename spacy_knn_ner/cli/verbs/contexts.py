@@ -54,8 +54,9 @@ def build(
     from ...retrieval.engines.full_text import FullTextIndex
 
     for path in inputs:  # before there is an index
-        if not path.is_file():
-            raise KnnNerError(Errors.E024, path=path, reason="there is no such file")
+        if not path.exists() or path.is_dir():
+            reason = "it is a folder" if path.is_dir() else "there is no such file"
+            raise KnnNerError(Errors.E024, path=path, reason=reason)
     made = FullTextIndex(index, create=True)
     texts = (text for path in inputs for text in read_texts(path))
     n_new = made.add(tqdm(texts, desc="Texts", unit="text", disable=as_json))

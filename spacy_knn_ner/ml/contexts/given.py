@@ -66,17 +66,19 @@ def _context(value: Any) -> Context:
     raise KnnNerError(Errors.E093, found=repr(value)[:80])
 
 
-def make_pair(doc: Doc, number: int) -> Doc:
-    """Make the plain view of a Doc, and note that the two belong together.
+def make_pair(doc: Doc, number: int) -> tuple[Doc, Doc]:
+    """Make both views of a Doc, and note that the two belong together.
 
-    doc (Doc): The context view; is changed.
+    doc (Doc): The Doc; it stays as it is.
     number (int): Other than that of any other pair in the batch.
-    RETURNS (Doc): A copy that is read without contexts.
+    RETURNS (tuple[Doc, Doc]): Copies: one that is read with its contexts, and one that
+        is read without them.
     """
-    doc.user_data[_PAIR] = number
-    plain = doc.copy()
+    context, plain = doc.copy(), doc.copy()
+    for view in (context, plain):
+        view.user_data[_PAIR] = number
     plain.user_data[_PLAIN] = True
-    return plain
+    return context, plain
 
 
 def pair_of(doc: Doc) -> int | None:

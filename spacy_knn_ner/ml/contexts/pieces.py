@@ -59,7 +59,7 @@ class PieceCounter:
     @property
     def limit(self) -> int | None:
         if self._tokenizer is not None:
-            positions = _n_positions(self._loaded.transformer)
+            positions = n_positions(self._loaded.transformer)
             return min(self._tokenizer.model_max_length, positions)
         windows = [n.attrs["window"] for n in self._encoder.walk() if _has_windows(n)]
         return min(windows, default=None)
@@ -102,7 +102,7 @@ class PieceCounter:
         return [int(n) for n in pieces.lengths[2:-1]]
 
 
-def _n_positions(model: Any) -> int:
+def n_positions(model: Any) -> int:
     """Count the positions that a model has vectors for."""
     n = getattr(model.config, "max_position_embeddings", None)
     if not isinstance(n, int) or n < 1:  # positions are relative

@@ -18,12 +18,12 @@ from .pieces import PieceCounter
 Bounds = tuple[int, int]
 Text = tuple[Context, "Words"]  # a context, and its words
 
-# Scripts without spaces: Chinese, Japanese, Korean, Thai, Lao, Burmese, Khmer.
-_UNSPACED = (
-    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-)
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+# Scripts without spaces, or whose words are read by character: Chinese, Japanese and
+# Korean; Thai, Lao, Burmese and Khmer.
+_EAST = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_SOUTHEAST = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_UNSPACED = _EAST + _SOUTHEAST
+_KIND = re.compile(f"(?P<east>[{_EAST}])|(?P<southeast>[{_SOUTHEAST}])")
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+|[^\w\s]")
 
 
@@ -157,9 +157,17 @@ def words_of(text: str) -> Words:
     return Words([text[start:end] for start, end in bounds], spaces)
 
 
-def is_unspaced(letter: str) -> bool:
-    """Check whether a character belongs to a script without spaces between words."""
-    return _IS_UNSPACED.match(letter) is not None
+def unspaced_kind(letter: str) -> str | None:
+    """Look up whether a character is a word of its own.
+
+    letter (str): The character.
+    RETURNS (str | None): "east" (Chinese, Japanese, Korean), "southeast" (Thai, Lao,
+        Burmese, Khmer), or None for other scripts.
+    """
+    if letter.isascii():
+        return None
+    found = _KIND.match(letter)
+    return found.lastgroup if found else None
 
 
 def _goes_on(text: str, i: int) -> bool:
@@ -167,8 +175,11 @@ def _goes_on(text: str, i: int) -> bool:
     stand between letters, and are none themselves."""
     if unicodedata.category(text[i])[0] == "M":
         return text[i - 1].isalnum() or unicodedata.category(text[i - 1])[0] == "M"
-    is_behind_mark = unicodedata.category(text[i - 1])[0] == "M"
-    return is_behind_mark and text[i].isalnum() and not is_unspaced(text[i])
+    base = i - 1
+    while base > 0 and unicodedata.category(text[base])[0] == "M":
+        base -= 1
+    joins = base < i - 1 and text[i].isalnum()
+    return joins and not unspaced_kind(text[i]) and not unspaced_kind(text[base])
 
 
 def _sizes(words: Words, counter: PieceCounter) -> np.ndarray:

@@ -20,6 +20,7 @@ def make_corpus(
     path: str | Path | None,
     views: Literal["auto", "both"] = "auto",
     document: bool = True,
+    annotate: list[str] | None = None,
     encode: list[str] | None = None,
     limit: int = 0,
     augmenter: Callable | None = None,
@@ -32,6 +33,9 @@ def make_corpus(
         contexts, so that training is evaluated in both.
     document (bool): Whether a Doc of several sentences has contexts by itself: as for
         `spacy_knn_ner.WithContexts.v1`. Default: True.
+    annotate (list[str] | None): Components that are run on the Docs before views are
+        made, such as a `sentencizer`, which leaves sentences that are marked. Default:
+        none.
     encode (list[str] | None): Components that are run on the Docs when they are read:
         encoders that are frozen, which then need not run in every epoch as
         `annotating_components`. What they leave on all Docs is held in memory.
@@ -50,9 +54,13 @@ def make_corpus(
         if augmenter is not None:
             examples = _augmented(nlp, examples, augmenter)
         examples = map(_with_contexts, examples)
+        examples = _run(nlp, examples, annotate or [])
         if views == "both":
             examples = both_views(examples, document)
-        yield from _encoded(nlp, examples, encode or [])
+        for example in _run(nlp, examples, encode or []):
+            if encode:
+                given.note_encoded(example.predicted)
+            yield example
 
     return read
 
@@ -90,7 +98,7 @@ def _with_contexts(example: Example) -> Example:
     return example
 
 
-def _encoded(
+def _run(
     nlp: Language, examples: Iterable[Example], names: list[str]
 ) -> Iterator[Example]:
     """Run components on the Docs to be predicted."""
@@ -107,6 +115,5 @@ def _encoded(
             if name in names:
                 docs = pipe.pipe(docs, batch_size=nlp.batch_size)
         for example, doc in zip(batch, docs, strict=True):
-            given.note_encoded(doc)
             example.predicted = doc
             yield example

@@ -57,22 +57,25 @@ def make_batcher(
 
 
 def both_views(examples: Iterable[Example], document: bool = True) -> Iterator[Example]:
-    """Add the plain views.
+    """Make both views of examples.
 
     examples (Iterable[Example]): Some with contexts.
     document (bool): Whether several sentences are contexts of each other.
-    YIELDS (Example): Each of them, and its plain view behind it.
+    YIELDS (Example): Of each with contexts, the context view and then the plain one;
+        the others as they are.
     RAISES (KnnNerError): If the reader of the corpus has encoded them: both views would
         have the vectors of one.
     """
     for number, example in enumerate(examples):
-        yield example
         doc = example.predicted
         if given.is_encoded(doc):
             raise KnnNerError(Errors.E107)
         has_contexts = given.read(doc) or (document and len(sentences_of(doc)) > 1)
-        if len(doc) and has_contexts:
-            yield Example(given.make_pair(doc, number), example.reference)
+        if not len(doc) or not has_contexts:
+            yield example
+            continue
+        for view in given.make_pair(doc, number):
+            yield Example(view, example.reference)
 
 
 def _without_labels(path: Path, like: Doc) -> Iterator[Example]:

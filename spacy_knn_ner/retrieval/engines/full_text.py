@@ -4,12 +4,15 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from ...errors import Errors, KnnNerError
 from ...ml.extras import require
 from ..base import Hit
-from ..known_texts import normal_words
+from ..known_texts import Run, normal_words
+
+Batch = dict[str, tuple[Run, bytes]]  # by digest: words of a text, and the text
 
 _BATCH = 50_000  # texts written at once: what an interrupted build has lost
 _HEAP = 128_000_000  # bytes
@@ -54,10 +57,8 @@ class FullTextIndex:
         """Say which index it is. Tantivy's own errors are ValueErrors."""
         try:
             yield
-        except KnnNerError:
-            raise
         except ValueError as error:
-            reason = str(error).splitlines()[0][:200].rstrip(".") + "."
+            reason = shorten(str(error), 200, placeholder="…")
             raise KnnNerError(Errors.E136, path=self.path, reason=reason) from error
 
     def __len__(self) -> int:
@@ -72,36 +73,46 @@ class FullTextIndex:
         RETURNS (int): How many were new.
         RAISES (KnnNerError): If the index is in use, damaged or not writable.
         """
-        with self._clear_errors():
-            return self._add(texts)
+        with self._clear_errors():  # and not around the texts, which may have others
+            writer = self._index.writer(heap_size=_HEAP, num_threads=1)
+        n_new = 0
+        try:
+            for batch in self._new_ones(texts):
+                self._write(writer, batch)
+                n_new += len(batch)
+            with self._clear_errors():
+                writer.wait_merging_threads()
+                self._index.reload()
+        finally:
+            del writer  # its lock goes now, even while an error keeps this frame
+        return n_new
 
-    def _add(self, texts: Iterable[str]) -> int:
-        n_new, new = 0, set[str]()
-        writer = self._index.writer(heap_size=_HEAP, num_threads=1)
-        searcher = self._index.searcher()
+    def _new_ones(self, texts: Iterable[str]) -> Iterator[Batch]:
+        """Those that are not in the index yet, in batches that are written."""
+        searcher, batch = self._index.searcher(), Batch()
         for text in texts:
-            digest = hashlib.blake2b(text.encode("utf8", "replace"), digest_size=12)
-            name = digest.hexdigest()
-            if name in new or searcher.doc_freq("digest", name):
+            data = text.encode("utf8", "replace")
+            name = hashlib.blake2b(data, digest_size=12).hexdigest()
+            if name in batch or searcher.doc_freq("digest", name):
                 continue
             words = normal_words(text)
-            if not words:
-                continue
-            document = self._tantivy.Document()
-            document.add_text("words", " ".join(words))
-            document.add_text("digest", name)
-            document.add_bytes("text", text.encode("utf8", "replace"))
-            writer.add_document(document)
-            new.add(name)
-            n_new += 1
-            if len(new) == _BATCH:
-                writer.commit()
-                self._index.reload()
-                searcher, new = self._index.searcher(), set()
-        writer.commit()
-        writer.wait_merging_threads()
-        self._index.reload()
-        return n_new
+            if words:
+                batch[name] = words, data
+            if len(batch) == _BATCH:
+                yield batch
+                searcher, batch = self._index.searcher(), Batch()
+        yield batch
+
+    def _write(self, writer: Any, batch: Batch) -> None:
+        with self._clear_errors():
+            for name, (words, data) in batch.items():
+                document = self._tantivy.Document()
+                document.add_text("words", " ".join(words))
+                document.add_text("digest", name)
+                document.add_bytes("text", data)
+                writer.add_document(document)
+            writer.commit()
+            self._index.reload()
 
     def search(self, queries: Sequence[str], n: int) -> list[list[Hit]]:
         """Find texts by their words (BM25); see `Engine.search`."""

@@ -28,7 +28,7 @@ class FunctionEngine:
         is_list = isinstance(texts, Sequence) and not isinstance(texts, str)
         if not is_list or not all(isinstance(text, str) for text in texts):
             raise KnnNerError(Errors.E138, found=repr(texts)[:80])
-        return [Hit(text, -float(i)) for i, text in enumerate(texts)]
+        return [Hit(text, -float(i)) for i, text in enumerate(texts[:n])]
 
 
 def as_engine(value: Engine | Function) -> Engine:

@@ -46,17 +46,19 @@ class SearchServer:
         failed = next((a["error"] for a in answers if "error" in a), None)
         if failed is not None:
             raise RuntimeError(str(failed)[:200])
-        return [
-            [
-                Hit(text, float(hit["_score"]))
-                for hit in answer["hits"]["hits"]
-                if (text := self._text_of(hit["_source"])) is not None
-            ]
+        found = [
+            [(self._text_of(h["_source"]), h["_score"]) for h in answer["hits"]["hits"]]
             for answer in answers
         ]
+        texts = [text for hits in found for text, _ in hits]
+        if texts and not any(texts):
+            raise RuntimeError(f"no document that was found has a text, {self._field}")
+        return [[Hit(t, float(score)) for t, score in hits if t] for hits in found]
 
     def _text_of(self, document: Any) -> str | None:
-        """The text of a document; None if it has none."""
+        """The text of a document, as it was indexed; None if it has none."""
+        if isinstance(document.get(self._field), str):
+            return document[self._field]
         for name in self._field.split("."):
             document = document.get(name) if isinstance(document, dict) else None
         return document if isinstance(document, str) else None

@@ -10,10 +10,11 @@ from thinc.util import get_torch_default_device
 
 from ...corpora.texts import read_texts
 from ...errors import Errors, KnnNerError
+from ...ml.contexts.pieces import n_positions
 from ...ml.extras import require_torch
 
 _CACHED = 500_000_000  # bytes of vectors
-_AT_ONCE = 640  # pairs
+_AT_ONCE = 160  # pairs
 _MAX_PIECES = 512
 PARTS = ("precision", "recall", "f1")
 
@@ -123,12 +124,12 @@ class BertScore:
         layer = self.layer
         if layer is None:
             layer = round(2 / 3 * model.config.num_hidden_layers)
-        limit = min(_MAX_PIECES, tokenizer.model_max_length)
+        limits = _MAX_PIECES, tokenizer.model_max_length, n_positions(model)
         pieces = tokenizer(
             [text.strip() for text in texts],
             padding=True,
             truncation=True,
-            max_length=limit,
+            max_length=min(limits),
             return_tensors="pt",
             return_special_tokens_mask=True,
         )

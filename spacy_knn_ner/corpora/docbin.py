@@ -16,7 +16,7 @@ class DocFile:
     def __init__(self, path: str | Path, vocab: Vocab) -> None:
         """path (str | Path): The file.
         vocab (Vocab): The Docs' vocabulary.
-        RAISES (KnnNerError): If it is no such file.
+        RAISES (KnnNerError): If it cannot be read, or is no such file.
         """
         self._path, self._vocab = path, vocab
         with self._reading():
@@ -34,8 +34,12 @@ class DocFile:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, GeneratorExit):
+        except GeneratorExit:
             raise
+        except OSError as error:
+            raise KnnNerError(
+                Errors.E024, path=self._path, reason=error.strerror
+            ) from error
         except Exception as error:
             # What DocBin raises depends on where the bytes stop making sense.
             raise KnnNerError(Errors.E061, path=self._path) from error

@@ -72,3 +72,11 @@ class ContextErrors:
         "An engine's search must return a list of hits for each query: {n} for "
         "{expected} queries."
     )
+    E141 = (
+        "The full-text engine has no path: set path to a folder of spacy knn contexts "
+        "build, or choose another engine."
+    )
+    E142 = (
+        "A context starts at token {start}, and the Doc has {n}: start is the first "
+        "token of a sentence, or None."
+    )

@@ -196,6 +196,7 @@ def describe(knn: KnnNer) -> dict[str, Any]:
             "labels": list(datastore.tag_set.labels),
             "tag_scheme": datastore.tag_set.scheme,
             "key_bytes": sum(t.nbytes()["keys"] for t in datastore.tables.values()),
+            "view": (datastore.fingerprint or {}).get("view"),
             "index": datastore.store.index_info(),
         },
     }

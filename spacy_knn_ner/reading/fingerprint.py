@@ -14,6 +14,7 @@ import numpy as np
 from spacy.language import Language
 from thinc.api import Model, get_array_module, serialize_attr
 
+from ..ml.contexts.layer import WITH_CONTEXTS, views_of
 from ..settings import KeySettings
 from .find_encoder import Encoder, components_before, find_encoder
 from .vectors import to_numpy
@@ -40,6 +41,7 @@ _PARTS = {
     "pooling": "keys.pooling",
     "projection": "keys.projection",
     "weights": "weights",
+    "view": "view of the encoder",
     "config": "config of the encoder, or components before it",
 }
 
@@ -50,15 +52,18 @@ def fingerprint(nlp: Language, name: str, settings: KeySettings) -> Fingerprint:
     nlp (Language): The pipeline.
     name (str): The component that reads the vectors.
     settings (KeySettings): How it reads them.
-    RETURNS (Fingerprint): Settings, the name of the encoder, and SHA-256 hashes of its
-        `weights` and `config`; None where no component is known to leave vectors.
+    RETURNS (Fingerprint): Settings, the name of the encoder, the view that it reads
+        (None: it has no contexts), and SHA-256 hashes of its `weights` and `config`;
+        None where no component is known to leave vectors.
     """
     encoder = find_encoder(nlp, name, settings.source)
+    views = [] if encoder.model is None else views_of(encoder.model)
     return {
         "layer": settings.layer,
         "pooling": settings.pooling,
         "encoder": encoder.name,
         "weights": _hash_weights(nlp, encoder),
+        "view": ", ".join(views) or None,
         "config": None if encoder.name is None else _hash_config(nlp, encoder.name),
     }
 
@@ -104,6 +109,8 @@ def _shaping(block: Any) -> Any:
     """A config block without what does not change vectors."""
     if isinstance(block, dict):
         kept = {k: v for k, v in block.items() if k not in _NOT_SHAPING}
+        if block.get("@architectures") == WITH_CONTEXTS:
+            kept.pop("view", None)  # a part of its own
         return {key: _shaping(value) for key, value in kept.items()}
     return block
 
@@ -157,7 +164,8 @@ _DEFAULT = serialize_attr.dispatch(object)
 
 
 def training_state(model: Model) -> tuple[Any, ...]:
-    """Compute a value that changes when the model is trained, without hashing it.
+    """Compute a value that changes when the model is trained, or reads another view,
+    without hashing it.
 
     Of torch tensors the counters of changes are read, which needs no transfer from a
     GPU: an update of spaCy's zeroes the gradients in place. Of the tensors of Thinc's
@@ -165,7 +173,7 @@ def training_state(model: Model) -> tuple[Any, ...]:
 
     model (Model): The model.
     """
-    counters: list[Any] = []
+    counters: list[Any] = [*views_of(model)]
     samples: list[Any] = []
     for node in model.walk():
         for name in node.param_names:

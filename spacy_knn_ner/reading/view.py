@@ -9,8 +9,6 @@ from thinc.api import Model
 from ..errors import Errors, KnnNerError
 from ..ml.contexts import layer
 
-_ARCHITECTURE = "spacy_knn_ner.WithContexts.v1"
-
 
 def set_view(nlp: Language, view: str) -> None:
     """Choose the view that a pipeline reads, also when it is saved and loaded. It is in
@@ -34,7 +32,7 @@ def set_view(nlp: Language, view: str) -> None:
 def _blocks(value: Any) -> Iterator[dict[str, Any]]:
     """The blocks of a config that make a layer with contexts."""
     if isinstance(value, dict):
-        if value.get("@architectures") == _ARCHITECTURE:
+        if value.get("@architectures") == layer.WITH_CONTEXTS:
             yield value
         for part in value.values():
             yield from _blocks(part)

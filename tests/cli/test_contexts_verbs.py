@@ -1,6 +1,7 @@
 """`spacy knn contexts`, and --view of other verbs."""
 
 import json
+import re
 
 import pytest
 import spacy
@@ -9,7 +10,9 @@ from test_cli import run, run_json
 from test_contexts import pipeline
 from util import SENTENCES, annotated
 
+from spacy_knn_ner import set_view
 from spacy_knn_ner.corpora.docbin import read_docs
+from spacy_knn_ner.errors import KnnNerError
 
 
 def documents(vocab):
@@ -39,7 +42,7 @@ def test_an_index_of_texts(tmp_path):
     found = run_json("contexts", "search", index, "the program of Ada", *known)
     assert [context["text"] for context in found] == ["Ada Lovelace lived in London"]
     assert "Ada" in run("contexts", "search", index, "ada")[0]
-    assert "no such text" in run("contexts", "search", index, "zebra")[0]
+    assert "No text in" in run("contexts", "search", index, "zebra")[0]
     out = tmp_path / "out.spacy"
     add = ["contexts", "add", tmp_path / "c.spacy", out]
     assert run_json(*add, "--index", index)["with_contexts"] == 1
@@ -61,6 +64,10 @@ def test_sentences_around(tmp_path):
         "before",
         "after",
     ]
+    DocBin(docs=list(documents(vocab))).to_disk(path)
+    assert (
+        "name of their document" in run("contexts", "add", path, out, "--document")[0]
+    )
 
 
 def test_what_verbs_refuse(tmp_path):
@@ -97,7 +104,8 @@ def test_a_store_of_each_view(kind, tiny_bert, tmp_path):
         found = run_json("evaluate", built, corpus, "--no-every-entry")
         assert found["systems"]["neighbors"]["f1"] > 0.9
     _, error = run("evaluate", tmp_path / "plain", corpus, "--view", "context", code=1)
-    assert "KNN-E044" in error
+    assert "KNN-E044" in error and "view of the encoder plain → context" in error
+    assert re.search(r"view +plain", run("info", tmp_path / "plain")[0])
     _, error = run("evaluate", tmp_path / "plain", corpus, "--view", "other", code=1)
     assert "KNN-E094" in error
     # Contexts are stored with examples: a rebuild gives the same keys.
@@ -106,6 +114,14 @@ def test_a_store_of_each_view(kind, tiny_bert, tmp_path):
     before = knn.datastore.store.keys.array().copy()
     knn.rebuild(show_progress=False)
     assert (knn.datastore.store.keys.array() == before).all()
+    # The view is compared again, also after the pipeline was used.
+    docs = list(documents(loaded.vocab))
+    loaded(docs[0].copy())
+    set_view(loaded, "plain")
+    with pytest.raises(KnnNerError, match=r"KNN-E044.*context → plain"):
+        loaded(docs[0].copy())
+    set_view(loaded, "context")
+    loaded(docs[0].copy())
 
 
 def test_a_view_without_contexts(tmp_path):

@@ -617,6 +617,10 @@ def test_positions_of_any_integer_type():
     doc._.contexts = [{"text": "a", "start": np.int64(1)}]
     (context,) = contexts.read(doc)
     assert context["start"] == 1 and type(context["start"]) is int
+    for beyond in (3, -1):
+        doc._.contexts = [{"text": "a", "start": beyond}]
+        with pytest.raises(KnnNerError, match="KNN-E142"):
+            contexts.read(doc)
 
 
 def test_contexts_survive_saving():

@@ -92,7 +92,7 @@ def test_a_query_is_not_a_language(index, query):
 def test_there_is_no_index(tmp_path):
     with pytest.raises(KnnNerError, match="KNN-E099"):
         FullTextIndex(tmp_path)
-    with pytest.raises(KnnNerError, match="KNN-E099"):
+    with pytest.raises(KnnNerError, match="KNN-E141"):
         resolve({"@knn_engines": "spacy_knn_ner.FullText.v1"})
 
 

@@ -13,10 +13,13 @@ import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from retrievers import TEXTS, finder, pipeline, returning
+from spacy.tokens import DocBin
 from util import SENTENCES, TOK2VEC, add_knn, annotated, initialized
 
 from spacy_knn_ner.components.context_retriever import ContextRetriever
 from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.ml.contexts.given import read
+from spacy_knn_ner.reading.training.corpus import make_corpus
 from spacy_knn_ner.retrieval.documents import document_contexts
 from spacy_knn_ner.retrieval.engines.full_text import FullTextIndex
 from spacy_knn_ner.retrieval.engines.function import as_engine
@@ -374,3 +377,15 @@ def test_variants_of_characters_are_the_same_words(tmp_path):
         ["cafe\u0301"],
         ["हिन्दी भाषा"],
     ]
+
+
+def test_contexts_that_are_found_when_a_corpus_is_read(tmp_path):
+    """For training in both views; Docs that have contexts keep them."""
+    nlp = pipeline(lambda query, n: [f"about {query.split()[0]}"])
+    docs = [annotated(nlp.vocab, *sentence) for sentence in SENTENCES[:2]]
+    docs[1]._.contexts = ["mine"]
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "a.spacy")
+    path = tmp_path / "a.spacy"
+    reader = make_corpus(path, views="both", annotate=["context_retriever"])
+    found = [[c["text"] for c in read(e.predicted)] for e in reader(nlp)]
+    assert found == [["about Ada"], ["about Ada"], ["mine"], ["mine"]]

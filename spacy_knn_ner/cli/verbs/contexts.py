@@ -76,7 +76,8 @@ def search(
     known: KnownOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
-    """Show the contexts of a sentence.
+    """Show the contexts of a sentence: texts with words of it. Those that share a
+    passage with it are left out, as they would be for a test sentence.
 
     Example: spacy knn contexts search wiki-index "Ada lived in London"
     """
@@ -91,7 +92,10 @@ def search(
         rows = [(f"{context['score']:.3f}", context["text"][:200]) for context in found]
         print_table(rows, ("score", "text"), n_left=2)
     else:
-        typer.echo("There is no such text in the index.")
+        typer.echo(
+            "No text in the index has words of it, but for those that share a passage "
+            "with it."
+        )
 
 
 @contexts.command("add")
@@ -140,6 +144,11 @@ def add(
     counts = {"docs": len(found), "with_contexts": n_docs, "contexts": n_texts}
     if as_json:
         print_json({"output": str(output), **counts})
+    elif document and not n_docs:
+        typer.echo(
+            f"{output}: no contexts. Docs of one sentence need the name of their "
+            "document; in Docs of several sentences these are contexts by themselves."
+        )
     else:
         typer.echo(
             f"{output}: {n_texts:,} contexts for {n_docs:,} of {len(found):,} Docs"

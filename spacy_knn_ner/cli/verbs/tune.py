@@ -131,9 +131,10 @@ def _show(trials: Any, found: dict[str, Any], output: Path) -> None:
         )
     if "confidence" in found:
         _show_confidence(found["confidence"])
-    page = f"; report: {output}/tuning/tuning.html" if trials else ""
+    page = output / "tuning" / "tuning.html"
+    report = f"; report: {page}" if trials and page.exists() else ""
     tried = f" of {len(trials):,}" if trials else ""
-    typer.echo(f"{output}: the best{tried}{page}")
+    typer.echo(f"{output}: the best{tried}{report}")
 
 
 def _show_store(trials: Any, found: dict[str, Any]) -> None:

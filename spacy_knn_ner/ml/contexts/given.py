@@ -31,7 +31,14 @@ def read(doc: Doc) -> list[Context] | None:
     RAISES (KnnNerError): If they are no contexts.
     """
     value: Any = doc._.get(EXTENSION)
-    return None if value is None else checked(value)
+    if value is None:
+        return None
+    contexts = checked(value)
+    starts = (context["start"] for context in contexts)
+    beyond = next((s for s in starts if s is not None and not 0 <= s < len(doc)), None)
+    if beyond is not None:
+        raise KnnNerError(Errors.E142, start=beyond, n=len(doc))
+    return contexts
 
 
 def checked(values: Iterable[str | Mapping[str, Any]]) -> list[Context]:

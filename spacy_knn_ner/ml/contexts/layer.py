@@ -14,6 +14,7 @@ from .outputs import Inputs, cut
 from .pieces import PieceCounter
 from .views import View, ViewSettings, make_views, own_words, sentences_of
 
+WITH_CONTEXTS = "spacy_knn_ner.WithContexts.v1"
 VIEWS = ("auto", "plain", "context")
 _IS_VIEW = "spacy_knn_ner_view"  # in doc.user_data
 
@@ -85,6 +86,15 @@ def set_view(encoder: Model, view: str) -> int:
     for layer in layers:
         layer.attrs["reading"].view = view
     return len(layers)
+
+
+def views_of(encoder: Model) -> list[str]:
+    """List the views that an encoder reads: one for each such layer in it.
+
+    encoder (Model): Any model.
+    """
+    layers = [node for node in encoder.walk() if node.name == "with_contexts"]
+    return [layer.attrs["reading"].view for layer in layers]
 
 
 @dataclass

@@ -145,5 +145,5 @@ def make_full_text(path: str | None = None) -> FullTextIndex:
     RAISES (KnnNerError): If there is no index.
     """
     if path is None:
-        raise KnnNerError(Errors.E099, path=None)
+        raise KnnNerError(Errors.E141)
     return FullTextIndex(path)

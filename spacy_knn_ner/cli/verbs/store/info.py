@@ -61,6 +61,7 @@ def info(
         ("keys", f"{store['width']} × {store['dtype']}, {store['key_bytes']:,} bytes"),
         ("tags", f"{store['tag_scheme']} over {', '.join(store['labels'])}"),
     ]
+    rows += [("view", store["view"])] if store["view"] else []
     rows += [("index", _listed(store["index"]))] if store["index"] else []
     settings = {**flat(found["settings"]), **found["calibration"]}
     rows += [(k, "null" if v is None else v) for k, v in settings.items()]

@@ -77,7 +77,7 @@ soak: $(VENV)/dev  ## Predict, teach, forget and save in threads for an hour (MI
 	$(BIN)/python reliability/soak.py --minutes $(MINUTES) --output $(RELIABILITY)/soak.json --plot $(RELIABILITY)/soak.png
 
 test: lint  ## Lint, check types and run all tests, in a process per core.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/dev  ## The tests that take less than a few seconds each.
 	$(BIN)/python -m pytest -m "not slow"

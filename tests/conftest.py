@@ -4,6 +4,12 @@ import pytest
 from util import annotated_docs, cnn_pipeline, make_tiny_bert
 
 
+def pytest_collection_modifyitems(items):
+    """Put files with slow tests first, so that all processes end at the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory):
     return make_tiny_bert(tmp_path_factory.mktemp("tiny-bert"))

@@ -9,7 +9,7 @@ import pytest
 import spacy
 from browser import browser, needs_chromium, serving
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 # The attacker's name resolves to this machine (DNS rebinding).
 REBOUND = "--host-resolver-rules=MAP evil.example 127.0.0.1"

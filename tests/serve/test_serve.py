@@ -324,6 +324,7 @@ def marked(page):
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_a_person_sees_asks_corrects_deletes_and_saves(folder):
     with serving(folder) as address, opened(address, width=1200, height=900) as page:
         page.get_by_label("Type or paste").fill(TEXT)
@@ -360,6 +361,7 @@ def test_a_person_sees_asks_corrects_deletes_and_saves(folder):
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_what_is_taught_is_what_the_panel_shows(folder):
     """Whatever is selected, or stands in the text field, meanwhile."""
     with serving(folder) as address, opened(address, width=1200, height=900) as page:
@@ -388,6 +390,7 @@ def test_what_is_taught_is_what_the_panel_shows(folder):
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_the_keyboard_is_enough(folder):
     with serving(folder) as address, opened(address, width=1200, height=900) as page:
         page.get_by_label("Type or paste").press_sequentially(SECOND)
@@ -408,6 +411,7 @@ def test_the_keyboard_is_enough(folder):
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_on_a_phone_nothing_is_cut_off(folder):
     with serving(folder) as address, opened(address, width=360, height=740) as page:
         page.get_by_label("Type or paste").fill(TEXT)
@@ -425,6 +429,7 @@ def test_on_a_phone_nothing_is_cut_off(folder):
 
 
 @needs_chromium
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)])
 def test_contradicting_and_taking_back(folder, width, height):
     """What the page says is what is found."""

@@ -238,9 +238,16 @@ def from_factory(factory: str, width: int) -> Any:
     import faiss
 
     try:
-        return faiss.index_factory(width, factory)
+        index = faiss.index_factory(width, factory)
     except RuntimeError as error:
         raise KnnNerError(Errors.E030, value=factory, reason=_reason(error)) from error
+    inner = index
+    while hasattr(inner, "index"):  # of a transform in front, or of other ids
+        inner = faiss.downcast_index(inner.index)
+    if hasattr(inner, "do_polysemous_training"):
+        # For a search that is not used here; it takes 12 seconds.
+        inner.do_polysemous_training = False
+    return index
 
 
 def _reason(error: RuntimeError) -> str:

@@ -30,15 +30,6 @@ class Finder:
     n_contexts: int
     max_query_words: int
 
-    def find(self, sentences: Sequence[str]) -> list[list[Context]]:
-        """Find the contexts of sentences; one search for all of them.
-
-        sentences (Sequence[str]): The sentences.
-        RETURNS (list[list[Context]]): Of each, the best first.
-        RAISES (Exception): As the engine does.
-        """
-        return self.rank(sentences, self.search(sentences))
-
     def search(self, sentences: Sequence[str]) -> list[list[Hit]]:
         """Search for texts.
 

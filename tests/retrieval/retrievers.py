@@ -23,6 +23,11 @@ def finder(engine, reranker=None, known=(), **settings):
     return Finder(engine, reranker, texts, **numbers)
 
 
+def find(made, sentences):
+    """The contexts of sentences, as the component finds them."""
+    return made.rank(sentences, made.search(sentences))
+
+
 def returning(*texts):
     return FunctionEngine(lambda query, n: texts)
 

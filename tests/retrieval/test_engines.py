@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
-from retrievers import TEXTS, finder
+from retrievers import TEXTS, find, finder
 
 from spacy_knn_ner.errors import Errors, KnnNerError
 from spacy_knn_ner.registry import resolve
@@ -119,7 +119,7 @@ def test_long_sentences_are_looked_up_as_a_whole(tmp_path):
     sentence = "Ada, who lived in London, wrote it; " * 9
     row = {"text": sentence, "contexts": ["a"]}
     path.write_text("\ufeff" + json.dumps(row), encoding="utf8")
-    (found,) = finder(ContextFile(path)).find([sentence])
+    (found,) = find(finder(ContextFile(path)), [sentence])
     assert [context["text"] for context in found] == ["a"]
 
 

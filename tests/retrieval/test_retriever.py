@@ -12,7 +12,7 @@ import pytest
 import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from retrievers import TEXTS, finder, pipeline, returning
+from retrievers import TEXTS, find, finder, pipeline, returning
 from spacy.tokens import DocBin
 from util import SENTENCES, TOK2VEC, add_knn, annotated, initialized
 
@@ -34,7 +34,7 @@ def test_known_texts_and_the_sentence_itself_are_left_out():
     engine = returning(
         sentence, f"He said: {sentence.upper()}!", f"So {test_data}, too.", "ok", "ok"
     )
-    (found,) = finder(engine, known=[test_data]).find([sentence])
+    (found,) = find(finder(engine, known=[test_data]), [sentence])
     assert [context["text"] for context in found] == ["ok"]
 
 
@@ -43,7 +43,7 @@ def test_planted_test_sentences_are_never_used(index):
     sentences = [f"The {w} program of the capital {w} is new" for w in ("a", "b", "c")]
     index.add(sentences)
     index.add([f"It was said that {s.lower()}, as always" for s in sentences])
-    found = finder(index, known=sentences, n_results=50, n_contexts=50).find(sentences)
+    found = find(finder(index, known=sentences, n_results=50, n_contexts=50), sentences)
     texts = {context["text"] for of_one in found for context in of_one}
     assert texts and texts <= set(TEXTS)
 
@@ -51,12 +51,12 @@ def test_planted_test_sentences_are_never_used(index):
 def test_re_ranking():
     engine = returning("zzz", "ada met", "ada met alan today")
     sentence = "Ada met Alan"
-    (found,) = finder(engine, Fuzzy()).find([sentence])
+    (found,) = find(finder(engine, Fuzzy()), [sentence])
     assert [c["text"] for c in found] == ["ada met alan today", "ada met", "zzz"]
     assert found[0]["score"] > found[1]["score"]
-    (first,) = finder(engine, Fuzzy(), n_contexts=1).find([sentence])
+    (first,) = find(finder(engine, Fuzzy(), n_contexts=1), [sentence])
     assert first == found[:1]
-    (unranked,) = finder(engine).find([sentence])
+    (unranked,) = find(finder(engine), [sentence])
     assert [c["text"] for c in unranked] == ["zzz", "ada met", "ada met alan today"]
 
 
@@ -158,7 +158,7 @@ def test_a_re_ranker_that_fails(caplog):
 
 
 def test_an_engine_that_returns_too_much_or_too_little():
-    (found,) = finder(returning(*"abcdef"), n_results=2, n_contexts=9).find(["x y"])
+    (found,) = find(finder(returning(*"abcdef"), n_results=2, n_contexts=9), ["x y"])
     assert [context["text"] for context in found] == ["a", "b"]
 
     class Engine:
@@ -252,7 +252,7 @@ def test_known_texts_are_read_from_files(tmp_path):
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=80), st.lists(st.text(max_size=40), max_size=4))
 def test_any_text_can_be_searched_for(text, texts):
-    found = finder(returning(*texts), Fuzzy()).find([text])
+    found = find(finder(returning(*texts), Fuzzy()), [text])
     assert len(found) == 1 and {c["text"] for c in found[0]} <= set(texts)
 
 

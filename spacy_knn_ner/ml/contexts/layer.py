@@ -82,7 +82,7 @@ def set_view(encoder: Model, view: str) -> int:
     """
     if view not in VIEWS:
         raise KnnNerError(Errors.E094, value=view)
-    layers = [node for node in encoder.walk() if node.name == "with_contexts"]
+    layers = _layers(encoder)
     for layer in layers:
         layer.attrs["reading"].view = view
     return len(layers)
@@ -93,8 +93,11 @@ def views_of(encoder: Model) -> list[str]:
 
     encoder (Model): Any model.
     """
-    layers = [node for node in encoder.walk() if node.name == "with_contexts"]
-    return [layer.attrs["reading"].view for layer in layers]
+    return [layer.attrs["reading"].view for layer in _layers(encoder)]
+
+
+def _layers(encoder: Model) -> list[Model]:
+    return [node for node in encoder.walk() if node.name == "with_contexts"]
 
 
 @dataclass

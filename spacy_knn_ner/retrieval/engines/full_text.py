@@ -39,8 +39,7 @@ class FullTextIndex:
         if not (self.path.is_dir() and tantivy.Index.exists(str(self.path))):
             if not create:
                 raise KnnNerError(Errors.E099, path=self.path)
-            is_new = not self.path.exists()
-            if not is_new and not (self.path.is_dir() and _is_empty(self.path)):
+            if self.path.exists() and not _is_empty_folder(self.path):
                 raise KnnNerError(Errors.E135, path=self.path)
             self.path.mkdir(parents=True, exist_ok=True)
         with self._clear_errors():
@@ -134,8 +133,8 @@ class FullTextIndex:
         ]
 
 
-def _is_empty(folder: Path) -> bool:
-    return next(folder.iterdir(), None) is None
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and next(path.iterdir(), None) is None
 
 
 def make_full_text(path: str | None = None) -> FullTextIndex:

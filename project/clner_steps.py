@@ -40,11 +40,13 @@ TABLE_5 = ("retrieved", "data-set", "other-sentence", "random")
 def contexts_step(name: str, contexts: str) -> dict[str, Any]:
     """Give a data set contexts of one kind."""
     dataset = DATASETS[name]
+    # As for the convert step: who changes dev.spacy does not want it written again.
+    parts = [part for part in dataset.splits if part != "dev"]
     if contexts == "document":
         needs = list(dict.fromkeys(f"assets/{s.file}" for s in dataset.splits.values()))
         texts = ""
     else:
-        needs = [f"corpus/{name}/{part}.spacy" for part in ("train", "test")]
+        needs = [f"corpus/{name}/{part}.spacy" for part in parts]
         texts = " --texts ${vars.texts}"
     folder = f"corpus/{name}/{contexts}"
     return {
@@ -54,8 +56,7 @@ def contexts_step(name: str, contexts: str) -> dict[str, Any]:
             f"python project/contexts.py {name} {folder} {CONTEXTS[contexts]}{texts}"
         ],
         "deps": [*needs, "project/contexts.py"],
-        # As for the convert step: who changes dev.spacy does not want it written again.
-        "outputs": [f"{folder}/{part}.spacy" for part in ("train", "test")],
+        "outputs": [f"{folder}/{part}.spacy" for part in parts],
     }
 
 
@@ -117,11 +118,11 @@ def run_steps(
     return steps
 
 
-def transfer_step(name: str, contexts: str, method: str, view: str) -> dict[str, Any]:
+def transfer_step(name: str, method: str, view: str) -> dict[str, Any]:
     """Evaluate a model of CoNLL-2003 on another test set: table 2."""
     run = f"{method}-document-{RUN}/{view}"
     tuned, report = f"models/conll2003/{run}/tuned", f"reports/{name}/{run}"
-    test = "/".join(["corpus", name, *([contexts] if contexts else []), "test.spacy"])
+    test = f"corpus/{name}/document/test.spacy"
     return {
         "name": f"{name}-{method}-{view}-evaluate",
         "help": f"CL-NER of CoNLL-2003 on {DATASETS[name].title}, {view} view",
@@ -177,16 +178,9 @@ def clner() -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
     ]
     first = [contexts_step("conll2003", "document")]
     workflow("clner-document-or-retrieved", begin, [*first, *document, *steps])
-    views = [transfer_step("cbs", "", m, v) for m in TABLE_1 for v in VIEWS]
-    cbs = ["cbs-assets", "cbs-convert"]
-    workflow("clner-cross-domain", [*workflows["clner-conll2003"], *cbs], views)
-    # Its train and dev are those of CoNLL-2003.
-    pp = [transfer_step("conllpp", "document", m, v) for m in TABLE_1 for v in VIEWS]
-    conllpp = ["conllpp-assets", "conllpp-convert"]
-    conllpp_documents = contexts_step("conllpp", "document")
-    workflow(
-        "clner-conllpp",
-        [*workflows["clner-conll2003"], *conllpp],
-        [conllpp_documents, *pp],
-    )
+    # They have no train and dev of their own.
+    for name in ("conllpp", "cbs"):
+        begin = [*workflows["clner-conll2003"], f"{name}-assets", f"{name}-convert"]
+        steps = [transfer_step(name, m, view) for m in TABLE_1 for view in VIEWS]
+        workflow(f"clner-{name}", begin, [contexts_step(name, "document"), *steps])
     return list(commands.values()), workflows

@@ -25,7 +25,6 @@ from spacy_knn_ner.retrieval.engines.full_text import FullTextIndex
 from spacy_knn_ner.retrieval.rerankers.bert_score import BertScore
 from spacy_knn_ner.retrieval.rerankers.fuzzy import Fuzzy
 
-PARTS = ("train", "dev", "test")
 SOURCES = ("document", "retrieved", "other-sentence", "data-set", "random")
 RERANKERS = ("bert-score", "bert-score-idf", "fuzzy", "none")
 N_SENTS = 20  # that stand next to each other, where documents are not marked
@@ -56,10 +55,11 @@ def documents(dataset: str, part: str) -> list[Doc]:
 
 
 def sentences(dataset: str) -> dict[str, list[Doc]]:
-    """The Docs of each part, as the convert step leaves them."""
+    """The Docs of each part that was published, as the convert step leaves them."""
     vocab = spacy.blank("xx").vocab
     folder = Path("corpus") / dataset
-    return {part: read_docs(folder / f"{part}.spacy", vocab) for part in PARTS}
+    parts = find_data_set(dataset).splits
+    return {part: read_docs(folder / f"{part}.spacy", vocab) for part in parts}
 
 
 def with_retrieved(
@@ -113,7 +113,8 @@ def main(
     if source not in SOURCES or reranker not in RERANKERS:
         raise SystemExit(f"--source: {SOURCES}; --reranker: {RERANKERS}")
     if source == "document":
-        docs = {part: documents(dataset, part) for part in PARTS}
+        parts = find_data_set(dataset).splits
+        docs = {part: documents(dataset, part) for part in parts}
     else:
         known = [text for path in texts or () for text in read_texts(path)]
         docs = sentences(dataset)

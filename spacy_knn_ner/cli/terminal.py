@@ -59,6 +59,11 @@ def clear_errors(verb: F) -> F:
     return cast(F, run)
 
 
+def shows_progress(as_json: bool = False) -> bool:
+    """Tell whether progress bars have a reader: a terminal, without JSON in it."""
+    return sys.stderr.isatty() and not as_json
+
+
 def print_json(value: Any) -> None:
     """Print JSON, for programs."""
     sys.stdout.write(

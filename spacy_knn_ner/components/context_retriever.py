@@ -11,10 +11,12 @@ from spacy import util
 from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc
+from thinc.api import Model
 
 from ..corpora.texts import read_texts
 from ..errors import Errors, KnnNerError, Notes, note
 from ..ml.contexts import given
+from ..ml.contexts.layer import views_of
 from ..ml.contexts.views import sentences_of
 from ..retrieval.base import Reranker
 from ..retrieval.engines.function import as_engine
@@ -83,6 +85,7 @@ class ContextRetriever(Pipe):
 
         doc (Doc): With sentence starts, or one sentence.
         RETURNS (Doc): The Doc.
+        RAISES (KnnNerError): If an encoder in front has read the Doc already.
         """
         self._annotate([doc])
         return doc
@@ -100,6 +103,7 @@ class ContextRetriever(Pipe):
             yield from docs
 
     def _annotate(self, docs: list[Doc]) -> None:
+        self._check_place()
         new = [doc for doc in docs if len(doc) and given.read(doc) is None]
         places = [(doc, bounds) for doc in new for bounds in sentences_of(doc)]
         found = self._find([doc[start:end].text for doc, (start, end) in places])
@@ -110,6 +114,21 @@ class ContextRetriever(Pipe):
             ]
         for doc in new:
             given.write(doc, contexts[id(doc)])
+
+    def _check_place(self) -> None:
+        """Check that the last encoder that reads contexts is behind this component."""
+        components = [component for _, component in self.nlp.pipeline]
+        if self not in components:
+            return
+        models = [getattr(component, "model", None) for component in components]
+        readers = [
+            place
+            for place, model in enumerate(models)
+            if isinstance(model, Model) and views_of(model)
+        ]
+        if readers and readers[-1] < components.index(self):
+            encoder = self.nlp.pipe_names[readers[-1]]
+            raise KnnNerError(Errors.E143, name=self.name, encoder=encoder)
 
     def _find(self, sentences: list[str]) -> list[list[Context]]:
         """Contexts; or none after the time limit or if the engine fails: one line in

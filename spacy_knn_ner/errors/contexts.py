@@ -80,3 +80,7 @@ class ContextErrors:
         "A context starts at token {start}, and the Doc has {n}: start is the first "
         "token of a sentence, or None."
     )
+    E143 = (
+        "{name!r} is behind {encoder!r}, which has read the Doc without the contexts "
+        "that it finds: add it in front, with before={encoder!r}."
+    )

@@ -304,7 +304,7 @@ def test_contexts_of_every_source(tiny_bert, tmp_path, monkeypatch):
     folder = tmp_path / "corpus" / "wnut17"
     folder.mkdir(parents=True)
     docs = annotated_docs(nlp)
-    for part in contexts.PARTS:
+    for part in ("train", "dev", "test"):
         DocBin(docs=docs, store_user_data=True).to_disk(folder / f"{part}.spacy")
     texts = ["Ada read a book", "the party in Paris", docs[0].text]
     (tmp_path / "texts.txt").write_text("\n".join(texts))
@@ -319,8 +319,16 @@ def test_contexts_of_every_source(tiny_bert, tmp_path, monkeypatch):
             assert used and len(found) == len(docs)
             if source not in ("data-set", "random"):
                 assert used <= set(texts[:2])  # and not what is in the test data
+
+
+def test_contexts_of_a_document_where_only_test_data_was_published(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     assets = tmp_path / "assets" / "cbs"
     assets.mkdir(parents=True)
     (assets / "test.txt").write_text("Ada B-PER\n\nParis B-LOC\n")
-    (doc,) = contexts.documents("cbs", "test")
+    contexts.main("cbs", tmp_path / "document", "document", "none", "", None)
+    assert [path.name for path in (tmp_path / "document").iterdir()] == ["test.spacy"]
+    (doc,) = read_docs(tmp_path / "document" / "test.spacy", spacy.blank("en").vocab)
     assert len(list(doc.sents)) == 2

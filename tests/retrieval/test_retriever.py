@@ -389,3 +389,16 @@ def test_contexts_that_are_found_when_a_corpus_is_read(tmp_path):
     reader = make_corpus(path, views="both", annotate=["context_retriever"])
     found = [[c["text"] for c in read(e.predicted)] for e in reader(nlp)]
     assert found == [["about Ada"], ["about Ada"], ["mine"], ["mine"]]
+
+
+def test_a_retriever_behind_the_encoder_is_an_error():
+    """Its contexts would be read by nothing."""
+    layer = {"@architectures": "spacy_knn_ner.WithContexts.v1", "encoder": TOK2VEC}
+    before, after = pipeline(returning("ok")), pipeline(returning("ok"))
+    before.add_pipe("tok2vec", config={"model": layer}, last=True)
+    after.add_pipe("tok2vec", config={"model": layer}, first=True)
+    for nlp in (before, after):
+        nlp.initialize()
+    assert read(before("Ada Lovelace"))
+    with pytest.raises(KnnNerError, match=r"E143.*'tok2vec'"):
+        after("Ada Lovelace")

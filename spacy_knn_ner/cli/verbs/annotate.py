@@ -14,6 +14,7 @@ from ..terminal import (
     clear_errors,
     load_pipeline,
     print_json,
+    shows_progress,
 )
 
 
@@ -50,7 +51,7 @@ def annotate(
         address=ray,
         workers=workers,
         on_gpu=gpu_id >= 0,
-        show_progress=not as_json,
+        show_progress=shows_progress(as_json),
     )
     if as_json:
         print_json({"output": str(output), "written": written})

@@ -18,6 +18,7 @@ from ..terminal import (
     find_component,
     load_pipeline,
     print_json,
+    shows_progress,
 )
 
 
@@ -41,7 +42,9 @@ def audit(
     nlp = load_pipeline(model, gpu_id)
     knn = find_component(nlp, name)
     docs = read_docs(corpus, nlp.vocab)
-    found = find(knn, docs, n=n or None, cache=cache, show_progress=not as_json)
+    found = find(
+        knn, docs, n=n or None, cache=cache, show_progress=shows_progress(as_json)
+    )
     if as_json:
         print_json([asdict(issue) for issue in found])
         return

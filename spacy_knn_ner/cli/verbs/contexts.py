@@ -8,7 +8,7 @@ import typer
 from ...corpora.docbin import read_docs, write_docs
 from ...corpora.texts import read_texts
 from ...errors import Errors, KnnNerError
-from ..terminal import JsonOpt, clear_errors, print_json, print_table
+from ..terminal import JsonOpt, clear_errors, print_json, print_table, shows_progress
 
 contexts = typer.Typer(
     help="Texts that sentences are read together with (CL-NER).",
@@ -59,7 +59,9 @@ def build(
             raise KnnNerError(Errors.E024, path=path, reason=reason)
     made = FullTextIndex(index, create=True)
     texts = (text for path in inputs for text in read_texts(path))
-    n_new = made.add(tqdm(texts, desc="Texts", unit="text", disable=as_json))
+    n_new = made.add(
+        tqdm(texts, desc="Texts", unit="text", disable=not shows_progress(as_json))
+    )
     if as_json:
         print_json({"index": str(index), "new": n_new, "texts": len(made)})
     else:
@@ -136,7 +138,9 @@ def add(
         found = list(document_contexts(docs))
     else:
         retriever = _retriever(nlp, index, n_contexts, encoder, known)
-        stream = tqdm(docs, desc="Contexts", unit="doc", disable=as_json)
+        stream = tqdm(
+            docs, desc="Contexts", unit="doc", disable=not shows_progress(as_json)
+        )
         found = list(retriever.pipe(stream))
     write_docs(found, output)
     n_texts = sum(len(doc._.contexts or ()) for doc in found)

@@ -21,6 +21,7 @@ from ..terminal import (
     load_pipeline,
     print_json,
     print_table,
+    shows_progress,
     write_json,
     write_page,
 )
@@ -67,7 +68,7 @@ def evaluate(
         read_docs(corpus, nlp.vocab),
         every_entry=every_entry and has_torch(),
         cache=cache,
-        show_progress=not as_json,
+        show_progress=shows_progress(as_json),
     )
     if by_share is not None:
         report["by_share"] = by_share

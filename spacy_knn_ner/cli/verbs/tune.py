@@ -23,6 +23,7 @@ from ..terminal import (
     load_pipeline,
     print_json,
     print_table,
+    shows_progress,
     write_json,
     write_page,
 )
@@ -75,7 +76,7 @@ def tune(
             knn,
             docs,
             ks=KS if every_entry and has_torch() else [k for k in KS if k is not None],
-            show_progress=not as_json,
+            show_progress=shows_progress(as_json),
             **how,
         )
         knn.set_settings(**best(trials).config())
@@ -83,7 +84,9 @@ def tune(
         found |= {"tagger_f1": trials[0].f1 if alone else None, **asdict(best(trials))}
         rounds["trials.csv"] = trials
     if len(knn.datastore.corrections):
-        again = tune_corrections(knn, docs, show_progress=not as_json, **how)
+        again = tune_corrections(
+            knn, docs, show_progress=shows_progress(as_json), **how
+        )
         knn.set_settings(**best(again).config())
         found["corrections"] = asdict(best(again))
         rounds["corrections.csv"] = again

@@ -14,6 +14,7 @@ from ..terminal import (
     load_pipeline,
     print_json,
     print_table,
+    shows_progress,
 )
 
 _COLUMNS = ("silhouette", "within", "between")
@@ -44,7 +45,9 @@ def vectors(
     for model in models:
         nlp = load_pipeline(model, gpu_id)
         docs = read_docs(corpus, nlp.vocab)
-        typed = entity_vectors(nlp, docs, name=name, show_progress=not as_json)
+        typed = entity_vectors(
+            nlp, docs, name=name, show_progress=shows_progress(as_json)
+        )
         found[model] = geometry(typed)
         panels.append((model, plane(typed.vectors), typed.types))
     if picture is not None:

@@ -21,6 +21,7 @@ from ...terminal import (
     find_component,
     load_pipeline,
     print_json,
+    shows_progress,
 )
 
 _WIDTH = 128  # of a projection
@@ -127,9 +128,11 @@ def build(
             batch_size=batch_size,
             workers=workers,
             on_gpu=gpu_id >= 0,
-            show_progress=not as_json,
+            show_progress=shows_progress(as_json),
         )
-    knn.build(docs, batch_size=batch_size, show_progress=not as_json, cache=cache)
+    knn.build(
+        docs, batch_size=batch_size, show_progress=shows_progress(as_json), cache=cache
+    )
     encodings = EncodingCache(cache, knn.memory.encoder)
     if not len(knn.datastore.store):
         encodings.remove()

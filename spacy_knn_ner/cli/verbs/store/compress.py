@@ -19,6 +19,7 @@ from ...terminal import (
     load_pipeline,
     print_json,
     print_table,
+    shows_progress,
 )
 
 
@@ -68,7 +69,7 @@ def compress(
 
     nlp = load_pipeline(model, gpu_id)
     knn = find_component(nlp, name)
-    docs, shown = read_docs(dev, nlp.vocab), not as_json
+    docs, shown = read_docs(dev, nlp.vocab), shows_progress(as_json)
     compressed = CompressionReport(knn, docs, cache=cache, show_progress=shown)
 
     def measure(step: str, search_longer: bool = False) -> None:

@@ -5,7 +5,15 @@ from typing import Annotated
 import typer
 
 from ...edited import edited
-from ...terminal import BatchOpt, GpuOpt, JsonOpt, NameOpt, clear_errors, print_json
+from ...terminal import (
+    BatchOpt,
+    GpuOpt,
+    JsonOpt,
+    NameOpt,
+    clear_errors,
+    print_json,
+    shows_progress,
+)
 
 
 @clear_errors
@@ -22,7 +30,7 @@ def rebuild(
     Example: spacy knn rebuild model
     """
     with edited(model, name, gpu_id) as knn:
-        n = knn.rebuild(batch_size=batch_size, show_progress=not as_json)
+        n = knn.rebuild(batch_size=batch_size, show_progress=shows_progress(as_json))
         sizes = {part: len(table) for part, table in knn.datastore.tables.items()}
     if as_json:
         print_json({"examples": n, **sizes})

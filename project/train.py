@@ -88,19 +88,30 @@ def overrides(
     }
 
 
+def until(total: int, warmup: float, checks: int) -> dict[str, Any]:
+    """Train for so many updates, with so many checks on dev, the last one at the end.
+    An end after epochs could come before it: Docs are shuffled, and batches of words or
+    entities are more in one order than in another."""
+    return {
+        "vars.total_steps": total,
+        "training.max_steps": total,
+        "training.max_epochs": 0,
+        "training.optimizer.learn_rate.warmup_steps": round(warmup * total),
+        # spaCy counts updates from 0, as above.
+        "training.eval_frequency": max(1, (total - 1) // checks),
+    }
+
+
 def contrast_overrides(recipe: dict[str, Any], train: Path) -> dict[str, Any]:
     """A recipe of stage one as overrides of contrast.cfg: batches are made by their
     entities there."""
     docs = read_docs(train, spacy.blank("xx").vocab)
     batcher = make_batcher(recipe["entities"], recipe["batch"])
     steps = len(list(batcher(Example(doc, doc) for doc in docs)))
-    total = steps * recipe["epochs"]
-    return {
-        "vars.total_steps": total,
+    n_epochs = recipe["epochs"]
+    return until(steps * n_epochs, recipe["warmup"], n_epochs) | {
         "training.batcher.size": recipe["entities"],
         "training.batcher.max_docs": recipe["batch"],
-        "training.optimizer.learn_rate.warmup_steps": round(recipe["warmup"] * total),
-        "training.eval_frequency": max(1, (total - 1) // recipe["epochs"]),
         "training.patience": steps * recipe["patience"],
         "components.token_contrast.temperature": recipe["temperature"],
     }
@@ -116,16 +127,11 @@ def context_overrides(
     n_sentences = sum(len(sentences_of(doc)) for doc in docs)
     size = round(recipe["batch"] * n_words / n_sentences)
     batches = minibatch_by_words(docs, size, tolerance=0.5, get_length=len)
-    steps = len(list(batches))
-    total = steps * recipe["epochs"]
-    changes = {
-        "vars.total_steps": total,
+    total = len(list(batches)) * recipe["epochs"]
+    checks = recipe["epochs"] * recipe["checks"]
+    changes = until(total, recipe["warmup"], checks) | {
         "training.accumulate_gradient": 1,  # both views are in one update
         "training.batcher.batcher.size": size,
-        "training.optimizer.learn_rate.warmup_steps": round(recipe["warmup"] * total),
-        "training.eval_frequency": max(
-            1, (total - 1) // (recipe["epochs"] * recipe["checks"])
-        ),
     }
     if method in ONE_VIEW:
         return changes | {

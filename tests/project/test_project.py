@@ -129,6 +129,21 @@ def test_the_last_epoch_is_checked(n_docs, checks):
     assert total - 1 - last < recipe["epochs"] * checks
 
 
+@pytest.mark.parametrize("method", ["context", "clner-kl", "contrast"])
+def test_the_last_check_does_not_depend_on_the_order_of_docs(method, tmp_path):
+    """Docs are shuffled, and batches of words or entities are then more or fewer: an
+    end after so many epochs could come before the last check."""
+    nlp = spacy.blank("en")
+    DocBin(docs=annotated_docs(nlp) * 30).to_disk(tmp_path / "train.spacy")
+    recipe = train.recipe("wnut17", "default", method)
+    changes = train.method_overrides(method, recipe, tmp_path / "train.spacy")
+    total, every = changes["vars.total_steps"], changes["training.eval_frequency"]
+    assert changes["training.max_steps"] == total
+    assert changes["training.max_epochs"] == 0  # as many as it takes
+    last = max(step for step in range(total) if step % every == 0)
+    assert total - 1 - last < recipe["epochs"] * recipe["checks"]
+
+
 def test_encoders_of_ones_own_are_trained_as_their_kind():
     assert train.recipe("resume", "some-bert") == RECIPES["transformer"]
     assert train.recipe("wnut17", "cnn") == RECIPES["cnn"]

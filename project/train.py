@@ -75,31 +75,30 @@ def overrides(
         "system.seed": seed,
         "vars.epochs": recipe["epochs"],
         "vars.learn_rate": recipe["learn_rate"],
-        "vars.total_steps": total,
         "training.batcher.size": recipe["batch"],
         "training.accumulate_gradient": recipe["accumulate"],
         "training.dropout": recipe["dropout"],
         "training.optimizer.L2": recipe["weight_decay"],
-        "training.optimizer.learn_rate.warmup_steps": round(recipe["warmup"] * total),
-        # spaCy counts updates from 0: so the last check follows one of the last ones.
-        "training.eval_frequency": max(
-            1, (total - 1) // (recipe["epochs"] * recipe["checks"])
-        ),
+        **schedule(total, recipe),
     }
 
 
-def until(total: int, warmup: float, checks: int) -> dict[str, Any]:
-    """Train for so many updates, with so many checks on dev, the last one at the end.
-    An end after epochs could come before it: Docs are shuffled, and batches of words or
-    entities are more in one order than in another."""
+def schedule(total: int, recipe: dict[str, Any]) -> dict[str, Any]:
+    """Learning rates and checks on dev of so many updates."""
+    n_checks = recipe["epochs"] * recipe["checks"]
     return {
         "vars.total_steps": total,
-        "training.max_steps": total,
-        "training.max_epochs": 0,
-        "training.optimizer.learn_rate.warmup_steps": round(warmup * total),
-        # spaCy counts updates from 0, as above.
-        "training.eval_frequency": max(1, (total - 1) // checks),
+        "training.optimizer.learn_rate.warmup_steps": round(recipe["warmup"] * total),
+        # spaCy counts updates from 0: so the last check follows one of the last ones.
+        "training.eval_frequency": max(1, (total - 1) // n_checks),
     }
+
+
+def end_after(total: int) -> dict[str, Any]:
+    """End after so many updates. An end after epochs could come before the last check:
+    Docs are shuffled, and batches of words or entities are more in one order than in
+    another."""
+    return {"training.max_steps": total, "training.max_epochs": 0}
 
 
 def contrast_overrides(recipe: dict[str, Any], train: Path) -> dict[str, Any]:
@@ -108,8 +107,10 @@ def contrast_overrides(recipe: dict[str, Any], train: Path) -> dict[str, Any]:
     docs = read_docs(train, spacy.blank("xx").vocab)
     batcher = make_batcher(recipe["entities"], recipe["batch"])
     steps = len(list(batcher(Example(doc, doc) for doc in docs)))
-    n_epochs = recipe["epochs"]
-    return until(steps * n_epochs, recipe["warmup"], n_epochs) | {
+    total = steps * recipe["epochs"]
+    return {
+        **schedule(total, recipe),
+        **end_after(total),
         "training.batcher.size": recipe["entities"],
         "training.batcher.max_docs": recipe["batch"],
         "training.patience": steps * recipe["patience"],
@@ -128,8 +129,9 @@ def context_overrides(
     size = round(recipe["batch"] * n_words / n_sentences)
     batches = minibatch_by_words(docs, size, tolerance=0.5, get_length=len)
     total = len(list(batches)) * recipe["epochs"]
-    checks = recipe["epochs"] * recipe["checks"]
-    changes = until(total, recipe["warmup"], checks) | {
+    changes = {
+        **schedule(total, recipe),
+        **end_after(total),
         "training.accumulate_gradient": 1,  # both views are in one update
         "training.batcher.batcher.size": size,
     }

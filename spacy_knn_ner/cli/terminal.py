@@ -59,7 +59,7 @@ def clear_errors(verb: F) -> F:
     return cast(F, run)
 
 
-def shows_progress(as_json: bool = False) -> bool:
+def shows_progress(as_json: bool) -> bool:
     """Tell whether progress bars have a reader: a terminal, without JSON in it."""
     return sys.stderr.isatty() and not as_json
 

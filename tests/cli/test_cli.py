@@ -19,6 +19,7 @@ from util import (
     view,
 )
 
+from spacy_knn_ner.cli.terminal import shows_progress
 from spacy_knn_ner.errors import KnnNerWarning
 from spacy_knn_ner.evaluation.card import flat
 
@@ -398,3 +399,10 @@ def test_build_takes_another_layer_of_a_transformer(tiny_bert, folder, tmp_path)
     again = spacy.load(tmp_path / "built")
     again(SENTENCES[0][0])
     again.get_pipe("knn_ner").rebuild(show_progress=False)
+
+
+def test_progress_bars_need_a_terminal(monkeypatch):
+    for is_terminal in (True, False):
+        monkeypatch.setattr("sys.stderr.isatty", lambda found=is_terminal: found)
+        assert shows_progress(as_json=False) == is_terminal
+        assert not shows_progress(as_json=True)

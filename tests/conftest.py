@@ -1,7 +1,14 @@
 """Fixtures; what they are made with is in util.py."""
 
+import os
+
 import pytest
 from util import annotated_docs, cnn_pipeline, make_tiny_bert
+
+# Ray collects statistics in a thread that goes on after its tests and logs tracebacks.
+# Python 3.11 formats those with `ast.parse`, which fails when another thread uses it at
+# the same time.
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 
 def pytest_collection_modifyitems(items):

@@ -25,7 +25,7 @@ from ..retrieval.known_texts import KnownTexts
 from ..retrieval.limited import LimitedSearch
 from ..types import Context
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger("spacy_knn_ner")
 
 _MOST_DOCS = 64  # in one search: nlp.pipe makes batches of 1,000
 
@@ -144,7 +144,7 @@ class ContextRetriever(Pipe):
             if self.must_succeed:
                 raise KnnNerError(Errors.E101, reason=_reason(error)) from error
             if not self._is_failing:
-                log.warning(note(Notes.I005, name=self.name, reason=_reason(error)))
+                logger.warning(note(Notes.I005, name=self.name, reason=_reason(error)))
             self._is_failing = True
             return [[] for _ in sentences]
         self._is_failing = False

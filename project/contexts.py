@@ -77,9 +77,7 @@ def with_retrieved(
         index.add(
             [doc.text for doc in docs["train"]] if source == "data-set" else texts
         )
-        retriever = ContextRetriever(
-            spacy.blank("xx"), engine=index, reranker=reranker, must_succeed=True
-        )
+        retriever = ContextRetriever(spacy.blank("xx"), engine=index, reranker=reranker)
         if source != "data-set":
             retriever.finder.known.add(own)
         if source == "random":
@@ -90,7 +88,7 @@ def with_retrieved(
                     found = chosen.sample(texts, min(6, len(texts)))
                     given.write(doc, given.checked(found))
                 continue
-            list(retriever.pipe(of_part))
+            list(retriever.pipe(of_part, must_succeed=True))
             if source == "other-sentence":
                 contexts = [given.read(doc) or [] for doc in of_part]
                 chosen.shuffle(contexts)

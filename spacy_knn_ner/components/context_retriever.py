@@ -27,6 +27,7 @@ from ..types import Context
 
 logger = logging.getLogger("spacy_knn_ner")
 
+_SENTENCES = {"token.is_sent_start", "doc.sents"}
 _MOST_DOCS = 64  # in one search: nlp.pipe makes batches of 1,000
 
 
@@ -46,7 +47,6 @@ class ContextRetriever(Pipe):
         max_query_words: int = 30,
         known_texts: Iterable[str] = (),
         time_limit: float | None = None,
-        must_succeed: bool = False,
     ) -> None:
         """Initialize the component.
 
@@ -54,8 +54,6 @@ class ContextRetriever(Pipe):
         name (str): The component's name in it.
         engine, reranker, n_results, n_contexts, max_query_words, known_texts,
             time_limit: As for `make_context_retriever`.
-        must_succeed (bool): Raise the engine's errors, instead of leaving Docs without
-            contexts. Default: False.
         RAISES (KnnNerError): If a file of known texts cannot be read, or another
             setting is not valid.
         """
@@ -63,7 +61,6 @@ class ContextRetriever(Pipe):
         if time_limit is not None and not (is_number and 0 < time_limit <= TIMEOUT_MAX):
             raise KnnNerError(Errors.E137, value=time_limit)
         self.nlp, self.name, self.time_limit = nlp, name, time_limit
-        self.must_succeed = must_succeed
         for setting, value in (
             ("n_results", n_results),
             ("n_contexts", n_contexts),
@@ -85,28 +82,41 @@ class ContextRetriever(Pipe):
 
         doc (Doc): With sentence starts, or one sentence.
         RETURNS (Doc): The Doc.
-        RAISES (KnnNerError): If an encoder in front has read the Doc already.
+        RAISES (KnnNerError): If an encoder in front has read the Doc already, or a
+            component behind marks its sentences.
         """
         self._annotate([doc])
         return doc
 
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 64) -> Iterator[Doc]:
+    def pipe(
+        self,
+        stream: Iterable[Doc],
+        *,
+        batch_size: int = 64,
+        must_succeed: bool = False,
+    ) -> Iterator[Doc]:
         """Find the contexts of a stream of Docs, with one search per batch.
 
         stream (Iterable[Doc]): The Docs.
         batch_size (int): Docs at once, 64 at most. Default: 64.
+        must_succeed (bool): Raise the engine's errors, instead of leaving Docs without
+            contexts: for what is stored, trained with or evaluated. Default: False.
         YIELDS (Doc): The Docs, in order.
+        RAISES (KnnNerError): As for one Doc; with `must_succeed` also if a search
+            fails.
         """
         for batch in util.minibatch(stream, size=min(batch_size, _MOST_DOCS)):
             docs = list(batch)
-            self._annotate(docs)
+            self._annotate(docs, must_succeed)
             yield from docs
 
-    def _annotate(self, docs: list[Doc]) -> None:
+    def _annotate(self, docs: list[Doc], must_succeed: bool = False) -> None:
         self._check_place()
-        new = [doc for doc in docs if len(doc) and given.read(doc) is None]
+        by_id = {id(doc): doc for doc in docs}  # the same one may be there twice
+        new = [doc for doc in by_id.values() if len(doc) and given.read(doc) is None]
         places = [(doc, bounds) for doc in new for bounds in sentences_of(doc)]
-        found = self._find([doc[start:end].text for doc, (start, end) in places])
+        sentences = [doc[start:end].text for doc, (start, end) in places]
+        found = self._find(sentences, must_succeed)
         contexts: dict[int, list[Context]] = {id(doc): [] for doc in new}
         for (doc, (start, _)), of_sentence in zip(places, found, strict=True):
             contexts[id(doc)] += [
@@ -116,7 +126,8 @@ class ContextRetriever(Pipe):
             given.write(doc, contexts[id(doc)])
 
     def _check_place(self) -> None:
-        """Check that the last encoder that reads contexts is behind this component."""
+        """Check that the last encoder that reads contexts is behind this component, and
+        nothing between them marks sentences."""
         components = [component for _, component in self.nlp.pipeline]
         if self not in components:
             return
@@ -126,13 +137,20 @@ class ContextRetriever(Pipe):
             for place, model in enumerate(models)
             if isinstance(model, Model) and views_of(model)
         ]
-        if readers and readers[-1] < components.index(self):
-            encoder = self.nlp.pipe_names[readers[-1]]
+        if not readers:
+            return
+        names, own = self.nlp.pipe_names, components.index(self)
+        if readers[-1] < own:
+            encoder = names[readers[-1]]
             raise KnnNerError(Errors.E143, name=self.name, encoder=encoder)
+        for other in names[own + 1 : readers[-1]]:
+            if not _SENTENCES.isdisjoint(self.nlp.get_pipe_meta(other).assigns):
+                raise KnnNerError(Errors.E144, name=self.name, other=other)
 
-    def _find(self, sentences: list[str]) -> list[list[Context]]:
-        """Contexts; or none after the time limit or if the engine fails: one line in
-        the log says so, until it works again. Settings that cannot work are errors."""
+    def _find(self, sentences: list[str], must_succeed: bool) -> list[list[Context]]:
+        """Contexts; or none after the time limit or if the engine fails, unless it must
+        succeed: one line in the log says so, until it works again. Settings that cannot
+        work are errors."""
         try:
             hits = self._search.run(self.finder.search, sentences, self.time_limit)
             found = self.finder.rank(sentences, hits)
@@ -141,7 +159,7 @@ class ContextRetriever(Pipe):
         except Exception as error:
             # Engines and re-rankers are anything: a server that is down must not stop
             # a pipeline.
-            if self.must_succeed:
+            if must_succeed:
                 raise KnnNerError(Errors.E101, reason=_reason(error)) from error
             if not self._is_failing:
                 logger.warning(note(Notes.I005, name=self.name, reason=_reason(error)))

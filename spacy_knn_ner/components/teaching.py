@@ -2,7 +2,6 @@
 and after."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from spacy.tokens import Doc, Span
 
 from ..corrections.outcome import Added, outcome_of
 from ..errors import Errors, KnnNerError
-from ..ml.contexts import given as contexts
 from ..reading.annotations import annotated_text
 from ..reading.given import given_docs
 from ..reading.rulers import ruler_entities, upstream_rulers
@@ -30,12 +28,9 @@ def add(
         raise KnnNerError(Errors.E057, found=source)
     check_unicode(source or "")
     given = given_docs(knn.nlp, examples, knn.name)
-    texts = [annotated_text(doc, knn.name) for doc in given]
-    docs = knn.memory.encoder.docs(texts)
-    texts = [
-        replace(text, contexts=contexts.read(doc))
-        for text, doc in zip(texts, docs, strict=True)
-    ]
+    encoder = knn.memory.encoder
+    texts = encoder.with_contexts([annotated_text(doc, knn.name) for doc in given])
+    docs = encoder.docs(texts)
     rulers = upstream_rulers(knn.nlp, knn)[0]
     preserved = [ruler_entities(doc, rulers) for doc in docs]
     with knn.memory.lock:

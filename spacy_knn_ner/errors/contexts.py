@@ -27,7 +27,10 @@ class ContextErrors:
         "{path}, line {line}: expected a JSON object with 'text' and a list of "
         "'contexts'."
     )
-    E101 = "The search for contexts failed: {reason}"
+    E101 = (
+        "The search for contexts failed, and without them nothing is stored, trained "
+        "or evaluated: {reason}. Try again when the engine works."
+    )
     E102 = (
         "The search server has no usable URL: set url or SEARCH_URL, without a "
         "password in it (use SEARCH_USER and SEARCH_PASSWORD, or SEARCH_API_KEY)."
@@ -83,4 +86,8 @@ class ContextErrors:
     E143 = (
         "{name!r} is behind {encoder!r}, which has read the Doc without the contexts "
         "that it finds: add it in front, with before={encoder!r}."
+    )
+    E144 = (
+        "{other!r} marks sentences behind {name!r}, which has searched for those in "
+        "front already: add {name!r} behind it, with after={other!r}."
     )

@@ -135,14 +135,17 @@ def encode(
     batch_size (int): Docs encoded at once. Default: 64.
     show_progress (bool): Show a progress bar. Default: False.
     RETURNS (TokenBatch): Of all Docs, one after the other.
-    RAISES (KnnNerError): If there is no token in them, or the datastore was built with
-        another encoder.
+    RAISES (KnnNerError): If there is no token in them, the datastore was built with
+        another encoder, or a search for contexts fails.
     """
     if not any(map(len, docs)):
         raise KnnNerError(Errors.E063)
     encoder, datastore = reader.encoder, reader.datastore
     words = [token.text for doc in docs for token in doc]
-    texts = [annotated_text(doc, encoder.name) for doc in docs]
+    texts: list[AnnotatedText] = []
+    for batch_of_docs in util.minibatch(docs, size=batch_size):
+        batch_of_texts = [annotated_text(doc, encoder.name) for doc in batch_of_docs]
+        texts += encoder.with_contexts(batch_of_texts)
     store = None if cache is None else EncodingCache(cache, encoder)
     if store is not None:
         tag_set = datastore.tag_set

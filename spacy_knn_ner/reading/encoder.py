@@ -17,7 +17,13 @@ from ..settings import KeySettings
 from ..types import AnnotatedText, TokenKeys
 from . import tagger_output
 from .annotations import make_doc
-from .find_encoder import Encoder, components_before, find_encoder, token_vectors
+from .find_encoder import (
+    Encoder,
+    components_before,
+    find_encoder,
+    successful_search,
+    token_vectors,
+)
 from .fingerprint import Fingerprint, difference, fingerprint, training_state
 from .vectors import LEFT_ON_DOCS, has_vectors, keys_of, read_keys
 
@@ -79,30 +85,23 @@ class KeyEncoder:
 
     def with_contexts(self, texts: list[AnnotatedText]) -> list[AnnotatedText]:
         """Find the contexts of texts that have none, if a component in front does: they
-        are stored with examples, so that a rebuild gives the same keys.
+        are stored with examples, so that a rebuild gives the same keys. Texts that are
+        evaluated have them too before they are encoded.
 
         texts (list[AnnotatedText]): The texts.
         RETURNS (list[AnnotatedText]): In order.
         RAISES (KnnNerError): If the search fails.
         """
         names = [name for name, _ in components_before(self.nlp, self.pipe_name())]
-        assigns = {name: self.nlp.get_pipe_meta(name).assigns for name in names}
-        retrievers = [n for n in names if "doc._.contexts" in assigns[n]]
-        if not retrievers:
+        assigned = {name: self.nlp.get_pipe_meta(name).assigns for name in names}
+        retrievers = [name for name in names if "doc._.contexts" in assigned[name]]
+        if not retrievers or all(text.contexts is not None for text in texts):
             return texts
         last = names.index(retrievers[-1])
         others = [name for name, _ in self.nlp.components][last + 1 :]
-        components: list[Any] = [self.nlp.get_pipe(name) for name in retrievers]
-        components = [c for c in components if hasattr(c, "must_succeed")]  # ours
-        before = [component.must_succeed for component in components]
-        try:
-            for component in components:
-                component.must_succeed = True
-            new = (make_doc(self.nlp, text) for text in texts)
-            docs = list(self.nlp.pipe(new, disable=others))
-        finally:
-            for component, must_succeed in zip(components, before, strict=True):
-                component.must_succeed = must_succeed
+        options = {name: successful_search(self.nlp, name) for name in retrievers}
+        new = (make_doc(self.nlp, text) for text in texts)
+        docs = list(self.nlp.pipe(new, disable=others, component_cfg=options))
         pairs = zip(texts, docs, strict=True)
         return [replace(text, contexts=given.read(doc)) for text, doc in pairs]
 

@@ -98,6 +98,10 @@ def _hash_config(nlp: Language, encoder: str) -> str:
         assigns = nlp.get_pipe_meta(name).assigns
         if assigns and all(field.startswith(_ENTITIES) for field in assigns):
             continue
+        if list(assigns) == ["doc._.contexts"]:
+            # Not where or how: each example is stored with those that were found.
+            parts.append(assigns)
+            continue
         model = getattr(component, "model", None)
         weights = hash_model(model, nlp) if isinstance(model, Model) else None
         parts.append([_shaping(nlp.get_pipe_config(name)), weights])

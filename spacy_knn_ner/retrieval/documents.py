@@ -16,8 +16,10 @@ def document_contexts(docs: Iterable[Doc], n_words: int = 200) -> Iterator[Doc]:
     docs (Iterable[Doc]): In order, with the name of their document in
         `doc.user_data["document"]`, as `spacy knn convert` leaves it. Those of one
         document are held in memory.
-    n_words (int): On either side, at most. Default: 200.
-    YIELDS (Doc): Each with `doc._.contexts`; those without a document have none.
+    n_words (int): On either side there are whole Docs, until they have as many words.
+        Default: 200.
+    YIELDS (Doc): Each with new `doc._.contexts`; those without a document stay as they
+        are.
     """
     for document, group in groupby(docs, key=lambda doc: doc.user_data.get(DOCUMENT)):
         if document is None:

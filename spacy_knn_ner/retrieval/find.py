@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import Errors, KnnNerError
-from ..types import RETRIEVED, Context
+from ..types import RETRIEVED, Context, valid_unicode
 from .base import Engine, Hit, Reranker
 from .known_texts import KnownTexts
 from .queries import make_queries
@@ -60,9 +60,9 @@ class Finder:
         own.add([sentence])
         kept: dict[str, Hit] = {}
         for hit in hits:
-            text = hit.text
+            text = valid_unicode(hit.text)
             if text not in kept and not own.has(text) and not self.known.has(text):
-                kept[text] = hit
+                kept[text] = hit._replace(text=text)
         return list(kept.values())
 
     def rank(

@@ -26,7 +26,7 @@ _STATUS = {
     "KNN-E117": 507,  # no room
     **dict.fromkeys(("KNN-E111", "KNN-E122", "KNN-E126", "KNN-E129"), 500),
     # Later it may work.
-    **dict.fromkeys(("KNN-E077", "KNN-E118", "KNN-E125", "KNN-E127"), 503),
+    **dict.fromkeys(("KNN-E077", "KNN-E101", "KNN-E118", "KNN-E125", "KNN-E127"), 503),
 }
 _ABOUT = (
     "Entities of texts, why they are, and corrections that take effect at once. Beyond "

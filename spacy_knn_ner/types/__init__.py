@@ -13,5 +13,6 @@ from .texts import AnnotatedText as AnnotatedText
 from .texts import Context as Context
 from .texts import StoredExample as StoredExample
 from .texts import check_unicode as check_unicode
+from .texts import valid_unicode as valid_unicode
 from .votes import Neighbors as Neighbors
 from .votes import Votes as Votes

@@ -70,6 +70,14 @@ class StoredExample:
     source: str | None = None
 
 
+def valid_unicode(text: str) -> str:
+    """Replace lone surrogates, which no file can hold, with question marks.
+
+    text (str): From elsewhere, such as a web API.
+    """
+    return text.encode("utf8", "replace").decode("utf8")
+
+
 def check_unicode(text: str) -> None:
     """Refuse a text that has no encoding.
 

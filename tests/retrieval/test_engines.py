@@ -49,6 +49,23 @@ def test_folders_that_are_no_index(index, tmp_path):
             FullTextIndex(tmp_path / "notes", create=create)
 
 
+def test_an_index_whose_making_was_interrupted(tmp_path):
+    """Files of tantivy alone: it is made again."""
+    for name in (".managed.json", ".tantivy-writer.lock"):
+        (tmp_path / name).write_text("[]")
+    made = FullTextIndex(tmp_path, create=True)
+    assert made.add(["a text"]) == 1 and len(made) == 1
+
+
+def test_texts_that_another_process_has_added_meanwhile(index):
+    """They are not added twice."""
+    other = FullTextIndex(index.path)
+    n = len(index)
+    assert other.add(["one", "two"]) == 2
+    assert index.add(["one", "two", "three"]) == 1
+    assert len(index) == n + 3
+
+
 def test_two_writers(index):
     """The second one is told; nothing is lost."""
 

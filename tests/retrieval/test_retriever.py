@@ -84,6 +84,23 @@ def test_contexts_are_left_on_docs():
     assert asked[0] == ("Ada lived here", 5) and len(asked) == 3
 
 
+def test_the_same_doc_twice():
+    nlp = pipeline(returning("a text"))
+    doc = nlp.make_doc("Ada")
+    list(nlp.get_pipe("context_retriever").pipe([doc, doc]))
+    assert len(doc._.contexts) == 1
+
+
+def test_texts_that_have_no_encoding():
+    """A web API may return what no file can hold."""
+    nlp = pipeline(
+        returning("a \ud800 text"),
+        reranker={"@knn_rerankers": "spacy_knn_ner.Fuzzy.v1"},
+    )
+    (context,) = nlp("Ada lived here")._.contexts
+    assert context["text"] == "a ? text"
+
+
 def lines(caplog):
     """List the log lines of the package: other libraries write from their threads."""
     return [r.getMessage() for r in caplog.records if r.name == "spacy_knn_ner"]
@@ -394,6 +411,20 @@ def test_contexts_that_are_found_when_a_corpus_is_read(tmp_path):
     reader = make_corpus(path, views="both", annotate=["context_retriever"])
     found = [[c["text"] for c in read(e.predicted)] for e in reader(nlp)]
     assert found == [["about Ada"], ["about Ada"], ["mine"], ["mine"]]
+
+
+def test_sentences_that_are_found_behind_a_retriever_are_an_error():
+    """All contexts would belong to the first one."""
+    nlp = pipeline(returning("ok"))
+    layer = {"@architectures": "spacy_knn_ner.WithContexts.v1", "encoder": TOK2VEC}
+    nlp.add_pipe("tok2vec", config={"model": layer})
+    nlp.add_pipe("sentencizer", last=True)  # the encoder reads no sentences of it
+    nlp.initialize()
+    assert read(nlp("Ada Lovelace"))
+    nlp.remove_pipe("sentencizer")
+    nlp.add_pipe("sentencizer", before="tok2vec")
+    with pytest.raises(KnnNerError, match=r"E144.*'sentencizer'"):
+        nlp("Ada Lovelace. She left.")
 
 
 def test_a_retriever_behind_the_encoder_is_an_error():

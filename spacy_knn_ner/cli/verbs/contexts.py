@@ -141,7 +141,7 @@ def add(
         stream = tqdm(
             docs, desc="Contexts", unit="doc", disable=not shows_progress(as_json)
         )
-        found = list(retriever.pipe(stream))
+        found = list(retriever.pipe(stream, must_succeed=True))
     write_docs(found, output)
     n_texts = sum(len(doc._.contexts or ()) for doc in found)
     n_docs = sum(bool(doc._.contexts) for doc in found)
@@ -172,5 +172,4 @@ def _retriever(
         reranker=None if encoder is None else BertScore(encoder),
         n_contexts=n_contexts,
         known_texts=known or (),
-        must_succeed=True,
     )

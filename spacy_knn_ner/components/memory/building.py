@@ -130,13 +130,19 @@ def _encode_examples(
     show_progress: bool,
     cache: EncodingCache | None,
 ) -> None:
-    """Make the entries of the examples of one part, which have none."""
+    """Make the entries of the examples of one part, which have none; and find the
+    contexts of those for which nothing has searched yet."""
     ids = datastore.examples.ids(part)
     bar = tqdm(ids, desc=part, unit="example", disable=not show_progress)
     for batch in util.minibatch(bar, size=batch_size):
-        texts = [datastore.example(i).annotated for i in batch]
+        stored = [datastore.example(i).annotated for i in batch]
+        texts = encoder.with_contexts(stored)
         keys = _encode(datastore, encoder, texts, cache)
-        datastore.add_entries(batch, texts, keys, part=part)
+        with datastore.transaction():
+            for i, before, text in zip(batch, stored, texts, strict=True):
+                if text != before:
+                    datastore.examples.replace(i, text)
+            datastore.add_entries(batch, texts, keys, part=part)
 
 
 def without_entry(

@@ -11,7 +11,7 @@ import numpy as np
 from spacy.tokens import Doc
 
 from ...errors import Errors, KnnNerError
-from ...types import AFTER, BEFORE, RETRIEVED, Context
+from ...types import AFTER, BEFORE, RETRIEVED, Context, valid_unicode
 
 EXTENSION = "contexts"
 # In doc.user_data.
@@ -59,7 +59,7 @@ def write(doc: Doc, contexts: Iterable[Context]) -> None:
 
 def _context(value: Any) -> Context:
     if isinstance(value, str):
-        return {"text": value, "kind": RETRIEVED, "start": None}
+        return {"text": valid_unicode(value), "kind": RETRIEVED, "start": None}
     valid = isinstance(value, Mapping) and isinstance(value.get("text"), str)
     if valid:
         kind, start = value.get("kind", RETRIEVED), value.get("start")
@@ -68,7 +68,8 @@ def _context(value: Any) -> Context:
         is_start = start is None or isinstance(start, int | np.integer)
         if kind in KINDS and is_start and is_number:
             start = None if start is None else int(start)
-            context: Context = {"text": value["text"], "kind": kind, "start": start}
+            text = valid_unicode(value["text"])
+            context: Context = {"text": text, "kind": kind, "start": start}
             return context if score is None else {**context, "score": float(score)}
     raise KnnNerError(Errors.E093, found=repr(value)[:80])
 

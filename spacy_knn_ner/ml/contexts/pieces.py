@@ -15,7 +15,8 @@ _CACHED = 200_000  # words
 
 class PieceCounter:
     """Counts the word pieces of words, each by itself, as any of the transformer
-    packages makes them. An encoder without word pieces reads tokens.
+    packages makes them: with a space in front or without, whichever are more. An
+    encoder without word pieces reads tokens.
 
     separator (str): A word between texts: the tokenizer's own; a full stop where
         texts cannot have one.
@@ -88,18 +89,25 @@ class PieceCounter:
 
     def _count(self, words: list[str]) -> list[int]:
         if self._tokenizer is not None:
-            # With a space in front, as words have within a text.
-            texts = [f" {word}" for word in words]
+            texts = [*words, *(f" {word}" for word in words)]
             ids = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
-            return [len(pieces) for pieces in ids]
+            return _more([len(pieces) for pieces in ids])
         piece_encoder = self._piece_encoder
         if piece_encoder is None:
             return [1] * len(words)
         # With a word in front; and with attributes such as the lower-case form.
-        text = Doc(Vocab(lex_attr_getters=LEX_ATTRS), words=["a", *words])
-        (pieces,) = piece_encoder.predict([text])
+        vocab, text = Vocab(lex_attr_getters=LEX_ATTRS), ["a", *words]
+        spaced = [Doc(vocab, text, [space] * len(text)) for space in (False, True)]
+        found = piece_encoder.predict(spaced)
         # Without the special ones and that word.
-        return [int(n) for n in pieces.lengths[2:-1]]
+        return _more([int(n) for pieces in found for n in pieces.lengths[2:-1]])
+
+
+def _more(counts: list[int]) -> list[int]:
+    """The greater of both counts of each word; those of all words stand one after the
+    other."""
+    n = len(counts) // 2
+    return list(map(max, counts[:n], counts[n:]))
 
 
 def n_positions(model: Any) -> int:

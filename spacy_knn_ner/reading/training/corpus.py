@@ -11,6 +11,7 @@ from spacy.training import Corpus, Example
 
 from ...errors import Errors, KnnNerError
 from ...ml.contexts import given
+from ..find_encoder import successful_search
 from .view_pairs import both_views
 
 Reader = Callable[[Language], Iterator[Example]]
@@ -43,7 +44,8 @@ def make_corpus(
         as they are, and those of one sentence are left out where an augmenter changes
         the number of tokens.
     RETURNS (Callable[[Language], Iterator[Example]]): For `[corpora]`.
-    RAISES (KnnNerError): Without a path; when it is read, if a component is missing.
+    RAISES (KnnNerError): Without a path; when it is read, if a component is missing or
+        a `context_retriever`'s search fails.
     """
     if path is None:
         raise KnnNerError(Errors.E098)
@@ -113,7 +115,8 @@ def _run(
         for name, component in nlp.components:
             pipe: Any = component
             if name in names:
-                docs = pipe.pipe(docs, batch_size=nlp.batch_size)
+                options = successful_search(nlp, name)
+                docs = pipe.pipe(docs, batch_size=nlp.batch_size, **options)
         for example, doc in zip(batch, docs, strict=True):
             example.predicted = doc
             yield example

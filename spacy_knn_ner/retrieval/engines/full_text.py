@@ -39,7 +39,7 @@ class FullTextIndex:
         if not (self.path.is_dir() and tantivy.Index.exists(str(self.path))):
             if not create:
                 raise KnnNerError(Errors.E099, path=self.path)
-            if self.path.exists() and not _is_empty_folder(self.path):
+            if self.path.exists() and not _is_free(self.path):
                 raise KnnNerError(Errors.E135, path=self.path)
             self.path.mkdir(parents=True, exist_ok=True)
         with self._clear_errors():
@@ -74,6 +74,7 @@ class FullTextIndex:
         """
         with self._clear_errors():  # and not around the texts, which may have others
             writer = self._index.writer(heap_size=_HEAP, num_threads=1)
+            self._index.reload()  # another process may have written before
         n_new = 0
         try:
             for batch in self._new_ones(texts):
@@ -133,8 +134,10 @@ class FullTextIndex:
         ]
 
 
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and next(path.iterdir(), None) is None
+def _is_free(path: Path) -> bool:
+    """Whether a folder has at most what an index leaves that was never finished."""
+    own = (".managed", ".tantivy")
+    return path.is_dir() and all(file.name.startswith(own) for file in path.iterdir())
 
 
 def make_full_text(path: str | None = None) -> FullTextIndex:

@@ -19,7 +19,7 @@ from spacy_knn_ner.components.context_retriever import ContextRetriever
 from spacy_knn_ner.corpora.docbin import read_docs, write_docs
 from spacy_knn_ner.corpora.formats import read_corpus
 from spacy_knn_ner.corpora.texts import read_texts
-from spacy_knn_ner.ml.contexts import given
+from spacy_knn_ner.ml.contexts import on_docs
 from spacy_knn_ner.retrieval.base import Reranker
 from spacy_knn_ner.retrieval.engines.full_text import FullTextIndex
 from spacy_knn_ner.retrieval.rerankers.bert_score import BertScore
@@ -86,14 +86,14 @@ def with_retrieved(
             if source == "random":
                 for doc in of_part:
                     found = chosen.sample(texts, min(6, len(texts)))
-                    given.write(doc, given.checked(found))
+                    on_docs.write(doc, on_docs.checked(found))
                 continue
             list(retriever.pipe(of_part, must_succeed=True))
             if source == "other-sentence":
-                contexts = [given.read(doc) or [] for doc in of_part]
+                contexts = [on_docs.read(doc) or [] for doc in of_part]
                 chosen.shuffle(contexts)
                 for doc, of_other in zip(of_part, contexts, strict=True):
-                    given.write(doc, [{**c, "start": None} for c in of_other])
+                    on_docs.write(doc, [{**c, "start": None} for c in of_other])
 
 
 def main(
@@ -120,7 +120,7 @@ def main(
         with_retrieved(docs, source, known, ranked, seed)
     for part, of_part in docs.items():
         write_docs(of_part, output / f"{part}.spacy")
-        n = sum(len(given.read(doc) or ()) for doc in of_part)
+        n = sum(len(on_docs.read(doc) or ()) for doc in of_part)
         msg.good(f"{output / part}.spacy: {len(of_part):,} Docs, {n:,} retrieved texts")
 
 

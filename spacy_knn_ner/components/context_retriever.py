@@ -15,7 +15,7 @@ from thinc.api import Model
 
 from ..corpora.texts import read_texts
 from ..errors import Errors, KnnNerError, Notes, note
-from ..ml.contexts import given
+from ..ml.contexts import on_docs
 from ..ml.contexts.layer import views_of
 from ..ml.contexts.views import sentences_of
 from ..retrieval.base import Reranker
@@ -113,7 +113,7 @@ class ContextRetriever(Pipe):
     def _annotate(self, docs: list[Doc], must_succeed: bool = False) -> None:
         self._check_place()
         by_id = {id(doc): doc for doc in docs}  # the same one may be there twice
-        new = [doc for doc in by_id.values() if len(doc) and given.read(doc) is None]
+        new = [doc for doc in by_id.values() if len(doc) and on_docs.read(doc) is None]
         places = [(doc, bounds) for doc in new for bounds in sentences_of(doc)]
         sentences = [doc[start:end].text for doc, (start, end) in places]
         found = self._find(sentences, must_succeed)
@@ -123,7 +123,7 @@ class ContextRetriever(Pipe):
                 {**context, "start": start} for context in of_sentence
             ]
         for doc in new:
-            given.write(doc, contexts[id(doc)])
+            on_docs.write(doc, contexts[id(doc)])
 
     def _check_place(self) -> None:
         """Check that the last encoder that reads contexts is behind this component, and

@@ -11,7 +11,7 @@ from thinc.types import Floats2d
 
 from ..errors import Errors, KnnNerError
 from ..tags import Transitions
-from .contexts import given
+from .contexts import on_docs
 from .cooperative import Cooperative, squared_distance
 from .heads import TagHead
 
@@ -39,9 +39,9 @@ def find_pairs(docs: Sequence[Doc]) -> list[tuple[int, int]]:
     """
     found: dict[int, dict[bool, int]] = defaultdict(dict)
     for i, doc in enumerate(docs):
-        pair = given.pair_of(doc)
+        pair = on_docs.pair_of(doc)
         if pair is not None and len(doc):
-            found[pair][given.is_plain(doc)] = i
+            found[pair][on_docs.is_plain(doc)] = i
     if any(len(views) < 2 for views in found.values()):
         raise KnnNerError(Errors.E134)
     return [(views[True], views[False]) for views in found.values()]
@@ -53,7 +53,7 @@ def weights_of(docs: Sequence[Doc], cooperative: Cooperative) -> list[float]:
 
 
 def _is_external(doc: Doc) -> bool:
-    return given.pair_of(doc) is not None and not given.is_plain(doc)
+    return on_docs.pair_of(doc) is not None and not on_docs.is_plain(doc)
 
 
 def cooperative_loss(

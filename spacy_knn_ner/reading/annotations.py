@@ -10,7 +10,7 @@ from spacy.training import Example
 
 from ..corpora.sentence import DOCUMENT
 from ..errors import Errors, KnnNerError
-from ..ml.contexts import given
+from ..ml.contexts import on_docs
 from ..tags import MISSING, OUTSIDE, SpanTuple, TagSet, split_tag, tags_to_spans
 from ..types import AnnotatedText
 
@@ -81,7 +81,7 @@ def annotated_text(doc: Doc, name: str) -> AnnotatedText:
         missing=missing,
         sentence_starts=starts,
         document=doc.user_data.get(DOCUMENT),
-        contexts=given.read(doc),
+        contexts=on_docs.read(doc),
     )
 
 
@@ -102,7 +102,7 @@ def make_doc(nlp: Language, text: AnnotatedText) -> Doc:
         for token in doc:
             token.is_sent_start = token.i in starts
     if text.contexts is not None:
-        given.write(doc, text.contexts)
+        on_docs.write(doc, text.contexts)
     return doc
 
 

@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 
 from ..datastore.datastore import Datastore
 from ..errors import Errors, KnnNerError
-from ..ml.contexts import given
+from ..ml.contexts import on_docs
 from ..ml.projection import project
 from ..settings import KeySettings
 from ..types import AnnotatedText, TokenKeys
@@ -103,7 +103,7 @@ class KeyEncoder:
         new = (make_doc(self.nlp, text) for text in texts)
         docs = list(self.nlp.pipe(new, disable=others, component_cfg=options))
         pairs = zip(texts, docs, strict=True)
-        return [replace(text, contexts=given.read(doc)) for text, doc in pairs]
+        return [replace(text, contexts=on_docs.read(doc)) for text, doc in pairs]
 
     def keys(
         self, texts: list[AnnotatedText], scheme: str

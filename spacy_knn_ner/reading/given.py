@@ -9,8 +9,8 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..errors import Errors, KnnNerError
-from ..ml.contexts.given import read as read_contexts
-from ..ml.contexts.given import write as write_contexts
+from ..ml.contexts.on_docs import read as read_contexts
+from ..ml.contexts.on_docs import write as write_contexts
 from ..types import check_unicode
 from .annotations import trimmed
 from .texts import check_text

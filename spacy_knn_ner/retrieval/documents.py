@@ -6,7 +6,7 @@ from itertools import groupby
 from spacy.tokens import Doc
 
 from ..corpora.sentence import DOCUMENT
-from ..ml.contexts import given
+from ..ml.contexts import on_docs
 from ..types import AFTER, BEFORE, Context
 
 
@@ -35,7 +35,7 @@ def document_contexts(docs: Iterable[Doc], n_words: int = 200) -> Iterator[Doc]:
                 if texts:
                     text = " ".join(texts)
                     contexts.append({"text": text, "kind": kind, "start": None})
-            given.write(doc, contexts)
+            on_docs.write(doc, contexts)
             yield doc
 
 

@@ -14,7 +14,7 @@ from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
 from util import LISTENER, SENTENCES, TOK2VEC, annotated, initialized, tagger_model
 
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.ml.contexts import given as contexts
+from spacy_knn_ner.ml.contexts import on_docs as contexts
 from spacy_knn_ner.ml.contexts.buckets import make_buckets
 from spacy_knn_ner.ml.contexts.layer import set_view
 from spacy_knn_ner.ml.contexts.pieces import PieceCounter

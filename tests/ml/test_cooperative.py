@@ -17,7 +17,7 @@ from test_crf import N_TAGS, every_sequence, log_sum, random_case
 from util import SENTENCES, TOK2VEC, annotated, initialized, tagger_model
 
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.ml.contexts import given as contexts
+from spacy_knn_ner.ml.contexts import on_docs as contexts
 from spacy_knn_ner.ml.cooperative import Cooperative, as_in_code, squared_distance
 from spacy_knn_ner.ml.crf import log_marginals
 from spacy_knn_ner.ml.crf_head import CrfHead

@@ -18,7 +18,7 @@ from util import SENTENCES, TOK2VEC, add_knn, annotated, initialized
 
 from spacy_knn_ner.components.context_retriever import ContextRetriever
 from spacy_knn_ner.errors import KnnNerError
-from spacy_knn_ner.ml.contexts.given import read
+from spacy_knn_ner.ml.contexts.on_docs import read
 from spacy_knn_ner.reading.training.corpus import make_corpus
 from spacy_knn_ner.retrieval.documents import document_contexts
 from spacy_knn_ner.retrieval.engines.full_text import FullTextIndex

@@ -1,7 +1,7 @@
 """Views: a sentence and the texts that it is read together with (CL-NER, Wang et al.
 2021).
 
-given.py    what is on a Doc: `doc._.contexts`
+on_docs.py  what is on a Doc: `doc._.contexts`
 pieces.py   how many word pieces a word has
 views.py    which tokens are read together
 buckets.py  texts of similar length are encoded together

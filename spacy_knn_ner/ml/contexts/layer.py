@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ...errors import Errors, KnnNerError
-from . import given
+from . import on_docs
 from .buckets import encode
 from .outputs import Inputs, cut
 from .pieces import PieceCounter
@@ -173,12 +173,12 @@ def _views(model: Model, doc: Doc) -> list[View] | None:
         return None
     sentences = sentences_of(doc)
     settings = reading.settings
-    contexts = given.read(doc)
+    contexts = on_docs.read(doc)
     has_some = contexts or (settings.document and len(sentences) > 1)
     in_document = settings.document and doc.has_annotation("SENT_START")
     if reading.view == "context" and contexts is None and not in_document:
         raise KnnNerError(Errors.E096, text=doc.text[:60])
-    is_plain = reading.view == "plain" or given.is_plain(doc) or not has_some
+    is_plain = reading.view == "plain" or on_docs.is_plain(doc) or not has_some
     if is_plain and len(sentences) == 1:
         return None
     counter = PieceCounter(model.layers[0], reading.counts)

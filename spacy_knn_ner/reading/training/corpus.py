@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 
 from ...errors import Errors, KnnNerError
-from ...ml.contexts import given
+from ...ml.contexts import on_docs
 from ..find_encoder import successful_search
 from .view_pairs import both_views
 
@@ -61,7 +61,7 @@ def make_corpus(
             examples = both_views(examples, document)
         for example in _run(nlp, examples, encode or []):
             if encode:
-                given.note_encoded(example.predicted)
+                on_docs.note_encoded(example.predicted)
             yield example
 
     return read
@@ -72,18 +72,18 @@ def _augmented(
 ) -> Iterator[Example]:
     """Augment examples, and give their contexts on."""
     for example in examples:
-        contexts = given.read(example.reference)
+        contexts = on_docs.read(example.reference)
         for new in augmenter(nlp, example):
             if contexts is not None and new is not example:
                 is_aligned = len(new.reference) == len(example.reference)
                 kept = [c for c in contexts if is_aligned or c["start"] is None]
-                given.write(new.reference, kept)
+                on_docs.write(new.reference, kept)
             yield new
 
 
 def _with_contexts(example: Example) -> Example:
     doc, reference = example.predicted, example.reference
-    contexts = given.read(reference)
+    contexts = on_docs.read(reference)
     has_starts = reference.has_annotation("SENT_START", require_complete=True)
     if contexts is None and not has_starts:
         return example
@@ -93,7 +93,7 @@ def _with_contexts(example: Example) -> Example:
         spaces = [bool(token.whitespace_) for token in reference]
         doc = example.predicted = Doc(reference.vocab, words=words, spaces=spaces)
     if contexts is not None:
-        given.write(doc, contexts)
+        on_docs.write(doc, contexts)
     if has_starts:
         for token, other in zip(doc, reference, strict=True):
             token.is_sent_start = bool(other.is_sent_start)

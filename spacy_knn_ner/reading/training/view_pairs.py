@@ -10,7 +10,7 @@ from spacy.training import Example
 
 from ...corpora.docbin import DocFile
 from ...errors import Errors, KnnNerError
-from ...ml.contexts import given
+from ...ml.contexts import on_docs
 from ...ml.contexts.views import sentences_of
 
 Batcher = Callable[[Iterable[Example]], Iterator[list[Example]]]
@@ -68,13 +68,13 @@ def both_views(examples: Iterable[Example], document: bool = True) -> Iterator[E
     """
     for number, example in enumerate(examples):
         doc = example.predicted
-        if given.is_encoded(doc):
+        if on_docs.is_encoded(doc):
             raise KnnNerError(Errors.E107)
-        has_contexts = given.read(doc) or (document and len(sentences_of(doc)) > 1)
+        has_contexts = on_docs.read(doc) or (document and len(sentences_of(doc)) > 1)
         if not len(doc) or not has_contexts:
             yield example
             continue
-        for view in given.make_pair(doc, number):
+        for view in on_docs.make_pair(doc, number):
             yield Example(view, example.reference)
 
 

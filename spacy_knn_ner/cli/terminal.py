@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any, TypeVar, cast
 
 import typer
@@ -102,8 +103,13 @@ def print_table(
 
 
 def load_pipeline(model: str, gpu: int = -1, view: str | None = None) -> Language:
-    """Load a pipeline, on a GPU if an id is given; with another view of sentences."""
+    """Load a pipeline, on a GPU if an id is given; with another view of sentences.
+
+    RAISES (KnnNerError): If there is no such GPU, or a function of its config is in no
+        installed package.
+    """
     import spacy
+    from catalogue import RegistryError
 
     from ..reading.view import set_view
 
@@ -112,7 +118,11 @@ def load_pipeline(model: str, gpu: int = -1, view: str | None = None) -> Languag
             spacy.require_gpu(gpu)
         except ValueError as error:
             raise KnnNerError(Errors.E068, gpu=gpu, reason=error) from error
-    nlp = spacy.load(model)
+    try:
+        nlp = spacy.load(model)
+    except RegistryError as error:
+        reason = shorten(str(error), 200, placeholder="…")
+        raise KnnNerError(Errors.E145, model=model, reason=reason) from error
     if view is not None:
         set_view(nlp, view)
     return nlp

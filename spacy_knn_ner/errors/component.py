@@ -18,8 +18,8 @@ class ComponentErrors:
     E044 = (
         "The datastore of '{name}' was built with another encoder (or other key "
         "settings) than this pipeline's: {changed}. Distances between the two mean "
-        "nothing. Use the encoder the datastore was built with, or build it again "
-        "with knn.build."
+        "nothing. Use the encoder the datastore was built with, or make its "
+        "entries again with knn.rebuild."
     )
     E045 = (
         "A component merged or split tokens: {expected} became {found}, so '{name}' "

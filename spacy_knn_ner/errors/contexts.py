@@ -21,7 +21,8 @@ class ContextErrors:
     E098 = "The corpus has no path: set --paths.train and --paths.dev."
     E099 = (
         "There is no full-text index in {path}: build one with spacy knn contexts "
-        "build, and set the path of the engine."
+        "build. If it has moved, load the pipeline in Python with its new path as "
+        "components.context_retriever.engine.path in config, and save it again."
     )
     E100 = (
         "{path}, line {line}: expected a JSON object with 'text' and a list of "

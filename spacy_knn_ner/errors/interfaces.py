@@ -60,3 +60,7 @@ class InterfaceErrors:
         "another pipeline or with another --shard-size. Name another folder."
     )
     E132 = "The token in {name} has other characters than printable ASCII."
+    E145 = (
+        "{model} needs a function that no installed package registers: {reason}. "
+        "Commands find those with an entry point (docs/extending.md)."
+    )

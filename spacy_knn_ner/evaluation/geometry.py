@@ -58,8 +58,8 @@ def entity_vectors(
         bar = tqdm(range(0, len(docs), _BATCH), unit="batch", disable=not show_progress)
         for start in bar:
             some = docs[start : start + _BATCH]
-            texts = [annotated_text(doc, name) for doc in some]
             encoder = knn.memory.encoder
+            texts = encoder.with_contexts([annotated_text(doc, name) for doc in some])
             for doc, keys in zip(some, encoder.read(encoder.docs(texts)), strict=True):
                 if len(keys):
                     found.append(keys.vectors)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
+from thinc.api import Model
 
 from ..datastore.datastore import Datastore
 from ..errors import Errors, KnnNerError
 from ..ml.contexts import on_docs
+from ..ml.contexts.layer import views_of
 from ..ml.projection import project
 from ..settings import KeySettings
 from ..types import AnnotatedText, TokenKeys
@@ -84,18 +86,22 @@ class KeyEncoder:
         return docs
 
     def with_contexts(self, texts: list[AnnotatedText]) -> list[AnnotatedText]:
-        """Find the contexts of texts that have none, if a component in front does: they
-        are stored with examples, so that a rebuild gives the same keys. Texts that are
-        evaluated have them too before they are encoded.
+        """Find the contexts of texts that have none, if a component in front does and
+        an encoder reads them: they are stored with examples, so that a rebuild gives
+        the same keys. Texts that are evaluated have them too before they are encoded.
 
         texts (list[AnnotatedText]): The texts.
         RETURNS (list[AnnotatedText]): In order.
         RAISES (KnnNerError): If the search fails.
         """
-        names = [name for name, _ in components_before(self.nlp, self.pipe_name())]
+        before = components_before(self.nlp, self.pipe_name())
+        models = [getattr(component, "model", None) for _, component in before]
+        views = {v for m in models if isinstance(m, Model) for v in views_of(m)}
+        names = [name for name, _ in before]
         assigned = {name: self.nlp.get_pipe_meta(name).assigns for name in names}
         retrievers = [name for name in names if "doc._.contexts" in assigned[name]]
-        if not retrievers or all(text.contexts is not None for text in texts):
+        has_all = all(text.contexts is not None for text in texts)
+        if has_all or not retrievers or views <= {"plain"}:
             return texts
         last = names.index(retrievers[-1])
         others = [name for name, _ in self.nlp.components][last + 1 :]

@@ -307,6 +307,18 @@ def test_what_cannot_be_edited_says_so(folder, tmp_path):
     assert len(spacy.load(model).get_pipe("knn_ner").datastore.examples) == 6
 
 
+def test_a_function_that_no_package_registers(folder, tmp_path):
+    """It was registered in a program; a command cannot find it."""
+    model = shutil.copytree(folder / "built", tmp_path / "model")
+    config = model / "config.cfg"
+    mine = config.read_text().replace('"spacy_knn_ner.', '"mine.')
+    assert mine != config.read_text()
+    config.write_text(mine)
+    _, error = run("info", model, code=1)
+    assert error.startswith("✘ [KNN-E145]") and "mine." in error
+    assert len(error.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

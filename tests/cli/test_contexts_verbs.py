@@ -42,7 +42,7 @@ def test_an_index_of_texts(tmp_path):
     found = run_json("contexts", "search", index, "the program of Ada", *known)
     assert [context["text"] for context in found] == ["Ada Lovelace lived in London"]
     assert "Ada" in run("contexts", "search", index, "ada")[0]
-    assert "No text in" in run("contexts", "search", index, "zebra")[0]
+    assert "Nothing was found" in run("contexts", "search", index, "zebra")[0]
     out = tmp_path / "out.spacy"
     add = ["contexts", "add", tmp_path / "c.spacy", out]
     assert run_json(*add, "--index", index)["with_contexts"] == 1

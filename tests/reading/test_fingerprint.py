@@ -51,7 +51,7 @@ def test_a_changed_encoder_is_refused(filled, tmp_path):
     weights += 1e-3
     filled.to_disk(tmp_path)
     nlp = spacy.load(tmp_path)
-    with pytest.raises(KnnNerError, match=r"KNN-E044.*weights.*knn\.build"):
+    with pytest.raises(KnnNerError, match=r"KNN-E044.*weights.*knn\.rebuild"):
         nlp(TEXT)
     knn = nlp.get_pipe("knn_ner")
     with pytest.raises(KnnNerError, match="KNN-E044"):

@@ -9,8 +9,10 @@ from spacy.tokens import DocBin
 from util import SENTENCES, TOK2VEC, add_knn, annotated, initialized
 
 from spacy_knn_ner.errors import KnnNerError
+from spacy_knn_ner.evaluation.geometry import entity_vectors
 from spacy_knn_ner.reading.cache import encode
 from spacy_knn_ner.reading.training.corpus import make_corpus
+from spacy_knn_ner.reading.view import set_view
 from spacy_knn_ner.retrieval.engines.full_text import FullTextIndex
 
 LAYER = {"@architectures": "spacy_knn_ner.WithContexts.v1", "encoder": TOK2VEC}
@@ -71,6 +73,26 @@ def test_a_cache_knows_what_was_found(knn, server, tmp_path):
     after = keys(knn, cache=tmp_path / "cache")
     np.testing.assert_array_equal(after, keys(knn))
     assert np.abs(after - before).max() > 1e-3
+
+
+def test_the_vectors_of_types_need_the_search(knn, server):
+    server.is_down = True
+    with pytest.raises(KnnNerError, match=r"KNN-E101.*no route"):
+        entity_vectors(knn.nlp, docs(knn.nlp))
+
+
+def test_the_plain_view_needs_no_search(server):
+    """Its vectors do not depend on contexts."""
+    server.is_down = True
+    nlp = pipeline(server)
+    nlp.add_pipe("tok2vec", config={"model": LAYER})
+    set_view(nlp, "plain")
+    knn = add_knn(nlp)
+    initialized(nlp)
+    knn.build(docs(nlp), show_progress=False)
+    assert len(keys(knn)) and {
+        e.annotated.contexts for e in knn.datastore.examples
+    } == {None}
 
 
 def test_a_correction_needs_the_search(knn, server):

@@ -1,6 +1,7 @@
 """`spacy knn contexts build | search | add`"""
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
@@ -91,12 +92,15 @@ def search(
     if as_json:
         print_json(found)
     elif found:
-        rows = [(f"{context['score']:.3f}", context["text"][:200]) for context in found]
+        rows = [
+            (f"{c['score']:.3f}", shorten(c["text"], 200, placeholder="…"))
+            for c in found
+        ]
         print_table(rows, ("score", "text"), n_left=2)
     else:
         typer.echo(
-            "No text in the index has words of it, but for those that share a passage "
-            "with it."
+            "Nothing was found: no text in the index has words of it, or all of them "
+            "share a passage with it."
         )
 
 
@@ -119,7 +123,7 @@ def add(
     known: KnownOpt = None,
     as_json: JsonOpt = False,
 ) -> None:
-    """Add contexts to the Docs of a file, for training and evaluation.
+    """Add contexts to the Docs of a file, in place of any, for training and evaluation.
 
     Example: spacy knn contexts add train.spacy train-contexts.spacy --index wiki-index
     """

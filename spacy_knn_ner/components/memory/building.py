@@ -133,6 +133,8 @@ def _encode_examples(
     """Make the entries of the examples of one part, which have none; and find the
     contexts of those for which nothing has searched yet."""
     ids = datastore.examples.ids(part)
+    if not ids:
+        return
     bar = tqdm(ids, desc=part, unit="example", disable=not show_progress)
     for batch in util.minibatch(bar, size=batch_size):
         stored = [datastore.example(i).annotated for i in batch]

@@ -38,7 +38,7 @@ class FullTextIndex:
         self._schema = builder.build()
         if not (self.path.is_dir() and tantivy.Index.exists(str(self.path))):
             if not create:
-                raise KnnNerError(Errors.E099, path=self.path)
+                raise KnnNerError(Errors.E099, path=self.path.resolve())
             if self.path.exists() and not _is_free(self.path):
                 raise KnnNerError(Errors.E135, path=self.path)
             self.path.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from math import log
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal
 
 from thinc.util import get_torch_default_device
@@ -92,8 +93,9 @@ class BertScore:
                 model = AutoModel.from_pretrained(self.encoder).eval()
                 model.to(get_torch_default_device())
             except (OSError, ValueError) as error:
+                reason = shorten(str(error), 200, placeholder="…")
                 raise KnnNerError(
-                    Errors.E109, encoder=self.encoder, reason=str(error)[:200]
+                    Errors.E109, encoder=self.encoder, reason=reason
                 ) from error
             n_layers = model.config.num_hidden_layers
             if self.layer is not None and not 0 <= self.layer <= n_layers:

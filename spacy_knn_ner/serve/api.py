@@ -29,7 +29,7 @@ _PROBLEMS = {
     422: "The body is not as described.",
     409: "Another process has changed the store since it was loaded.",
     500: "The service or its store failed.",
-    503: "The store is away, or another process is changing it. Try again.",
+    503: "The store or a search for contexts is away, or the store is being changed.",
     507: "There is no room to save.",
 }
 _RESPONSES: Responses = {

@@ -97,10 +97,10 @@ def main(
         rows.append(
             {
                 "": name,
-                "words/s": n_words / median,
+                "words/s": round(n_words / median),
                 "word pieces": pieces[name],
-                "times the pieces": pieces[name] / pieces[first],
-                "times the seconds": median / float(np.median(seconds[first])),
+                "times the pieces": round(pieces[name] / pieces[first], 2),
+                "times the seconds": round(median / np.median(seconds[first]), 3),
             }
         )
     output.parent.mkdir(parents=True, exist_ok=True)

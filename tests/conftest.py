@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from util import annotated_docs, cnn_pipeline, make_tiny_bert
+from util import annotated_docs, cnn_pipeline, make_tiny_bert, make_tiny_roberta
 
 # Ray collects statistics in a thread that goes on after its tests and logs tracebacks.
 # Python 3.11 formats those with `ast.parse`, which fails when another thread uses it at
@@ -20,6 +20,11 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory):
     return make_tiny_bert(tmp_path_factory.mktemp("tiny-bert"))
+
+
+@pytest.fixture(scope="session")
+def tiny_roberta(tmp_path_factory):
+    return make_tiny_roberta(tmp_path_factory.mktemp("tiny-roberta"))
 
 
 @pytest.fixture

@@ -190,6 +190,36 @@ def make_tiny_bert(folder):
     return folder
 
 
+def make_tiny_roberta(folder):
+    """A RoBERTa checkpoint: words have fewer pieces where a space is in front."""
+    import torch
+    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
+
+    letters = ["\u0120", *"(abcdefghijklmnopqrstuvwxyz"]
+    merges = [("\u0120", "a"), ("\u0120", "t"), ("\u0120t", "h"), ("\u0120th", "e")]
+    merges += [("i", "n"), ("e", "r"), ("t", "h")]
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *letters]
+    pieces += [one + other for one, other in merges]
+    vocab = {piece: i for i, piece in enumerate(pieces)}
+    (folder / "vocab.json").write_text(json.dumps(vocab))
+    rules = "\n".join(" ".join(pair) for pair in merges)
+    (folder / "merges.txt").write_text(f"#version: 0.2\n{rules}\n")
+    files = str(folder / "vocab.json"), str(folder / "merges.txt")
+    RobertaTokenizerFast(*files, model_max_length=64).save_pretrained(folder)
+    config = RobertaConfig(
+        vocab_size=len(pieces),
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=66,
+        type_vocab_size=1,
+    )
+    torch.manual_seed(0)
+    RobertaModel(config).save_pretrained(folder)
+    return folder
+
+
 def transformer_pipeline(checkpoint, *, hidden_states=False, window=16, **settings):
     """spacy-transformers; keys are made from doc._.trf_data."""
     nlp = spacy.blank("en")

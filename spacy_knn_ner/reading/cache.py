@@ -143,9 +143,9 @@ def encode(
     encoder, datastore = reader.encoder, reader.datastore
     words = [token.text for doc in docs for token in doc]
     texts: list[AnnotatedText] = []
-    for batch_of_docs in util.minibatch(docs, size=batch_size):
-        batch_of_texts = [annotated_text(doc, encoder.name) for doc in batch_of_docs]
-        texts += encoder.with_contexts(batch_of_texts)
+    for some_docs in util.minibatch(docs, size=batch_size):
+        new = [annotated_text(doc, encoder.name) for doc in some_docs]
+        texts += encoder.with_contexts(new)
     store = None if cache is None else EncodingCache(cache, encoder)
     if store is not None:
         tag_set = datastore.tag_set

@@ -23,7 +23,6 @@ from .find_encoder import (
     Encoder,
     components_before,
     find_encoder,
-    successful_search,
     token_vectors,
 )
 from .fingerprint import Fingerprint, difference, fingerprint, training_state
@@ -38,6 +37,17 @@ def scheme_of(docs: list[Doc], default: str) -> str:
     """
     values = [tagger_output.read(doc) for doc in docs]
     return next((value["scheme"] for value in values if value is not None), default)
+
+
+def successful_search(nlp: Language, name: str) -> dict[str, Any]:
+    """Give the options for `pipe` of a component with which a failed search for
+    contexts is an error.
+
+    nlp (Language), name (str): The pipeline and the component.
+    RETURNS (dict[str, Any]): Empty for others than a `context_retriever`.
+    """
+    is_retriever = nlp.get_pipe_meta(name).factory == "context_retriever"
+    return {"must_succeed": True} if is_retriever else {}
 
 
 class KeyEncoder:

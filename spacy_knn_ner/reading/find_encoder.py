@@ -69,17 +69,6 @@ def components_before(nlp: Language, name: str | None) -> list[tuple[str, Any]]:
     return list(nlp.components)[: None if name is None else names.index(name)]
 
 
-def successful_search(nlp: Language, name: str) -> dict[str, Any]:
-    """Give the options for `pipe` of a component with which a failed search for
-    contexts is an error.
-
-    nlp (Language), name (str): The pipeline and the component.
-    RETURNS (dict[str, Any]): Empty for others than a `context_retriever`.
-    """
-    is_retriever = nlp.get_pipe_meta(name).factory == "context_retriever"
-    return {"must_succeed": True} if is_retriever else {}
-
-
 def _model(nlp: Language, name: str, component: Any, source: str) -> Model | None:
     meta = nlp.get_pipe_meta(name)
     model = getattr(component, "model", None)

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
-from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
 from util import LISTENER, SENTENCES, TOK2VEC, annotated, initialized, tagger_model
 
 from spacy_knn_ner.errors import KnnNerError
@@ -373,33 +372,13 @@ def test_words_that_are_longer_together(both):
     assert np.abs(found).sum(axis=1).all()
 
 
-def test_words_that_are_longer_without_a_space(tmp_path):
+def test_words_that_are_longer_without_a_space(tiny_roberta):
     """A byte-level tokenizer may make more pieces of a word where none is in front of
     it, such as in a bracket: the greater number counts."""
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"(bkoĠ"]
-    merges = ["Ġ b", "Ġb o", "Ġbo o", "Ġboo k"]
-    pieces += [merge.replace(" ", "") for merge in merges]
-    srsly.write_json(tmp_path / "vocab.json", {p: i for i, p in enumerate(pieces)})
-    (tmp_path / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
-    files = (str(tmp_path / name) for name in ("vocab.json", "merges.txt"))
-    tokenizer = RobertaTokenizerFast(*files, model_max_length=64)
-    tokenizer.save_pretrained(tmp_path)
-    config = RobertaConfig(
-        vocab_size=len(pieces),
-        hidden_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=66,
-    )
-    RobertaModel(config).save_pretrained(tmp_path)
-    nlp = pipeline("transformer", tmp_path, max_pieces=64)
-    doc = Doc(
-        nlp.vocab,
-        ["("] + ["book", "("] * 12,
-        [False, True] + [False, True] * 11 + [False],
-    )
-    doc._.contexts = ["book " * 60]
+    nlp = pipeline("transformer", tiny_roberta, max_pieces=64)
+    words, spaces = ["(", "the"] * 20, [False, True] * 20
+    doc = Doc(nlp.vocab, words=words, spaces=spaces)
+    doc._.contexts = ["the " * 60]
     (found,) = vectors(nlp, [doc])
     assert np.abs(found).sum(axis=1).all()
 

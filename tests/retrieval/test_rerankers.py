@@ -1,46 +1,12 @@
 """Re-rankers: BERTScore and fuzzy match."""
 
-import json
-
 import numpy as np
 import pytest
-import torch
 
 from spacy_knn_ner.errors import KnnNerError
 from spacy_knn_ner.retrieval.rerankers import bert_score
 from spacy_knn_ner.retrieval.rerankers.bert_score import BertScore, make_bert_score
 from spacy_knn_ner.retrieval.rerankers.fuzzy import Fuzzy
-
-
-@pytest.fixture(scope="session")
-def tiny_roberta(tmp_path_factory):
-    """A word has other pieces where a space is in front of it."""
-    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
-
-    folder = tmp_path_factory.mktemp("tiny-roberta")
-    letters = ["\u0120", *"abcdefghijklmnopqrstuvwxyz"]
-    merges = [("\u0120", "a"), ("\u0120", "t"), ("\u0120t", "h"), ("\u0120th", "e")]
-    merges += [("i", "n"), ("e", "r"), ("t", "h")]
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *letters]
-    pieces += [one + other for one, other in merges]
-    vocab = {piece: i for i, piece in enumerate(pieces)}
-    (folder / "vocab.json").write_text(json.dumps(vocab))
-    rules = "\n".join(" ".join(pair) for pair in merges)
-    (folder / "merges.txt").write_text(f"#version: 0.2\n{rules}\n")
-    files = str(folder / "vocab.json"), str(folder / "merges.txt")
-    RobertaTokenizerFast(*files, model_max_length=64).save_pretrained(folder)
-    config = RobertaConfig(
-        vocab_size=len(pieces),
-        hidden_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=66,
-        type_vocab_size=1,
-    )
-    torch.manual_seed(0)
-    RobertaModel(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from spacy.training import Corpus, Example
 
 from ...errors import Errors, KnnNerError
 from ...ml.contexts import on_docs
-from ..find_encoder import successful_search
+from ..encoder import successful_search
 from .view_pairs import both_views
 
 Reader = Callable[[Language], Iterator[Example]]

@@ -75,6 +75,18 @@ def test_a_failure_after_the_change_is_undone(client, folder, monkeypatch):
     assert listed(client) == on_disk(folder) != []
 
 
+def test_a_correction_whose_search_for_contexts_fails(client, session, monkeypatch):
+    """Later it may work."""
+
+    def fails(texts):
+        raise KnnNerError(Errors.E101, reason="no route")
+
+    monkeypatch.setattr(session.knn.memory.encoder, "with_contexts", fails)
+    answer = client.post("/v1/corrections", json=XANADU)
+    assert answer.status_code == 503 and "KNN-E101" in answer.json()["error"]
+    assert listed(client) == []
+
+
 @pytest.mark.parametrize("code", ["E117", "E077"])
 def test_a_removal_that_cannot_be_saved_is_undone(client, session, folder, code):
     for given in XANADU, HERO:  # the second one replaces the first
